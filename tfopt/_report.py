@@ -1,0 +1,92 @@
+"""What every report shares: it prints as a table, turns into Markdown and into plain JSON types."""
+
+import dataclasses
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+TERMINAL_WIDTH = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A title, column names, rows of strings and notes below them.
+
+    The first column is aligned left, the others right. Text that does not fit in 80 columns is wrapped.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        table = RichTable(
+            title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
+        )
+        for index, column in enumerate(self.columns):
+            table.add_column(column, justify="right" if index else "left", overflow="fold")
+        for row in self.rows:
+            table.add_row(*row)
+        stream = io.StringIO()
+        console = Console(file=stream, width=TERMINAL_WIDTH, color_system=None, markup=False, highlight=False)
+        console.print(table)
+        for note in self.notes:
+            console.print(note)
+        return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+    def to_markdown(self) -> str:
+        """The same table in Markdown, with the title as a heading."""
+        lines = [f"## {self.title}", "", _markdown_row(self.columns)]
+        lines.append(_markdown_row((":--", *("--:",) * (len(self.columns) - 1))))
+        lines.extend(_markdown_row(row) for row in self.rows)
+        lines.extend(text for note in self.notes for text in ("", note))
+        return "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+class Report:
+    """Base of the dataclasses that `quantize`, `export`, `verify` and `compare` return.
+
+    A subclass is a frozen dataclass with JSON-ready fields and a `table` method; the rest follows.
+    """
+
+    def table(self) -> Table:
+        """The table that `print` shows."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def to_markdown(self) -> str:
+        """The table in Markdown."""
+        return self.table().to_markdown()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON types: dict, list, str, int, float, bool, None."""
+        return _plain(dataclasses.asdict(self))  # type: ignore[call-overload]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def format_bytes(count: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> format_bytes(812), format_bytes(32_573), format_bytes(2_869_600)
+    ('812 B', '32.6 kB', '2.87 MB')
+    """
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return f"{count} B"
