@@ -1,1 +1,26 @@
-"""."""
+"""A model as a graph: what it is made of, and how to put it together again."""
+
+from tfopt.graph._capture import capture
+from tfopt.graph._graph import Expansion, Graph, Node, Operation, substitute, tensors_in
+from tfopt.graph._kinds import activation_name, final_activation, kind
+from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
+
+__all__ = [
+    "Expansion",
+    "Graph",
+    "Node",
+    "Operation",
+    "activation_name",
+    "build_model",
+    "capture",
+    "clone_operation",
+    "copy_weights",
+    "final_activation",
+    "flatten_layers",
+    "kind",
+    "own_weights",
+    "sublayers",
+    "substitute",
+    "tensors_in",
+]

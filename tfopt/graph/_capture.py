@@ -1,0 +1,211 @@
+"""Capture: any Keras model becomes a flat graph of primitive operations that share its layers and weights.
+
+`keras.models.clone_model` walks a Functional model with public API alone and tells each call to a function of
+ours; a subclassed model or block is made Functional first, by running its `call` on symbolic inputs.
+"""
+
+import dataclasses
+import functools
+import inspect
+from typing import Any
+
+import keras
+
+from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
+from tfopt.graph._layers import own_weights, sublayers
+
+# Loops over time and wrappers around another layer's loop: their `call` is no graph of primitives.
+_LOOPS = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
+
+
+def capture(model: keras.Model, samples: Any = None) -> Graph:
+    """The graph of a model: nested models, subclassed models and custom blocks opened into primitives.
+
+    The nodes hold the model's own layers: a weight read through the graph is the model's. The model is not
+    changed. What cannot be opened (recurrent layers, custom layers with weights of their own, code that
+    is not `keras.ops`) stays one node, with the reason in `Node.opaque`.
+
+    Args:
+        model: a built Sequential, Functional or subclassed model.
+        samples: a batch of inputs (array or nest of arrays); needed only for a subclassed model whose input
+            shapes Keras has not recorded.
+
+    Returns:
+        A `Graph` whose nodes are in call order.
+
+    Raises:
+        TypeError: `model` is not a Keras 3 model.
+        ValueError: the model is not built, or its `call` cannot run on symbolic inputs.
+
+    Example:
+
+    >>> import keras
+    >>> from tfopt.graph import capture
+    >>> head = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")], name="head")
+    >>> inputs = keras.Input((4,))
+    >>> model = keras.Model(inputs, head(keras.layers.ReLU(name="relu")(inputs)))
+    >>> [node.path for node in capture(model).nodes]
+    ['relu', 'head/dense']
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "The 'model' argument must be a Keras 3 model. Got "
+            f"{type(model).__module__}.{type(model).__name__} instead. Models of tf_keras (Keras 2) must be "
+            "rebuilt, or loaded with keras, first."
+        )
+    if is_functional(model):
+        graph = _edges(model, prefix="")
+    else:
+        inputs = _symbolic_inputs(model, samples)
+        graph = _trace(model, (inputs,), {}, prefix="")
+        graph = dataclasses.replace(graph, inputs=keras.tree.pack_sequence_as(inputs, graph.inputs))
+    return dataclasses.replace(_expand(graph), name=model.name)
+
+
+@functools.cache
+def _functional_class() -> type:
+    tensor = keras.Input((1,))
+    return type(keras.Model(tensor, tensor))
+
+
+def is_functional(model: Operation) -> bool:
+    """Whether the layers' call graph is recorded in the model, so that `call` need not run."""
+    if isinstance(model, keras.Sequential):
+        return model.built and bool(model.inputs)
+    functional = _functional_class()
+    return isinstance(model, functional) and type(model).call is functional.call  # type: ignore[attr-defined]
+
+
+def _symbolic_inputs(model: keras.Model, samples: Any) -> Any:
+    if samples is not None:
+        return keras.tree.map_structure(
+            lambda x: keras.Input(x.shape[1:], dtype=keras.backend.standardize_dtype(x.dtype)), samples
+        )
+    shape = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    if shape is None:
+        raise ValueError(
+            f"The model {model.name!r} must be built before it can be captured: its input "
+            "shape is not known. Call it once on a batch of inputs, or begin it with keras.Input(shape)."
+        )
+    if isinstance(shape, dict):
+        return {name: keras.Input(batch_shape=(None, *one[1:])) for name, one in shape.items()}
+    if isinstance(shape[0], (list, tuple)):
+        return [keras.Input(batch_shape=(None, *one[1:])) for one in shape]
+    return keras.Input(batch_shape=(None, *shape[1:]))
+
+
+class _Probe(keras.Operation):
+    """Stands in for an operation while its call is recorded, so that the recording leaves no node on it.
+
+    Calling the layer itself would make `layer.output` of the user's model ambiguous.
+    """
+
+    def __init__(self, op: Operation) -> None:
+        super().__init__()
+        self.op = op
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        spec = self.op.compute_output_spec(*args, **kwargs)
+        # An operation that returns its argument must still make a new edge.
+        return keras.tree.map_structure(
+            lambda t: Tensor(t.shape, t.dtype) if isinstance(t, Tensor) else t, spec
+        )
+
+
+def _edges(model: keras.Model, prefix: str) -> Graph:
+    """The nodes of a Functional or Sequential model, nested models still closed."""
+    # A fresh Model over the same tensors has no compile state and no class of the user's to be copied. A
+    # Sequential keeps its own tensors in `inputs`; its `input` is that of the place where it was called.
+    if isinstance(model, keras.Sequential):
+        inputs, outputs = model.inputs[0], model.outputs[0]
+    else:
+        inputs, outputs = model.input, model.output
+    functional = keras.Model(keras.tree.flatten(inputs), keras.tree.flatten(outputs))
+    nodes: list[Node] = []
+
+    def record(op: Operation, *args: Any, **kwargs: Any) -> Any:
+        outputs = _Probe(op)(*args, **kwargs)
+        nodes.append(Node(op, args, kwargs, outputs, prefix + op.name))
+        return outputs
+
+    clone = keras.models.clone_model(functional, clone_function=lambda layer: layer, call_function=record)
+    pack = keras.tree.pack_sequence_as
+    return Graph(model.name, pack(inputs, clone.inputs), tuple(nodes), pack(outputs, clone.outputs))
+
+
+def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) -> Graph:
+    """The graph of `layer.call`, run on symbolic inputs of the shapes found in the arguments.
+
+    `call` is used and not `__call__`, which would record the layer as one closed node.
+    """
+    fresh = {
+        id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype, sparse=t.sparse)
+        for t in tensors_in((args, kwargs))
+    }
+    try:
+        outputs = layer.call(*substitute(args, fresh), **substitute(kwargs, fresh))
+        functional = keras.Model(list(fresh.values()), outputs)
+    except Exception as error:
+        raise ValueError(
+            f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: "
+            f"{_first_line(error)} Write it with keras.ops and Keras layers alone."
+        ) from error
+    return _edges(functional, prefix)
+
+
+def _first_line(error: Exception) -> str:
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return text if text.endswith(".") else text + "."
+
+
+def _expand(graph: Graph) -> Graph:
+    """Opens composite nodes until none is left that can be opened."""
+
+    def expand(node: Node) -> Expansion | None:
+        reason = _closed(node.op)
+        if reason is None:
+            try:
+                return _inlined(node)
+            except ValueError as error:
+                reason = str(error)
+        return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
+
+    return graph.map_nodes(expand)
+
+
+def _closed(op: Operation) -> str | None:
+    """None for what is to be opened, "" for a primitive, else why a composite one must stay closed."""
+    if not isinstance(op, keras.layers.Layer):
+        return ""
+    stock = getattr(keras.layers, type(op).__name__, None) is type(op)
+    if isinstance(op, _LOOPS):
+        return f"{type(op).__name__} loops over time"
+    if sublayers(op):
+        held = [weight.name for weight in own_weights(op)]
+        return f"holds weights of its own beside its layers: {', '.join(held)}" if held else None
+    return "" if stock or op.weights else None
+
+
+def _inlined(node: Node) -> Expansion:
+    outer = tensors_in((node.args, node.kwargs))
+    if is_functional(node.op):
+        inner = _edges(node.op, node.path + "/")
+        if "training" in node.kwargs:
+            inner = _with_training(inner, node.kwargs["training"])
+    else:
+        inner = _trace(node.op, node.args, node.kwargs, node.path + "/")
+        outer = list({id(tensor): tensor for tensor in outer}.values())
+    inner = _expand(inner)
+    values = dict(zip(map(id, tensors_in(inner.inputs)), outer, strict=True))
+    return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
+
+
+def _with_training(graph: Graph, training: bool | None) -> Graph:
+    """`backbone(x, training=False)` keeps its batch norms in inference mode: so must the opened layers."""
+
+    def pass_on(node: Node) -> Expansion | None:
+        if "training" in node.kwargs or "training" not in inspect.signature(node.op.call).parameters:
+            return None
+        return [dataclasses.replace(node, kwargs={**node.kwargs, "training": training})], node.outputs
+
+    return graph.map_nodes(pass_on)

@@ -1,0 +1,112 @@
+"""Rewrite: a graph becomes a Keras model again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfopt.graph._graph import Graph, Operation, substitute
+
+
+def clone_operation(op: Operation, name: str | None = None) -> Operation:
+    """A fresh copy of a layer or operation, made from its config; its weights are not built yet.
+
+    Args:
+        op: a Keras layer or `keras.ops` operation.
+        name: the copy's name; the same name by default.
+
+    Returns:
+        An object of the same class.
+
+    Raises:
+        ValueError: the class cannot be made from its own config.
+
+    >>> import keras
+    >>> from tfopt.graph import clone_operation
+    >>> clone_operation(keras.layers.Dense(3, name="a"), name="b")
+    <Dense name=b, built=False>
+    """
+    try:
+        config = op.get_config()
+        if name is not None:
+            config["name"] = name
+        return type(op).from_config(config)
+    except Exception as error:
+        raise ValueError(
+            f"{op.name!r} ({type(op).__name__}) cannot be copied from its config: {error} "
+            "Give the class a 'get_config' method that returns every argument of its constructor."
+        ) from error
+
+
+def unique_names(graph: Graph) -> dict[int, str]:
+    """A name for each operation by `id(op)`: its own where it is free, else with its model's before it."""
+    operations = {id(node.op): node for node in graph.nodes}
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for key, node in operations.items():
+        name = node.op.name if node.op.name not in taken else node.path.replace("/", "_")
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[key] = name
+    return names
+
+
+def build_model(
+    graph: Graph,
+    replace: Callable[[Operation, str], Operation] | None = None,
+    batch_size: int | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """A new Functional model that computes the graph, with new layers that hold the same weights.
+
+    Args:
+        graph: what `capture` or a rewrite of it returned.
+        replace: called once for each operation with `(operation, name)`; returns the operation to use in its
+            place. Default: `clone_operation`. Weights are copied where old and new have the same shapes.
+        batch_size: the batch size of the new inputs; None leaves it open.
+        name: the new model's name; the graph's by default.
+
+    Returns:
+        A `keras.Model` that shares no layer with the graph, unless `replace` returns the old one.
+
+    Example:
+
+    >>> import keras
+    >>> from tfopt.graph import build_model, capture
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")], name="net")
+    >>> build_model(capture(model)).name
+    'net'
+    """
+    replace = replace or clone_operation
+    names = unique_names(graph)
+    copies: dict[int, Operation] = {}
+    values: dict[int, Any] = {}
+
+    def fresh_input(tensor: keras.KerasTensor) -> keras.KerasTensor:
+        shape = tensor.shape if batch_size is None else (batch_size, *tensor.shape[1:])
+        return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name, sparse=tensor.sparse)
+
+    inputs = keras.tree.map_structure(fresh_input, graph.inputs)
+    values.update(zip(map(id, keras.tree.flatten(graph.inputs)), keras.tree.flatten(inputs), strict=True))
+    for node in graph.nodes:
+        key = id(node.op)
+        if key not in copies:
+            copies[key] = replace(node.op, names[key])
+        outputs = copies[key](*substitute(node.args, values), **substitute(node.kwargs, values))
+        values.update(
+            zip(map(id, keras.tree.flatten(node.outputs)), keras.tree.flatten(outputs), strict=True)
+        )
+    model = keras.Model(inputs, substitute(graph.outputs, values), name=name or graph.name)
+    for node in graph.nodes:
+        copy_weights(node.op, copies[id(node.op)])
+    return model
+
+
+def copy_weights(source: Operation, target: Operation) -> None:
+    """Gives `target` the values of `source`'s weights, where both are layers with the same weight shapes."""
+    if source is target or not isinstance(source, keras.layers.Layer):
+        return
+    weights = source.get_weights()
+    if [w.shape for w in weights] == [tuple(w.shape) for w in target.weights]:
+        target.set_weights(weights)

@@ -1,0 +1,123 @@
+"""The layer that quantizes activations."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfopt.quantization._grids import fake_quantize
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class FakeQuantize(keras.layers.Layer):
+    """Rounds activations to the int8 grid that the TFLite kernels compute on.
+
+    `quantize` inserts one wherever a TFLite kernel writes its output. The range `[minimum, maximum]` starts from
+    calibration, follows a moving average of the batches' own ranges while training, `m <- d m + (1 - d) batch`, and
+    stands still in inference. Where TFLite demands one grid for several tensors (all inputs of a concatenation),
+    one layer is called at several sites: each site keeps its own average, and the grid spans them all.
+
+    Args:
+        num_sites: how many places of the graph share this range.
+        fixed_range: `(minimum, maximum)` where TFLite fixes the grid (softmax, sigmoid: `(0, 255 / 256)`;
+            tanh: `(-1, 127 / 128)`); there is then nothing to learn.
+        momentum: `d` above, per training step.
+        num_bits: bits of a code.
+        float_training: pass values through unrounded while training. For a fixed range at the model's output: its
+            rounding has no effect on later layers, but turns small probabilities into log(0) in the loss.
+        **kwargs: `name`, `dtype` and `trainable` of every Keras layer.
+
+    Call arguments:
+        inputs: float tensor of any shape.
+        site: which of the `num_sites` places this is, from 0.
+        training: whether to update the range.
+
+    Raises:
+        ValueError: a fixed range that does not hold zero, or `num_sites` below 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import FakeQuantize
+    >>> layer = FakeQuantize(fixed_range=(0.0, 255 / 256))
+    >>> np.array(layer(np.array([0.1, 0.5, 2.0], "float32"))).tolist()
+    [0.1015625, 0.5, 0.99609375]
+    """
+
+    def __init__(
+        self,
+        num_sites: int = 1,
+        fixed_range: tuple[float, float] | None = None,
+        momentum: float = 0.99,
+        num_bits: int = 8,
+        float_training: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_sites < 1:
+            raise ValueError(f"The 'num_sites' argument must be 1 or more. Got {num_sites} instead.")
+        if fixed_range is not None and not fixed_range[0] <= 0.0 < fixed_range[1]:
+            raise ValueError(
+                "The 'fixed_range' argument must be (minimum, maximum) with minimum <= 0 < maximum, for int8 codes "
+                f"must hold an exact zero. Got {tuple(fixed_range)} instead."
+            )
+        self.num_sites = num_sites
+        self.fixed_range = fixed_range and (float(fixed_range[0]), float(fixed_range[1]))
+        self.momentum = momentum
+        self.num_bits = num_bits
+        self.float_training = float_training
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        if self.fixed_range is None:
+            # float32 whatever the policy: TensorFlow's op takes nothing else, and float16 ranges would drift.
+            options = {
+                "shape": (self.num_sites,),
+                "dtype": "float32",
+                "trainable": False,
+                "autocast": False,
+                "aggregation": "mean",
+            }
+            self.minimum = self.add_weight(name="minimum", initializer="zeros", **options)
+            self.maximum = self.add_weight(name="maximum", initializer="ones", **options)
+
+    def call(self, inputs: Any, site: int = 0, training: bool | None = None) -> Any:
+        if training and self.float_training:
+            return inputs
+        if training and self.fixed_range is None:
+            self._follow(ops.stop_gradient(inputs), site)
+        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+
+    def _follow(self, inputs: Any, site: int) -> None:
+        here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)
+        for variable, batch in ((self.minimum, ops.min(inputs)), (self.maximum, ops.max(inputs))):
+            variable.assign(variable + here * (ops.cast(batch, "float32") - variable))
+
+    def range(self) -> tuple[Any, Any]:
+        """`(minimum, maximum)` over all sites, before nudging: scalars."""
+        if self.fixed_range is not None:
+            return self.fixed_range
+        return ops.min(ops.convert_to_tensor(self.minimum)), ops.max(ops.convert_to_tensor(self.maximum))
+
+    def set_range(self, minimum: Any, maximum: Any) -> None:
+        """Starts the range of each site from what calibration saw: two arrays of shape (num_sites,)."""
+        self.minimum.assign(minimum)
+        self.maximum.assign(maximum)
+
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def to_inference(self) -> "FakeQuantize":
+        """The same grid as a constant: what the converter reads."""
+        lo, hi = (float(end) for end in self.range())
+        return FakeQuantize(fixed_range=(lo, hi), num_bits=self.num_bits, name=self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_sites": self.num_sites,
+            "fixed_range": self.fixed_range,
+            "momentum": self.momentum,
+            "num_bits": self.num_bits,
+            "float_training": self.float_training,
+        }

@@ -1,0 +1,111 @@
+"""The grids of int8 numbers: pure functions `x, parameters -> x` on `keras.ops`.
+
+Formulas are those of the TFLite 8-bit specification and of Jacob et al. 2018, "Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference" (arXiv 1712.05877).
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+# Below this a channel's weights are zero for every purpose; dividing by a smaller scale overflows.
+SMALLEST_WEIGHT = 1e-20
+
+
+def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
+    """The nearest range whose zero is an integer code, so that 0.0 has no rounding error.
+
+    With `n = 2**num_bits - 1` steps: `lo = min(minimum, 0)`, `hi = max(maximum, 0)`,
+    `scale = (hi - lo) / n`, `zero_point = round(-lo / scale)`; the result is
+    `(-zero_point * scale, (n - zero_point) * scale)` (section 3 of arXiv 1712.05877).
+
+    It is done here, before the fake-quantization op, because that op rounds its own zero point in another
+    way under XLA than without.
+
+    Args:
+        minimum: scalar tensor or float, lower end of the real values.
+        maximum: scalar tensor or float, upper end.
+        num_bits: bits of a code.
+
+    Returns:
+        `(minimum, maximum)` as float32 scalars.
+
+    >>> from tfopt.quantization._grids import nudge_range
+    >>> [round(float(end), 4) for end in nudge_range(-0.75, 0.75)]
+    [-0.7529, 0.7471]
+    """
+    steps = float(2**num_bits - 1)
+    lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
+    hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
+    scale = ops.maximum((hi - lo) / steps, keras.config.epsilon())
+    zero_point = ops.clip(ops.round(-lo / scale), 0.0, steps)
+    return -zero_point * scale, (steps - zero_point) * scale
+
+
+def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> Any:
+    """The step of each channel's symmetric grid: `max|w| / (2**(num_bits - 1) - 1)`, at least a tiny number.
+
+    Args:
+        weight: kernel of any shape.
+        kept_axes: the axes that index channels; the maximum is over all others.
+        num_bits: bits of a code.
+
+    Returns:
+        Scales, of the kernel's rank with 1 in place of the reduced axes.
+    """
+    kept = {axis % len(weight.shape) for axis in kept_axes}
+    reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
+    bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
+    return ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) / (2.0 ** (num_bits - 1) - 1.0)
+
+
+def fake_quantize_weight(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> Any:
+    """A kernel rounded to its symmetric grid, per channel, with a straight-through gradient.
+
+    `round(w / s) * s` with `s = max|w| / 127` for each channel; the gradient is that of the identity
+    (Bengio et al. 2013, arXiv 1308.3432). The largest weight of a channel lies on the grid's end, so the
+    converter finds the same scale from the rounded kernel alone. A zero stays an exact zero.
+
+    Args:
+        weight: kernel of any shape, float.
+        kept_axes: the axes that index channels, such as `(-1,)` for a `Dense` kernel.
+        num_bits: bits of a code.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    >>> import numpy as np
+    >>> from tfopt.quantization._grids import fake_quantize_weight
+    >>> np.array(fake_quantize_weight(np.array([[1.27], [0.014], [0.0]], "float32"), (-1,))).ravel().round(3).tolist()
+    [1.27, 0.01, 0.0]
+    """
+    weight = ops.convert_to_tensor(weight)
+    exact = ops.cast(weight, "float32")
+    scale = ops.stop_gradient(weight_scale(exact, kept_axes, num_bits))
+    rounded = ops.cast(ops.round(exact / scale) * scale, weight.dtype)
+    return weight + ops.stop_gradient(rounded - weight)
+
+
+def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
+    """Activations clipped to a range and rounded to its `2**num_bits` codes.
+
+    `clip(round((x - lo) / s), 0, n) * s + lo` over the nudged range `(lo, hi)`; the gradient is 1 inside the range
+    and 0 outside.
+
+    Args:
+        x: float tensor of any shape.
+        minimum: scalar, lower end of the range before nudging.
+        maximum: scalar, upper end.
+        num_bits: bits of a code.
+
+    Returns:
+        A tensor of the same shape and dtype.
+
+    >>> import numpy as np
+    >>> from tfopt.quantization._grids import fake_quantize
+    >>> np.array(fake_quantize(np.array([-9.0, 0.0, 0.501, 9.0], "float32"), 0.0, 2.55)).round(4).tolist()
+    [0.0, 0.0, 0.5, 2.55]
+    """
+    lo, hi = nudge_range(minimum, maximum, num_bits)
+    return keras.quantizers.fake_quant_with_min_max_vars(x, lo, hi, num_bits=num_bits)

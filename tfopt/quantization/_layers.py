@@ -1,0 +1,196 @@
+"""Stock Keras layers whose kernel reads through a fake quantizer while they are called."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfopt.quantization._grids import fake_quantize_weight
+
+
+class _ReadThrough:
+    """A data descriptor over a layer's weight attribute.
+
+    Outside `call` it is the plain variable, for saving, loading, pruning and `layer.kernel.assign`; inside `call`
+    it is that variable rounded to its grid. `base` is the stock class's own property, where it has one.
+    """
+
+    def __init__(self, name: str, base: property | None) -> None:
+        self.name = name
+        self.base = base
+
+    def __get__(self, layer: Any, owner: type) -> Any:
+        if layer is None:
+            return self
+        value = self.base.fget(layer) if self.base else layer.__dict__.get("_float_" + self.name)
+        return layer.quantize_weight(value) if layer.__dict__.get("_calling") else value
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        if self.base and self.base.fset:
+            self.base.fset(layer, value)
+        else:
+            layer.__dict__["_float_" + self.name] = value
+
+
+def _reading_through(call: Callable) -> Callable:
+    """A layer's `call`, with its signature, during which the weight attribute reads through the quantizer."""
+
+    @functools.wraps(call)
+    def quantized_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.__dict__["_calling"] = True
+        try:
+            return call(self, *args, **kwargs)
+        finally:
+            self.__dict__["_calling"] = False
+
+    return quantized_call
+
+
+class QuantizedWeights:
+    """Mixin before a stock layer: names the weight to quantize and the axes that index its channels.
+
+    A subclass sets `kept_axes`; the constructor, config, weights and saved files are those of the stock layer,
+    plus `weight_bits`.
+    """
+
+    kept_axes: tuple[int, ...] = (-1,)
+    weight_name = "kernel"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        setattr(cls, cls.weight_name, _ReadThrough(cls.weight_name, getattr(cls, cls.weight_name, None)))
+        cls.call = _reading_through(cls.call)  # type: ignore[attr-defined]
+
+    def __init__(self, *args: Any, weight_bits: int = 8, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.weight_bits = weight_bits
+
+    def quantize_weight(self, weight: Any) -> Any:
+        """The weight on its grid, with a straight-through gradient."""
+        return fake_quantize_weight(weight, self.kept_axes, self.weight_bits)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight_bits": self.weight_bits}  # type: ignore[misc]
+
+    def to_inference(self) -> keras.layers.Layer:
+        """The stock layer, built, with the rounded kernel in it: what the converter reads."""
+        stock = next(
+            base for base in type(self).__mro__ if getattr(keras.layers, base.__name__, None) is base
+        )
+        config = self.get_config()
+        del config["weight_bits"]
+        layer = stock.from_config(config)
+        layer.build_from_config(self.get_build_config())
+        layer.set_weights(self.get_weights())
+        variable = getattr(layer, self.weight_name)
+        variable.assign(self.quantize_weight(getattr(self, self.weight_name)))
+        return layer
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedDense(QuantizedWeights, keras.layers.Dense):
+    """`keras.layers.Dense` that computes with its kernel on the int8 grid.
+
+    kernel (inputs, units), a step per unit: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.Dense`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.Dense`.
+
+    Raises:
+        ValueError: as for `keras.layers.Dense`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedDense
+    >>> QuantizedDense(units=3)(np.ones((2, 4), "float32")).shape
+    TensorShape([2, 3])
+    """
+
+    kept_axes = (-1,)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedConv1D(QuantizedWeights, keras.layers.Conv1D):
+    """`keras.layers.Conv1D` that computes with its kernel on the int8 grid.
+
+    kernel (width, inputs, filters), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.Conv1D`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.Conv1D`.
+
+    Raises:
+        ValueError: as for `keras.layers.Conv1D`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedConv1D
+    >>> QuantizedConv1D(filters=3, kernel_size=2)(np.ones((2, 4, 1), "float32")).shape
+    TensorShape([2, 3, 3])
+    """
+
+    kept_axes = (-1,)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedConv2D(QuantizedWeights, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` that computes with its kernel on the int8 grid.
+
+    kernel (height, width, inputs, filters), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.Conv2D`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.Conv2D`.
+
+    Raises:
+        ValueError: as for `keras.layers.Conv2D`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedConv2D
+    >>> QuantizedConv2D(filters=3, kernel_size=2)(np.ones((2, 4, 4, 1), "float32")).shape
+    TensorShape([2, 3, 3, 3])
+    """
+
+    kept_axes = (-1,)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedDepthwiseConv2D(QuantizedWeights, keras.layers.DepthwiseConv2D):
+    """`keras.layers.DepthwiseConv2D` that computes with its kernel on the int8 grid.
+
+    kernel (height, width, inputs, multiplier), a step per output channel: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.DepthwiseConv2D`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.DepthwiseConv2D`.
+
+    Raises:
+        ValueError: as for `keras.layers.DepthwiseConv2D`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedDepthwiseConv2D
+    >>> QuantizedDepthwiseConv2D(kernel_size=2)(np.ones((2, 4, 4, 3), "float32")).shape
+    TensorShape([2, 3, 3, 3])
+    """
+
+    kept_axes = (-2, -1)

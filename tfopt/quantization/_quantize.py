@@ -1,0 +1,150 @@
+"""`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfopt.graph import (
+    Graph,
+    Node,
+    Operation,
+    activation_name,
+    build_model,
+    capture,
+    clone_operation,
+    kind,
+    tensors_in,
+)
+from tfopt.quantization import _layers
+from tfopt.quantization._calibration import observe_ranges
+from tfopt.quantization._config import QuantConfig
+from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._placement import Grid, Placement, place, row_of, split_activations
+from tfopt.quantization._report import LayerReport, QuantizationReport
+
+
+def quantize(model: keras.Model, calibration: Any, config: QuantConfig | None = None) -> keras.Model:
+    """A copy of a model that computes as the int8 TFLite kernels will: train it, save it, `export` it.
+
+    Weights are rounded to a symmetric int8 grid per output channel, activations to a grid per tensor, where the
+    TFLite kernels round them and nowhere else. Without training this is post-training quantization; with `fit`
+    it is quantization-aware training (Jacob et al. 2018, arXiv 1712.05877).
+
+    Args:
+        model: any built Keras model: Sequential, Functional, subclassed, nested, with shared layers. It is not
+            changed, so that it can teach its quantized copy.
+        calibration: inputs from which activation ranges start: arrays (samples first), a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or an iterable of batches; targets are ignored. A few hundred will do.
+        config: the scheme; `QuantConfig()` by default.
+
+    Returns:
+        A Functional Keras model with the original's inputs, outputs and layer names, uncompiled; it saves and loads
+        as `.keras`. Its `report` attribute says what was done to each layer, and why not to others.
+
+    Raises:
+        TypeError: `model` is not a Keras 3 model.
+        ValueError: the model is not built; the calibration data is empty, not finite or of the wrong shape.
+
+    Example:
+
+    >>> import keras, numpy as np, tfopt
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu", name="dense")])
+    >>> q = tfopt.quantize(model, calibration=np.random.default_rng(0).normal(size=(64, 4)))
+    >>> [type(layer).__name__ for layer in q.layers]
+    ['InputLayer', 'FakeQuantize', 'QuantizedDense', 'FakeQuantize']
+    """
+    config = config or QuantConfig()
+    captured = capture(model, _first_batch(model, calibration))
+    graph, linear = split_activations(captured)
+    placement = place(graph)
+    ranges = _ranges(graph, placement, calibration, linear)
+    layers = [_fake_quantizer(grid, graph, config) for grid in placement.grids]
+    quantized = build_model(_insert(graph, placement, layers), _replacing(linear, quantize_weights=True))
+    for layer, limits in zip(layers, ranges, strict=True):
+        if layer.fixed_range is None:
+            layer.set_range(limits[:, 0], limits[:, 1])
+    quantized.report = _report(graph, placement)
+    return quantized
+
+
+def _first_batch(model: keras.Model, calibration: Any) -> Any:
+    """Inputs that show a subclassed model's shapes; arrays only, for an iterator must not lose a batch."""
+    is_arrays = hasattr(calibration, "shape") or isinstance(calibration, (list, dict))
+    return calibration if is_arrays and not getattr(model, "inputs", None) else None
+
+
+def _replacing(linear: set[int], quantize_weights: bool) -> Callable[[Operation, str], Operation]:
+    """How `build_model` makes the new layers: with quantized weights or stock ones, activations split off."""
+
+    def replace(op: Operation, name: str) -> Operation:
+        if isinstance(op, FakeQuantize):
+            return op
+        quantized = getattr(_layers, f"Quantized{kind(op)}", None) if quantize_weights else None
+        if quantized is None and id(op) not in linear:
+            return clone_operation(op, name)
+        config = {**op.get_config(), "name": name}
+        if id(op) in linear:
+            config["activation"] = "linear"
+        return (quantized or type(op)).from_config(config)
+
+    return replace
+
+
+def _ranges(graph: Graph, placement: Placement, calibration: Any, linear: set[int]) -> list[Any]:
+    """For each grid an array of shape (sites, 2)."""
+    tensors = [site for grid in placement.grids for site in grid.sites]
+    observed = observe_ranges(graph, tensors, calibration, _replacing(linear, quantize_weights=False))
+    limits, start = [], 0
+    for grid in placement.grids:
+        limits.append(observed[start : start + len(grid.sites)])
+        start += len(grid.sites)
+    return limits
+
+
+def _fake_quantizer(grid: Grid, graph: Graph, config: QuantConfig) -> FakeQuantize:
+    is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
+    return FakeQuantize(
+        num_sites=len(grid.sites),
+        fixed_range=grid.fixed,
+        momentum=config.momentum,
+        float_training=grid.fixed is not None and is_final,
+        name=f"{grid.name}_quantize",
+    )
+
+
+def _insert(graph: Graph, placement: Placement, layers: list[FakeQuantize]) -> Graph:
+    """The graph with a fake quantizer behind each site; all readers of a site read it from there."""
+    rounding: dict[int, Node] = {}
+    for grid, layer in zip(placement.grids, layers, strict=True):
+        for index, site in enumerate(grid.sites):
+            output = keras.KerasTensor(site.shape, site.dtype)
+            kwargs = {"site": index} if index else {}
+            rounding[id(site)] = Node(layer, (site,), kwargs, output, layer.name)
+    values = {key: node.output for key, node in rounding.items()}
+    nodes = [rounding[id(tensor)] for tensor in tensors_in(graph.inputs) if id(tensor) in rounding]
+    for node in graph.nodes:
+        nodes.append(node.reading(values))
+        nodes.extend(rounding[id(tensor)] for tensor in tensors_in(node.outputs) if id(tensor) in rounding)
+    outputs = keras.tree.map_structure(lambda tensor: values.get(id(tensor), tensor), graph.outputs)
+    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=outputs)
+
+
+def _report(graph: Graph, placement: Placement) -> QuantizationReport:
+    return QuantizationReport(graph.name, tuple(_row(node, placement) for node in graph.nodes))
+
+
+def _row(node: Node, placement: Placement) -> LayerReport:
+    row = row_of(node)
+    if node.path in placement.fused:
+        return LayerReport(node.path, kind(node.op), "fused", f"into {placement.fused[node.path]}")
+    if node.opaque:
+        return LayerReport(node.path, kind(node.op), "float", node.opaque)
+    if row is None:
+        return LayerReport(node.path, kind(node.op), "float", "no row in the placement table")
+    if row.output != "own":
+        return LayerReport(node.path, kind(node.op), "same grid", "as its input")
+    fused = activation_name(node.op)
+    note = f"with {fused}" if fused in row.fuses else ""
+    return LayerReport(node.path, kind(node.op), "int8", note)
