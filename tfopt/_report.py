@@ -14,7 +14,7 @@ TERMINAL_WIDTH = 80
 class Table:
     """A title, column names, rows of strings and notes below them.
 
-    The first column is aligned left, the others right. Text that does not fit in 80 columns is wrapped.
+    Columns of numbers are aligned right, others left. Text that does not fit in 80 columns is wrapped.
     """
 
     title: str
@@ -27,7 +27,8 @@ class Table:
             title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if index else "left", overflow="fold")
+            numbers = all(row[index][:1].isdigit() or row[index] in ("", "-") for row in self.rows)
+            table.add_column(column, justify="right" if index and numbers else "left", overflow="fold")
         for row in self.rows:
             table.add_row(*row)
         stream = io.StringIO()

@@ -1,5 +1,6 @@
 """A model as a graph: what it is made of, and how to put it together again."""
 
+from tfopt.graph._batch_norm import CHANNEL_AXES, batch_norm_affine, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, substitute, tensors_in
 from tfopt.graph._kinds import activation_name, final_activation, kind
@@ -7,17 +8,21 @@ from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
 
 __all__ = [
+    "CHANNEL_AXES",
     "Expansion",
     "Graph",
     "Node",
     "Operation",
     "activation_name",
+    "batch_norm_affine",
     "build_model",
     "capture",
     "clone_operation",
     "copy_weights",
     "final_activation",
     "flatten_layers",
+    "fold_batch_norms",
+    "folds_into",
     "kind",
     "own_weights",
     "sublayers",

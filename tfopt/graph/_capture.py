@@ -23,7 +23,8 @@ def capture(model: keras.Model, samples: Any = None) -> Graph:
 
     The nodes hold the model's own layers: a weight read through the graph is the model's. The model is not
     changed. What cannot be opened (recurrent layers, custom layers with weights of their own, code that
-    is not `keras.ops`) stays one node, with the reason in `Node.opaque`.
+    is not `keras.ops`) stays one node, with the reason in `Node.opaque`. A layer class that sets
+    `graph_primitive = True` stays one node too.
 
     Args:
         model: a built Sequential, Functional or subclassed model.
@@ -176,6 +177,8 @@ def _expand(graph: Graph) -> Graph:
 def _closed(op: Operation) -> str | None:
     """None for what is to be opened, "" for a primitive, else why a composite one must stay closed."""
     if not isinstance(op, keras.layers.Layer):
+        return ""
+    if getattr(op, "graph_primitive", False):
         return ""
     stock = getattr(keras.layers, type(op).__name__, None) is type(op)
     if isinstance(op, _LOOPS):

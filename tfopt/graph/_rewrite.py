@@ -26,12 +26,12 @@ def clone_operation(op: Operation, name: str | None = None) -> Operation:
     >>> clone_operation(keras.layers.Dense(3, name="a"), name="b")
     <Dense name=b, built=False>
     """
+    renamed = {} if name is None else {"name": name}
     try:
-        config = op.get_config()
-        if name is not None:
-            config["name"] = name
-        return type(op).from_config(config)
+        return type(op).from_config({**op.get_config(), **renamed})
     except Exception as error:
+        if not isinstance(op, keras.layers.Layer):
+            return op  # an operation without state can serve two models
         raise ValueError(
             f"{op.name!r} ({type(op).__name__}) cannot be copied from its config: {error} "
             "Give the class a 'get_config' method that returns every argument of its constructor."

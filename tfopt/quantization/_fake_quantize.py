@@ -44,6 +44,8 @@ class FakeQuantize(keras.layers.Layer):
     [0.1015625, 0.5, 0.99609375]
     """
 
+    graph_primitive = True  # capture must find it again as what it is
+
     def __init__(
         self,
         num_sites: int = 1,

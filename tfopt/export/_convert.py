@@ -1,0 +1,74 @@
+"""Conversion to TFLite: the one place that drives TensorFlow's converter."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+import keras
+
+
+def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
+    """The .tflite file of a lowered model.
+
+    Args:
+        model: what `lower` returned, with a fixed batch size.
+        integer: compute in int8 what lies between the model's fake quantizers; else all in float32.
+        float_io: float32 inputs and outputs for an integer file; the first and last operators then quantize.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        RuntimeError: the backend is not TensorFlow, or the converter refuses the model; with its last words.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"Export needs the TensorFlow backend of Keras. Got {keras.backend.backend()!r} instead. Save the model "
+            "as .keras, and export it in a process started with KERAS_BACKEND=tensorflow."
+        )
+    import tensorflow as tf
+
+    with _quiet() as log, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # why from_keras_model: a bare concrete function leaves the weights in variables.
+            converter = tf.lite.TFLiteConverter.from_keras_model(model)
+            if integer:
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                io_type = tf.float32 if float_io else tf.int8
+                converter.inference_input_type = converter.inference_output_type = io_type
+            return converter.convert()
+        except Exception as error:
+            raise RuntimeError(
+                f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
+                "tfopt.quantize(model).report names the operations that have no TFLite kernel."
+            ) from error
+
+
+def _last_words(error: Exception, log: list[str]) -> str:
+    lines = [line for line in (*log, *str(error).splitlines()) if "error:" in line]
+    return (lines or [f"{type(error).__name__}: {error}"])[-1].strip()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Keeps what Python and C++ print to the terminal away from it; the lines are in the yielded list afterwards."""
+    log: list[str] = []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile("w+", errors="replace") as stream:
+        kept = [(number, os.dup(number)) for number in (1, 2)]
+        try:
+            for number, _ in kept:
+                os.dup2(stream.fileno(), number)
+            with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+                yield log
+        finally:
+            for number, copy in kept:
+                os.dup2(copy, number)
+                os.close(copy)
+            stream.seek(0)
+            log.extend(stream.read().splitlines())

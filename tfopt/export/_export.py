@@ -1,0 +1,136 @@
+"""`export`: a Keras model becomes a .tflite file, whole or not at all."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterable
+
+import keras
+
+from tfopt._files import check_parent, write_whole
+from tfopt._report import Report, Table, format_bytes
+from tfopt.export._convert import convert
+from tfopt.export._lower import lower
+from tfopt.graph import flatten_layers, kind
+from tfopt.runtimes import Size, TFLiteFile, measure_size
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport(Report):
+    """What a written .tflite file holds.
+
+    Attributes:
+        path: the file.
+        size: bytes, raw and gzipped.
+        operators: how often each TFLite operator occurs.
+        float_operators: operators that compute in float in a file that was asked to be int8.
+        grid_changes: number of QUANTIZE and DEQUANTIZE operators inside the network.
+        weight_bits: number of weights stored in each bit width.
+        sparsity: zeros as a fraction of all kernel weights.
+        inputs: dtype of each input.
+        outputs: dtype of each output.
+
+    Example:
+
+    >>> import keras, os, tempfile, tfopt
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> report = tfopt.export(model, os.path.join(tempfile.mkdtemp(), "model.tflite"))
+    >>> report.operators, report.weight_bits
+    ({'FULLY_CONNECTED': 1}, {32: 8})
+    """
+
+    path: str
+    size: Size
+    operators: dict[str, int]
+    float_operators: dict[str, int]
+    grid_changes: int
+    weight_bits: dict[int, int]
+    sparsity: float
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def table(self) -> Table:
+        bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
+        listed = ", ".join(f"{count} {name}" for name, count in self.float_operators.items())
+        rows = (
+            ("size", f"{format_bytes(self.size.raw)} ({format_bytes(self.size.gzip)} gzipped)"),
+            ("inputs", ", ".join(self.inputs)),
+            ("outputs", ", ".join(self.outputs)),
+            ("operators", ", ".join(f"{count} {name}" for name, count in self.operators.items())),
+            ("of them in float", listed or "none"),
+            ("QUANTIZE/DEQUANTIZE inside", str(self.grid_changes)),
+            ("kernel weights", bits or "none"),
+            ("of them zero", f"{self.sparsity:.1%}"),
+        )
+        return Table(f"Exported {self.path}", ("what", "value"), rows)
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def export(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    batch_size: int = 1,
+    float_io: bool = False,
+    strict: bool = False,
+) -> ExportReport:
+    """Writes a model as a .tflite file for LiteRT: int8 for what `quantize` returned, else float32.
+
+    An int8 file takes and gives int8 and computes what the quantized model computes; `verify` proves it. Weights
+    are written already rounded to their grid, so that the converter finds every scale itself, per channel.
+
+    Args:
+        model: a built Keras model, as `quantize` returned and `fit` trained it, or a float one.
+        path: the file to write; an old one is replaced in one step, after the new one is complete.
+        batch_size: samples in a call of the file; TFLite fixes it.
+        float_io: float32 inputs and outputs, with a QUANTIZE and a DEQUANTIZE operator at the ends.
+        strict: make it an error if a quantized model's file computes anything in float.
+
+    Returns:
+        An `ExportReport`: it prints as a table and has `to_dict()`.
+
+    Raises:
+        TypeError: `model` is not a Keras 3 model.
+        ValueError: the folder does not exist, `batch_size` is below 1, the model is not built; or `strict` is set
+            and an operator has no int8 kernel.
+        RuntimeError: the converter refuses the model.
+
+    Example:
+
+    >>> import keras, numpy as np, os, tempfile, tfopt
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu")])
+    >>> q = tfopt.quantize(model, calibration=np.random.default_rng(0).normal(size=(64, 4)))
+    >>> report = tfopt.export(q, os.path.join(tempfile.mkdtemp(), "model.tflite"))
+    >>> report.inputs, report.operators, report.float_operators
+    (('int8',), {'FULLY_CONNECTED': 1}, {})
+    """
+    path = check_parent(path, "path")
+    if batch_size < 1:
+        raise ValueError(
+            f"The 'batch_size' argument must be 1 or more, for TFLite fixes it. Got {batch_size} instead."
+        )
+    inference = lower(model, batch_size)
+    integer = any(kind(layer) == "FakeQuantize" for layer in flatten_layers(inference))
+    content = convert(inference, integer, float_io)
+    file = TFLiteFile.read(content)
+    floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}
+    if strict and floats:
+        raise ValueError(
+            f"With strict=True every operator of {model.name!r} must compute in int8. Got float "
+            f"{', '.join(floats)}. Nothing was written; print the model's report for the layers, or leave strict out."
+        )
+    write_whole(path, content)
+    return ExportReport(
+        path=str(path),
+        size=measure_size(content),
+        operators=file.op_counts,
+        float_operators=floats,
+        grid_changes=len(file.inner_grid_changes),
+        weight_bits=file.weight_bits,
+        sparsity=file.sparsity,
+        inputs=tuple(tensor.dtype for tensor in file.inputs),
+        outputs=tuple(tensor.dtype for tensor in file.outputs),
+    )

@@ -1,0 +1,151 @@
+"""Lowering: a trained model becomes the graph that the converter turns into integer kernels one to one."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.graph import (
+    Expansion,
+    Graph,
+    Node,
+    Operation,
+    activation_name,
+    batch_norm_affine,
+    build_model,
+    capture,
+    fold_batch_norms,
+    kind,
+)
+
+FUSED_ACTIVATIONS = ("relu", "relu6")
+
+
+def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
+    """The inference model of stock float32 layers that computes what `model` computes.
+
+    Quantized layers become stock layers with the rounded kernel in them, batch norms are folded, one-dimensional
+    convolutions become two-dimensional ones: what is left is one layer to one TFLite kernel.
+
+    Args:
+        model: a built Keras model, quantized or not.
+        batch_size: the batch size of the new model, which TFLite fixes; None leaves it open.
+
+    Returns:
+        A new Functional model; its outputs are those of `model(x, training=False)` to float rounding.
+    """
+    graph = _to_inference(capture(model))
+    graph = fold_batch_norms(graph)
+    graph = graph.map_nodes(_batch_norm_to_depthwise)
+    graph = _fuse_activations(graph)
+    graph = graph.map_nodes(_to_two_dimensions)
+    return build_model(graph, _in_float32, batch_size=batch_size)
+
+
+def _to_inference(graph: Graph) -> Graph:
+    """Asks each layer that has a `to_inference` method for its stock equivalent, and drops training flags."""
+    made: dict[int, Operation] = {}
+
+    def expand(node: Node) -> Expansion:
+        if id(node.op) not in made:
+            made[id(node.op)] = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
+        kwargs = {name: value for name, value in node.kwargs.items() if name not in ("training", "site")}
+        return [dataclasses.replace(node, op=made[id(node.op)], kwargs=kwargs)], node.outputs
+
+    return graph.map_nodes(expand)
+
+
+def _batch_norm_to_depthwise(node: Node) -> Expansion | None:
+    """A batch norm that stands alone is a 1x1 depthwise convolution: one int8 kernel, exact weights.
+
+    A multiplication and an addition would stay float: the converter has no grid for the number between them.
+    """
+    shape = node.output.shape if kind(node.op) == "BatchNormalization" else ()
+    if node.opaque or not 2 <= len(shape) <= 4 or node.op.axis not in (-1, len(shape) - 1):
+        return None
+    factor, offset = batch_norm_affine(node.op)
+    layer = keras.layers.DepthwiseConv2D(1, name=node.op.name)
+    layer.build((None, 1, 1, shape[-1]))
+    layer.set_weights([factor.reshape(1, 1, -1, 1), offset])
+    return _through_four_dimensions(node, layer)
+
+
+def _fuse_activations(graph: Graph) -> Graph:
+    """Moves a ReLU into the convolution or dense layer before it, as the kernels have it."""
+    fused: dict[int, Node] = {}
+    for node in graph.nodes:
+        follower = graph.only_consumer(node.output) if _is_linear(node.op) else None
+        if follower is not None and kind(follower.op) in FUSED_ACTIVATIONS:
+            fused[id(node)] = follower
+    gone = {id(follower) for follower in fused.values()}
+
+    def expand(node: Node) -> Expansion | None:
+        if id(node) in gone:
+            return [], node.inputs[0]
+        if id(node) not in fused:
+            return None
+        layer = _with_config(node.op, activation=kind(fused[id(node)].op))
+        return [dataclasses.replace(node, op=layer)], node.outputs
+
+    return graph.map_nodes(expand)
+
+
+def _is_linear(op: Operation) -> bool:
+    return kind(op) in ("Dense", "Conv1D", "Conv2D", "DepthwiseConv2D") and activation_name(op) == "linear"
+
+
+def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
+    new = type(layer).from_config({**layer.get_config(), **changes})
+    new.build_from_config(layer.get_build_config())
+    new.set_weights(layer.get_weights())
+    return new
+
+
+def _to_two_dimensions(node: Node) -> Expansion | None:
+    """Conv1D as Conv2D of height 1: its bias and activation then stay inside the kernel."""
+    if kind(node.op) != "Conv1D" or node.opaque:
+        return None
+    config = node.op.get_config()
+    for name in ("kernel_size", "strides", "dilation_rate"):
+        config[name] = (1, config[name][0])
+    before = []
+    if config["padding"] == "causal":
+        pad = (config["kernel_size"][1] - 1) * config["dilation_rate"][1]
+        before = [keras.layers.ZeroPadding2D(((0, 0), (pad, 0)), name=f"{node.op.name}_causal")]
+        config["padding"] = "valid"
+    layer = keras.layers.Conv2D.from_config(config)
+    kernel, *bias = node.op.get_weights()
+    layer.build((None, 1, None, kernel.shape[-2] * node.op.groups))
+    layer.set_weights([kernel[np.newaxis], *bias])
+    return _through_four_dimensions(node, layer, before)
+
+
+def _through_four_dimensions(
+    node: Node, layer: keras.layers.Layer, before: list[keras.layers.Layer] | None = None
+) -> Expansion:
+    """Calls a 2-D layer on `node`'s input, reshaped to (batch, height, width, channels) and back."""
+    source, target = node.inputs[0], node.output
+    chain = [*(before or []), layer]
+    if len(target.shape) < 4:
+        width = [] if len(target.shape) == 2 else [-1]
+        chain.insert(
+            0, keras.layers.Reshape((1, *(width or [1]), source.shape[-1]), name=f"{layer.name}_to_2d")
+        )
+        chain.append(keras.layers.Reshape((*width, target.shape[-1]), name=f"{layer.name}_from_2d"))
+    nodes, tensor = [], source
+    for step in chain:
+        output = keras.KerasTensor(step.compute_output_shape(tensor.shape), target.dtype)
+        nodes.append(Node(step, (tensor,), {}, output, f"{node.path}/{step.name}"))
+        tensor = output
+    return nodes, tensor
+
+
+def _in_float32(op: Operation, name: str) -> Operation:
+    """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16."""
+    if not isinstance(op, keras.layers.Layer):
+        return op
+    config = {**op.get_config(), "name": name}
+    if keras.backend.is_float_dtype(op.compute_dtype):
+        config["dtype"] = "float32"
+    return type(op).from_config(config)
