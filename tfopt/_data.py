@@ -31,7 +31,7 @@ def input_batches(data: Any, model: keras.Model, argument: str, batch_size: int 
         _check(arrays, expected, argument)
         count += len(arrays[0])
         if len(arrays[0]):
-            yield keras.tree.pack_sequence_as(batch, arrays)
+            yield arrays[0] if len(arrays) == 1 else keras.tree.pack_sequence_as(batch, arrays)
     if count == 0:
         raise ValueError(
             f"The '{argument}' argument must hold at least one sample. Got none. "

@@ -1,6 +1,7 @@
 """Conversion to TFLite: the one place that drives TensorFlow's converter."""
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -64,7 +65,8 @@ def _quiet() -> Iterator[list[str]]:
         try:
             for number, _ in kept:
                 os.dup2(stream.fileno(), number)
-            with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
+            with contextlib.redirect_stdout(io.StringIO()):
                 yield log
         finally:
             for number, copy in kept:

@@ -78,7 +78,7 @@ def is_functional(model: Operation) -> bool:
 
 
 def _symbolic_inputs(model: keras.Model, samples: Any) -> Any:
-    if samples is not None:
+    if samples is not None and model.built:
         return keras.tree.map_structure(
             lambda x: keras.Input(x.shape[1:], dtype=keras.backend.standardize_dtype(x.dtype)), samples
         )

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt.quantization._grids import fake_quantize
+from tfopt.quantization._grids import fake_quantize, nudge_range
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -111,7 +111,7 @@ class FakeQuantize(keras.layers.Layer):
 
     def to_inference(self) -> "FakeQuantize":
         """The same grid as a constant: what the converter reads."""
-        lo, hi = (float(end) for end in self.range())
+        lo, hi = (float(end) for end in nudge_range(*self.range(), self.num_bits))
         return FakeQuantize(fixed_range=(lo, hi), num_bits=self.num_bits, name=self.name)
 
     def get_config(self) -> dict[str, Any]:

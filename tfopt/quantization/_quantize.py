@@ -1,6 +1,7 @@
 """`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,10 @@ def quantize(model: keras.Model, calibration: Any, config: QuantConfig | None = 
     graph, linear = split_activations(captured)
     placement = place(graph)
     ranges = _ranges(graph, placement, calibration, linear)
-    layers = [_fake_quantizer(grid, graph, config) for grid in placement.grids]
+    names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
+    layers = [
+        _fake_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)
+    ]
     quantized = build_model(_insert(graph, placement, layers), _replacing(linear, quantize_weights=True))
     for layer, limits in zip(layers, ranges, strict=True):
         if layer.fixed_range is None:
@@ -103,14 +107,24 @@ def _ranges(graph: Graph, placement: Placement, calibration: Any, linear: set[in
     return limits
 
 
-def _fake_quantizer(grid: Grid, graph: Graph, config: QuantConfig) -> FakeQuantize:
+def _unique(names: list[str]) -> list[str]:
+    """Numbers repeated names: a shared layer has a grid for each call."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        unique.append(f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return unique
+
+
+def _fake_quantizer(grid: Grid, graph: Graph, config: QuantConfig, name: str) -> FakeQuantize:
     is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
     return FakeQuantize(
         num_sites=len(grid.sites),
         fixed_range=grid.fixed,
         momentum=config.momentum,
         float_training=grid.fixed is not None and is_final,
-        name=f"{grid.name}_quantize",
+        name=name,
     )
 
 

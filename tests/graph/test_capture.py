@@ -1,0 +1,221 @@
+"""Capture and rewrite: the graph computes what the model computes, and the model is left as it was."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from tests.models import IMAGE, MODELS, Block, samples_for, trained_like
+from tfopt.graph import (
+    build_model,
+    capture,
+    final_activation,
+    flatten_layers,
+    fold_batch_norms,
+    kind,
+    own_weights,
+)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_rewrite_equals_the_original(name):
+    model = trained_like(MODELS[name]())
+    x = samples_for(model, 8)
+    expected = keras.tree.map_structure(np.array, model(x, training=False))
+
+    graph = capture(model)
+    rebuilt = build_model(graph)
+
+    keras.tree.map_structure(np.testing.assert_array_equal, rebuilt(x, training=False), expected)
+    assert not {id(w) for w in rebuilt.weights} & {id(w) for w in model.weights}
+    assert not any(node.opaque for node in graph.nodes)
+    assert not any(isinstance(node.op, (keras.Model, Block)) for node in graph.nodes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_folding_keeps_outputs(name):
+    model = trained_like(MODELS[name]())
+    x = samples_for(model, 8)
+    folded = build_model(fold_batch_norms(capture(model)))
+    keras.tree.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6),
+        folded(x, training=False),
+        model(x, training=False),
+    )
+
+
+def test_folding_removes_only_batch_norms_behind_a_lone_linear_layer():
+    kinds = [kind(node.op) for node in fold_batch_norms(capture(MODELS["residual"]())).nodes]
+    # The one behind the depthwise convolution is folded, the one behind the concatenation is not.
+    assert kinds.count("BatchNormalization") == 1
+    inputs = keras.Input(IMAGE)
+    x = layers.Conv2D(3, 1)(inputs)
+    read_twice = keras.Model(inputs, layers.Add()([x, layers.BatchNormalization()(x)]))
+    assert "BatchNormalization" in [kind(node.op) for node in fold_batch_norms(capture(read_twice)).nodes]
+
+
+def test_capture_leaves_no_trace_on_the_model():
+    model = MODELS["nested"]()
+    backbone = model.get_layer("backbone")
+    outputs = [backbone.layers[0].output, model.layers[-1].output]
+    capture(model), capture(model)
+    assert [backbone.layers[0].output, model.layers[-1].output] == outputs
+
+
+def test_nested_paths_name_the_model():
+    assert capture(MODELS["nested"]()).nodes[0].path.startswith("backbone/conv2d")
+
+
+@pytest.mark.parametrize("name", ["nested", "residual", "siamese", "subclassed"])
+def test_training_the_rewrite_equals_training_the_original(name):
+    # Batch norms of a backbone that is called with training=False are where a rewrite would differ.
+    model = trained_like(MODELS[name]())
+    rebuilt = build_model(capture(model))
+    x = samples_for(model, 32)
+    y = np.zeros((32, *capture(model).outputs.shape[1:]), "float32")
+    for one in (model, rebuilt):
+        one.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=False)
+        one.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    for ours, theirs in zip(rebuilt.weights, model.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_shared_layers_stay_shared():
+    graph = capture(MODELS["siamese"]())
+    first, second = (node for node in graph.nodes if node.op.name == "shared")
+    assert first.op is second.op
+    assert sum(layer.name == "shared" for layer in build_model(graph).layers) == 1
+
+
+def test_same_name_in_two_models_is_told_apart():
+    def part(name):
+        return keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")], name=name)
+
+    model = keras.Sequential([keras.Input((4,)), part("a"), part("b")])
+    assert [layer.name for layer in build_model(capture(model)).layers[1:]] == ["dense", "b_dense"]
+
+
+class Scale(layers.Layer):
+    def build(self, shape):
+        self.factor = self.add_weight(shape=(shape[-1],))
+        self.inner = layers.Dense(shape[-1])
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x) * self.factor
+
+
+class NumPyOnly(layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.Dense(2)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return np.tanh(np.asarray(x))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize(
+    "layer, reason",
+    [
+        (layers.LSTM(2), "LSTM loops over time"),
+        (layers.TimeDistributed(layers.Dense(2)), "TimeDistributed loops over time"),
+        (Scale(), "holds weights of its own beside its layers: variable"),
+        (NumPyOnly(), "cannot run on symbolic inputs"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(layer, reason):
+    inputs = keras.Input((4, 3))
+    (node,) = capture(keras.Model(inputs, layer(inputs))).nodes
+    assert node.op is layer
+    assert reason in node.opaque
+
+
+def test_attention_opens_into_its_projections():
+    inputs = keras.Input((4, 6))
+    graph = capture(keras.Model(inputs, layers.MultiHeadAttention(2, 3)(inputs, inputs)))
+    assert [kind(node.op) for node in graph.nodes].count("EinsumDense") == 4
+
+
+@pytest.mark.parametrize(
+    "model, error, words",
+    [
+        (keras.Sequential([layers.Dense(2)]), ValueError, "must be built before it can be captured"),
+        (keras.layers.Dense(2), TypeError, "must be a Keras 3 model"),
+        (lambda x: x, TypeError, "must be a Keras 3 model"),
+    ],
+)
+def test_errors_teach(model, error, words):
+    with pytest.raises(error, match=words):
+        capture(model)
+
+
+def test_a_copy_that_cannot_be_made_names_the_layer():
+    class NoConfig(layers.Layer):
+        def __init__(self, secret, name=None):
+            super().__init__(name=name)
+            self.weight = self.add_weight(shape=(1,))
+
+        def call(self, x):
+            return x * self.weight
+
+        def get_config(self):
+            return {"nothing": 0}
+
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, NoConfig(1, name="odd")(inputs))
+    with pytest.raises(ValueError, match=r"'odd' \(NoConfig\) cannot be copied from its config"):
+        build_model(capture(model))
+
+
+def test_flatten_layers_and_own_weights_cover_every_weight_once():
+    model = MODELS["subclassed"]()
+    found = [id(weight) for layer in flatten_layers(model) for weight in own_weights(layer)]
+    assert sorted(found) == sorted(id(weight) for weight in model.weights)
+
+
+@pytest.mark.parametrize(
+    "output, expected",
+    [
+        (layers.Dense(2), "linear"),
+        (layers.Dense(2, activation="softmax"), "softmax"),
+        (lambda x: layers.Reshape((2, 1))(layers.Softmax()(layers.Dense(2)(x))), "softmax"),
+        (lambda x: ops.sigmoid(layers.Dense(1)(x)), "sigmoid"),
+        (lambda x: layers.Activation("tanh")(x), "tanh"),
+        (lambda x: layers.LSTM(2)(layers.Reshape((1, 4))(x)), None),
+    ],
+)
+def test_final_activation(output, expected):
+    inputs = keras.Input((4,))
+    assert final_activation(keras.Model(inputs, output(inputs))) == expected
+
+
+def test_final_activation_of_a_subclassed_model():
+    assert final_activation(MODELS["subclassed"]()) == "softmax"
+
+
+class Doubled(layers.Dense):
+    def call(self, x, training=None):
+        return 2 * super().call(x, training)
+
+
+@pytest.mark.parametrize(
+    "op, expected",
+    [
+        (layers.Activation("relu6"), "relu6"),
+        (layers.ReLU(), "relu"),
+        (layers.ReLU(max_value=3), "ReLU"),
+        (layers.ReLU(negative_slope=0.1), "leaky_relu"),
+        (layers.LeakyReLU(), "leaky_relu"),
+        (layers.Activation(lambda x: x), "Activation"),
+        (layers.Add(), "Add"),
+        (Doubled(2), "Doubled"),
+    ],
+)
+def test_kind(op, expected):
+    assert kind(op) == expected

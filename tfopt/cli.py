@@ -1,0 +1,48 @@
+"""The `tfopt` program: `tfopt COMMAND [arguments] [--flags]`.
+
+A command is a module of `tfopt.commands` that defines its absl flags and a `main(arguments)`.
+"""
+
+import importlib
+import os
+import sys
+
+from absl import app
+
+# Command -> what it does, in one line.
+COMMANDS = {
+    "demo": "digits in, a verified int8 .tflite out: prune, quantize and distil in one fit",
+    "export": "write a .keras model as .tflite: int8 if it is quantized, else float32",
+    "inspect": "list the operators, grids and weights of a .tflite file",
+    "verify": "prove that a .tflite file computes what a .keras model computes",
+    "compare": "accuracy, size, latency and memory of models and files, side by side",
+}
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("--help", "-h", "help"):
+        print(_usage())
+        return
+    if name not in COMMANDS:
+        sys.exit(f"There is no command {name!r}.\n\n{_usage()}")
+    # TensorFlow reads this when it is loaded; its start-up notes are of no use to who runs a command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    command = importlib.import_module(f"tfopt.commands.{name}")
+
+    def main(argv: list[str]) -> int | None:
+        try:
+            return command.main(argv[1:])
+        except (ValueError, TypeError, RuntimeError) as error:
+            sys.exit(f"tfopt {name}: {error}")
+
+    app.run(main, argv=[f"tfopt {name}", *sys.argv[2:]])
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        ["usage: tfopt COMMAND [arguments] [--flags]", "", *lines, "", "tfopt COMMAND --help lists flags."]
+    )

@@ -1,0 +1,1 @@
+"""One module per command of the `tfopt` program: flags and a `main(arguments)`."""

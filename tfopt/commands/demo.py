@@ -1,0 +1,113 @@
+"""tfopt demo: handwritten digits become a pruned, quantized, distilled int8 .tflite file, proved equal to the model.
+
+Trains a float network on scikit-learn's 1,797 digits, then prunes, quantizes and distils it in ONE `fit`.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import flags
+from keras import layers
+
+import tfopt
+from tfopt._files import write_whole
+
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the split, the initial weights and the order of the samples."
+)
+_EPOCHS = flags.DEFINE_integer("epochs", 20, "Epochs of each of the two trainings.", lower_bound=1)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", "./tfopt-demo", "Folder to write to; made if it does not exist."
+)
+
+SPARSITY = 0.75
+BATCH_SIZE = 32
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; the exit code is 1 if the file does not compute what the model computes."""
+    if arguments:
+        raise ValueError(f"The demo takes flags only. Got {shlex.join(arguments)!r} instead.")
+    folder = Path(_OUTPUT_DIR.value)
+    keras.utils.set_random_seed(_SEED.value)
+    (x, y), (x_test, y_test) = load_digits(_SEED.value)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    _say(f"1/4  A float network, {_EPOCHS.value} epochs on {len(x):,} digits")
+    teacher = make_network()
+    teacher.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    teacher.fit(x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=(x_test, y_test))
+
+    _say(f"2/4  Pruned to {SPARSITY:.0%} zeros, quantized to int8 and distilled, in one fit")
+    student = tfopt.quantize(teacher, calibration=x)
+    steps = _EPOCHS.value * -(-len(x) // BATCH_SIZE)
+    pruning = tfopt.Pruning(tfopt.PolynomialDecay(final_sparsity=SPARSITY, end_step=steps // 2, frequency=10))
+    distiller = tfopt.Distiller(student=student, teacher=teacher, losses=[tfopt.SoftTargets(temperature=4.0)])
+    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    distiller.compile(
+        keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    distiller.fit(
+        x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=(x_test, y_test), callbacks=[pruning]
+    )
+
+    _say("3/4  Exported and verified")
+    student.save(folder / "digits.keras")
+    tfopt.export(teacher, folder / "float.tflite")
+    exported = tfopt.export(student, folder / "int8.tflite", strict=True)
+    verified = tfopt.verify(student, folder / "int8.tflite", x_test)
+    print(verified)
+
+    _say("4/4  Compared")
+    compared = tfopt.compare(
+        {"float": folder / "float.tflite", "int8": folder / "int8.tflite"}, x_test, y_test
+    )
+    print(compared)
+    reports = {"quantize": student.report, "export": exported, "verify": verified, "compare": compared}
+    content = {name: report.to_dict() for name, report in reports.items()}
+    write_whole(folder / "report.json", json.dumps(content, indent=2).encode())
+    write_whole(folder / "report.md", "\n".join(report.to_markdown() for report in reports.values()).encode())
+    print(f"\nWritten to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    return 0 if verified.passed else 1
+
+
+def load_digits(seed: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """scikit-learn's digits, shuffled: 1,437 to train and 360 to test; x in [0, 1] of shape (n, 8, 8, 1)."""
+    try:
+        from sklearn.datasets import load_digits as load
+    except ImportError as error:
+        raise RuntimeError(
+            "The demo needs scikit-learn for its digits. Install it with: pip install 'tfopt[examples]'"
+        ) from error
+    x, y = load(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y = x[order].reshape(-1, 8, 8, 1).astype("float32") / 16.0, y[order].astype("int32")
+    return (x[360:], y[360:]), (x[:360], y[:360])
+
+
+def make_network() -> keras.Model:
+    """A small residual convolutional network: 107,000 parameters."""
+    inputs = keras.Input((8, 8, 1))
+    x = _convolution(inputs, 32)
+    x = _convolution(x, 64)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Add()([x, _convolution(x, 64)])
+    x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(128, activation="relu")(x)
+    x = layers.Dropout(0.3)(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x), name="digits")
+
+
+def _convolution(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)

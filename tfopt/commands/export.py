@@ -1,0 +1,24 @@
+"""tfopt export MODEL.keras FILE.tflite: int8 if the model is quantized, else float32."""
+
+import keras
+from absl import flags
+
+import tfopt
+from tfopt.commands._arguments import take
+
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Samples in a call of the file.", lower_bound=1)
+_FLOAT_IO = flags.DEFINE_bool("float_io", False, "float32 inputs and outputs for an int8 file.")
+_STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the command."""
+    model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    report = tfopt.export(
+        keras.models.load_model(model, compile=False),
+        path,
+        batch_size=_BATCH_SIZE.value,
+        float_io=_FLOAT_IO.value,
+        strict=_STRICT.value,
+    )
+    print(report)

@@ -1,0 +1,10 @@
+"""tfopt inspect FILE.tflite: its operators, grids and weights."""
+
+from tfopt.commands._arguments import take
+from tfopt.runtimes import inspect
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the command."""
+    (path,) = take(arguments, "FILE.tflite")
+    print(inspect(path))
