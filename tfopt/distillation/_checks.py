@@ -1,0 +1,51 @@
+"""What the Distiller refuses, each in one sentence with the way out."""
+
+import math
+from typing import Any
+
+import keras
+
+from tfopt.distillation._loss import DistillationLoss
+
+
+def check_models(student: Any, teacher: Any) -> None:
+    """The student is a model; the teacher is callable, trained, and another object."""
+    if not isinstance(student, keras.Model):
+        raise TypeError(
+            f"The 'student' argument of Distiller must be a Keras 3 model. Got {type(student).__name__} instead. "
+            "Models of tf_keras (Keras 2) must be rebuilt or loaded with keras first."
+        )
+    if not callable(teacher):
+        raise TypeError(
+            "The 'teacher' argument of Distiller must be a Keras model, or a callable from inputs to outputs. "
+            f"Got {type(teacher).__name__} instead."
+        )
+    if teacher is student:
+        raise ValueError(
+            "The 'teacher' argument of Distiller is the student itself, from which it can learn nothing. Pass a copy: "
+            "keras.models.clone_model(student), then set_weights(student.get_weights())."
+        )
+    if isinstance(teacher, keras.Layer) and not teacher.built:
+        raise ValueError(
+            f"The 'teacher' argument of Distiller must be a trained model, but {teacher.name!r} is not even built. "
+            "Train it or load its weights first."
+        )
+
+
+def check_losses(losses: Any, student_loss_weight: float) -> None:
+    """There is at least one distillation loss, and the student's own loss has a valid weight."""
+    if not isinstance(losses, (list, tuple)) or not all(isinstance(one, DistillationLoss) for one in losses):
+        raise TypeError(
+            "The 'losses' argument of Distiller must be a list of tfopt.distillation.DistillationLoss objects. "
+            f"Got {losses!r} instead. Pass, for example, losses=[tfopt.SoftTargets(temperature=4.0)]."
+        )
+    if not losses:
+        raise ValueError(
+            "The 'losses' argument of Distiller must hold at least one distillation loss. Got [] instead. "
+            "Leave it out for [SoftTargets()]."
+        )
+    if not (math.isfinite(student_loss_weight) and student_loss_weight >= 0):
+        raise ValueError(
+            "The 'student_loss_weight' argument of Distiller must be a finite number >= 0. "
+            f"Got {student_loss_weight} instead. 1.0 leaves the student's loss as it is."
+        )

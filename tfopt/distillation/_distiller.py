@@ -1,0 +1,224 @@
+"""The Distiller: a Keras model that is the student, plus what a teacher adds to its training loss."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfopt.distillation._checks import check_losses, check_models
+from tfopt.distillation._loss import DistillationLoss
+from tfopt.distillation._soft_targets import SoftTargets
+from tfopt.graph import flatten_layers
+
+
+@dataclasses.dataclass(frozen=True)
+class _Untracked:
+    """Keeps the teacher out of Keras' tracking.
+
+    A tracked teacher would be a sublayer: trained, regularized, pruned by callbacks and frozen by
+    `distiller.trainable = False`, which reaches into the user's own object.
+    """
+
+    teacher: Any
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class Distiller(keras.Model):
+    """Trains a student model with the help of a teacher, inside the ordinary `compile` and `fit`.
+
+    To call, predict with or evaluate a Distiller is to do so with its student, and `compile` takes whatever the
+    student's would. Only `fit` differs; it minimizes
+
+        student_loss_weight * L + P + sum of loss.weight * loss(teacher(x), student(x)) over losses
+
+    where `L` is the loss given to `compile` (none is needed) and `P` the student's regularizers and `add_loss`
+    terms. `sample_weight` and `class_weight` apply to `L` and to each distillation loss alike. The logs of `fit`
+    show `student_loss` (`L + P`: what the student alone would report as its loss) and `distillation_loss` (the
+    weighted sum over losses). `evaluate`, and so `val_loss`, is `L + P` without running the teacher, to be
+    compared with a student trained alone.
+
+    The student runs once a step, and so does the teacher: in inference mode, without gradient. The teacher is
+    not changed, not even its `trainable` flags, and may have another dtype policy than the student. Afterwards
+    `distiller.student` is the plain trained model.
+
+    Coming from `keras.distillation.Distiller(student_loss_weight=a)`: pass `student_loss_weight=a` and give the
+    distillation losses weights that sum to `1 - a`.
+
+    Args:
+        student: the Keras model to train.
+        teacher: a built Keras model, or any callable from inputs to outputs. To save a Distiller that has a plain
+            function for a teacher, register it with `keras.saving.register_keras_serializable`.
+        losses: the `DistillationLoss` objects to add up. Defaults to `[SoftTargets()]`.
+        student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the labels are
+            not learned, only the teacher is.
+        name: name of the model.
+
+    Raises:
+        TypeError: an argument is not of the kind described above.
+        ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
+            student itself, or a loss cannot compare the two models (other shapes, or probabilities where logits
+            are expected).
+
+    Example:
+
+    >>> import keras, numpy as np, tfopt
+    >>> def classifier(units):
+    ...     layers = [keras.Input((8,)), keras.layers.Dense(units, "relu"), keras.layers.Dense(3, "softmax")]
+    ...     return keras.Sequential(layers)
+    >>> teacher = classifier(32)  # a trained one in real life
+    >>> distiller = tfopt.Distiller(classifier(4), teacher, losses=[tfopt.SoftTargets(temperature=4.0)])
+    >>> distiller.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    >>> x, y = np.ones((16, 8)), np.zeros(16)
+    >>> logs = distiller.fit(x, y, verbose=0).history
+    >>> sorted(logs)
+    ['accuracy', 'distillation_loss', 'loss', 'student_loss']
+    >>> distiller.student.count_params()
+    51
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        teacher: keras.Model | Callable[[Any], Any],
+        losses: Sequence[DistillationLoss] | None = None,
+        student_loss_weight: float = 1.0,
+        name: str | None = None,
+    ) -> None:
+        losses = [SoftTargets()] if losses is None else losses
+        check_models(student, teacher)
+        check_losses(losses, student_loss_weight)
+        for loss in losses:
+            loss.check(teacher, student)
+        # The student's dtype policy decides whether compile() scales the loss, as mixed_float16 needs; the student
+        # casts its inputs itself.
+        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
+        self.student = student
+        self.distillation_losses = list(losses)
+        self.student_loss_weight = float(student_loss_weight)
+        self.student_loss_tracker = keras.metrics.Mean(name="student_loss")
+        self.distillation_loss_tracker = keras.metrics.Mean(name="distillation_loss")
+        self._untracked = _Untracked(teacher)
+        self._evaluating = False
+        self.built = student.built
+        if isinstance(teacher, keras.Layer):
+            self.supports_jit = all(layer.supports_jit for layer in flatten_layers(teacher))
+
+    @property
+    def teacher(self) -> Any:
+        """The teacher, as it was given. Saving reads this property, so the teacher is saved too."""
+        return self._untracked.teacher
+
+    @property
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        """The student's, and all of the teacher's: on JAX the compiled step takes its variables from here."""
+        own = super().non_trainable_variables
+        if not isinstance(self.teacher, keras.Layer):
+            return own
+        known = {id(variable) for variable in self.variables}
+        return own + [variable for variable in self.teacher.variables if id(variable) not in known]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The student's names of outputs, for dicts of losses and metrics in `compile`."""
+        return self.student.output_names
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.student(inputs, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss that `fit` minimizes (`training=True`) or that `evaluate` reports."""
+        # The student's terms come first: a teacher that shares layers with it clears their add_loss terms.
+        supervised = self.loss is not None
+        student_loss = super().compute_loss(x, y, y_pred, sample_weight) if supervised else self._penalties()
+        if not training:
+            return student_loss
+        total, weight = student_loss, self.student_loss_weight
+        if weight != 1.0:
+            # student_loss is L + P, and P is not to be weighted: w * (L + P) + (1 - w) * P = w * L + P.
+            total = weight * student_loss + (1.0 - weight) * self._penalties()
+        taught = self._distillation_loss(x, y_pred, sample_weight)
+        batch_size = ops.shape(keras.tree.flatten(y_pred)[0])[0]
+        self.student_loss_tracker.update_state(student_loss * _replicas(), sample_weight=batch_size)
+        self.distillation_loss_tracker.update_state(taught * _replicas(), sample_weight=batch_size)
+        return total + taught
+
+    def _penalties(self) -> Any:
+        """The student's regularizers and add_loss terms, this replica's share."""
+        total = sum((ops.sum(ops.cast(loss, "float32")) for loss in self.losses), start=ops.zeros(()))
+        return total / _replicas()
+
+    def _distillation_loss(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
+        is_layer = isinstance(self.teacher, keras.Layer)
+        outputs = self.teacher(x, training=False) if is_layer else self.teacher(x)
+        outputs = keras.tree.map_structure(ops.stop_gradient, outputs)
+        return sum(
+            loss.weight * loss.compare(outputs, y_pred, sample_weight) for loss in self.distillation_losses
+        )
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        logs = super().get_metrics_result()
+        if self._evaluating:
+            for tracker in (self.student_loss_tracker, self.distillation_loss_tracker):
+                logs.pop(tracker.name)
+        return logs
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `student.evaluate`: the student's own loss and the metrics; the teacher does not run."""
+        with self._evaluation():
+            return super().evaluate(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `student.test_on_batch`."""
+        with self._evaluation():
+            return super().test_on_batch(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _evaluation(self) -> Iterator[None]:
+        self._evaluating = True
+        try:
+            yield
+        finally:
+            self._evaluating = False
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "student": _serialize_model(self.student),
+            "teacher": _serialize_model(self.teacher),
+            "losses": [keras.saving.serialize_keras_object(loss) for loss in self.distillation_losses],
+            "student_loss_weight": self.student_loss_weight,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Distiller":
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
+            for key in ("student", "teacher", "losses")
+        }
+        return cls(**{**config, **parts})
+
+
+def _serialize_model(model: Any) -> dict[str, Any]:
+    config = keras.saving.serialize_keras_object(model)
+    # How the model was compiled before is of no use here, and a custom loss in it would need a scope to load.
+    config.pop("compile_config", None)
+    return config
+
+
+def _replicas() -> int:
+    """Replicas that share a batch: as Keras does, each adds its share of the mean. 1 without `tf.distribute`."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
