@@ -10,7 +10,7 @@ TEST = ["pytest>=8.2", "hypothesis>=6.100", "ruff==0.17.6", "mypy>=1.13", *EXAMP
 setup(
     name="tfopt",
     version="0.1.0",
-    description="Pruning, quantization-aware training and distillation inside Keras 3 model.fit, to int8 TFLite",
+    description="Pruning, quantization-aware training and distillation in Keras 3 model.fit, to int8 TFLite",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -24,6 +24,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
+    py_modules=["tfopt_cli"],
     install_requires=[
         "tensorflow>=2.20",
         "keras>=3.12",
@@ -37,5 +38,5 @@ setup(
         "mcu": ["tflite-micro", "ethos-u-vela>=5.0"],
         "test": TEST,
     },
-    entry_points={"console_scripts": ["tfopt = tfopt.cli:run"]},
+    entry_points={"console_scripts": ["tfopt = tfopt_cli:run"]},
 )

@@ -4,7 +4,6 @@ A command is a module of `tfopt.commands` that defines its absl flags and a `mai
 """
 
 import importlib
-import os
 import sys
 
 from absl import app
@@ -27,8 +26,6 @@ def run() -> None:
         return
     if name not in COMMANDS:
         sys.exit(f"There is no command {name!r}.\n\n{_usage()}")
-    # TensorFlow reads this when it is loaded; its start-up notes are of no use to who runs a command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     command = importlib.import_module(f"tfopt.commands.{name}")
 
     def main(argv: list[str]) -> int | None:

@@ -1,5 +1,5 @@
-"""Export: a Keras model becomes a .tflite file that computes what the model computes."""
+"""Conversion: a Keras model becomes a .tflite file that computes what the model computes."""
 
-from tfopt.export._export import ExportReport, export
+from tfopt.conversion._export import ExportReport, export
 
 __all__ = ["ExportReport", "export"]

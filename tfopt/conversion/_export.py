@@ -9,8 +9,8 @@ import keras
 
 from tfopt._files import check_parent, write_whole
 from tfopt._report import Report, Table, format_bytes
-from tfopt.export._convert import convert
-from tfopt.export._lower import lower
+from tfopt.conversion._convert import convert
+from tfopt.conversion._lower import lower
 from tfopt.graph import flatten_layers, kind
 from tfopt.runtimes import Size, TFLiteFile, measure_size
 

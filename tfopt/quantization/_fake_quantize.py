@@ -88,7 +88,7 @@ class FakeQuantize(keras.layers.Layer):
             return inputs
         if training and self.fixed_range is None:
             self._follow(ops.stop_gradient(inputs), site)
-        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits, halves_up=not training)
 
     def _follow(self, inputs: Any, site: int) -> None:
         here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)

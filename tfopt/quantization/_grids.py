@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt._rounding import HALF_WINDOW
+
 # Below this a channel's weights are zero for every purpose; dividing by a smaller scale overflows.
 SMALLEST_WEIGHT = 1e-20
 
@@ -91,7 +93,7 @@ def fake_quantize_weight(weight: Any, kept_axes: tuple[int, ...], num_bits: int 
     return weight + ops.stop_gradient(rounded - weight)
 
 
-def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
+def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves_up: bool = True) -> Any:
     """Activations clipped to a range and rounded to its `2**num_bits` codes.
 
     `clip(round((x - lo) / s), 0, n) * s + lo` over the nudged range `(lo, hi)`; the gradient is 1 inside the range
@@ -102,6 +104,7 @@ def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
         minimum: scalar, lower end of the range before nudging.
         maximum: scalar, upper end.
         num_bits: bits of a code.
+        halves_up: round what lies within `HALF_WINDOW` steps below a half up, as `tfopt.runtimes` does.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -112,4 +115,6 @@ def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
     array([0.  , 0.  , 0.5 , 2.55], dtype=float32)
     """
     lo, hi = nudge_range(minimum, maximum, num_bits)
+    if halves_up:
+        x = x + ops.cast((hi - lo) * (HALF_WINDOW / (2**num_bits - 1)), x.dtype)
     return keras.quantizers.fake_quant_with_min_max_vars(x, lo, hi, num_bits=num_bits)
