@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
-from tfopt.quantization._grids import fake_quantize, fake_quantize_weight, nudge_range
+from tfopt.quantization._grids import fake_quantize, fake_quantize_weight, nudge_range, round_to_grid
 
 reals = st.floats(-100, 100, width=32)
 
@@ -55,10 +55,22 @@ def test_activations_are_on_their_grid(seed, lo, hi):
     minimum, maximum = (float(end) for end in nudge_range(lo, hi))
     step = (maximum - minimum) / 255
     expected = np.clip(np.round((x - minimum) / step), 0, 255) * step + minimum
-    actual = np.asarray(fake_quantize(x, lo, hi))
     # A value halfway between two codes may go either way in float32.
     halfway = np.abs((x - minimum) / step % 1 - 0.5) < 1e-3
-    np.testing.assert_allclose(actual[~halfway], expected[~halfway], atol=1e-5)
+    for quantize in (fake_quantize, round_to_grid):
+        actual = np.asarray(quantize(x, lo, hi))
+        np.testing.assert_allclose(actual[~halfway], expected[~halfway], atol=1e-5)
+
+
+def test_halves_go_where_the_kernels_send_them():
+    halves = np.array([0.5, 1.5, 2.5, 2.5 - 1e-5, -0.5], "float32")
+    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0), [0, 2, 2, 2, 0])
+    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="up"), [1, 2, 3, 3, 0])
+    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="away"), [1, 2, 3, 3, -1])
+    # Code 0 stands for 100 here, and halves go away from there.
+    np.testing.assert_array_equal(
+        round_to_grid(halves + 99, -28.0, 227.0, halves="away"), [99, 101, 102, 102, 98]
+    )
 
 
 def test_activation_gradient_is_one_inside_and_zero_outside():

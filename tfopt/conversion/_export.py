@@ -113,7 +113,7 @@ def export(
             f"The 'batch_size' argument must be 1 or more, for TFLite fixes it. Got {batch_size} instead."
         )
     inference = lower(model, batch_size)
-    integer = any(kind(layer) == "FakeQuantize" for layer in flatten_layers(inference))
+    integer = any(kind(layer) == "ConstantFakeQuantize" for layer in flatten_layers(inference))
     content = convert(inference, integer, float_io)
     file = TFLiteFile.read(content)
     floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}

@@ -19,6 +19,8 @@ from tfopt.graph import (
     kind,
 )
 
+# Call arguments that matter to training or to the simulation only.
+_NOT_IN_INFERENCE = ("training", "site", "halves")
 FUSED_ACTIVATIONS = ("relu", "relu6")
 
 
@@ -50,7 +52,7 @@ def _to_inference(graph: Graph) -> Graph:
     def expand(node: Node) -> Expansion:
         if id(node.op) not in made:
             made[id(node.op)] = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
-        kwargs = {name: value for name, value in node.kwargs.items() if name not in ("training", "site")}
+        kwargs = {name: value for name, value in node.kwargs.items() if name not in _NOT_IN_INFERENCE}
         return [dataclasses.replace(node, op=made[id(node.op)], kwargs=kwargs)], node.outputs
 
     return graph.map_nodes(expand)

@@ -1,7 +1,7 @@
 """Quantization: a model that computes on the int8 grid of TFLite, trainable and exportable."""
 
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._fake_quantize import ConstantFakeQuantize, FakeQuantize
 from tfopt.quantization._layers import (
     QuantizedConv1D,
     QuantizedConv2D,
@@ -12,6 +12,7 @@ from tfopt.quantization._quantize import quantize
 from tfopt.quantization._report import LayerReport, QuantizationReport
 
 __all__ = [
+    "ConstantFakeQuantize",
     "FakeQuantize",
     "LayerReport",
     "QuantConfig",

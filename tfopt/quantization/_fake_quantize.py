@@ -5,7 +5,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt.quantization._grids import fake_quantize, nudge_range
+from tfopt.quantization._grids import fake_quantize, nudge_range, round_to_grid
+
+
+def check_range(argument: str, limits: tuple[float, float]) -> None:
+    """Raises ValueError if the limits do not hold zero."""
+    if not limits[0] <= 0.0 < limits[1]:
+        raise ValueError(
+            f"The '{argument}' argument must be (minimum, maximum) with minimum <= 0 < maximum, for codes must hold "
+            f"an exact zero. Got {tuple(limits)} instead."
+        )
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -30,6 +39,7 @@ class FakeQuantize(keras.layers.Layer):
     Call arguments:
         inputs: float tensor of any shape.
         site: which of the `num_sites` places this is, from 0.
+        halves: `"even"`, `"up"` or `"away"`: where the kernel that writes this tensor rounds halves, in inference.
         training: whether to update the range.
 
     Raises:
@@ -58,11 +68,8 @@ class FakeQuantize(keras.layers.Layer):
         super().__init__(**kwargs)
         if num_sites < 1:
             raise ValueError(f"The 'num_sites' argument must be 1 or more. Got {num_sites} instead.")
-        if fixed_range is not None and not fixed_range[0] <= 0.0 < fixed_range[1]:
-            raise ValueError(
-                "The 'fixed_range' argument must be (minimum, maximum) with minimum <= 0 < maximum, for int8 codes "
-                f"must hold an exact zero. Got {tuple(fixed_range)} instead."
-            )
+        if fixed_range is not None:
+            check_range("fixed_range", fixed_range)
         self.num_sites = num_sites
         self.fixed_range = fixed_range and (float(fixed_range[0]), float(fixed_range[1]))
         self.momentum = momentum
@@ -83,12 +90,14 @@ class FakeQuantize(keras.layers.Layer):
             self.minimum = self.add_weight(name="minimum", initializer="zeros", **options)
             self.maximum = self.add_weight(name="maximum", initializer="ones", **options)
 
-    def call(self, inputs: Any, site: int = 0, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, site: int = 0, halves: str = "even", training: bool | None = None) -> Any:
         if training and self.float_training:
             return inputs
-        if training and self.fixed_range is None:
+        if not training:
+            return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
+        if self.fixed_range is None:
             self._follow(ops.stop_gradient(inputs), site)
-        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits, halves_up=not training)
+        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
 
     def _follow(self, inputs: Any, site: int) -> None:
         here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)
@@ -109,10 +118,10 @@ class FakeQuantize(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
-    def to_inference(self) -> "FakeQuantize":
-        """The same grid as a constant: what the converter reads."""
+    def to_inference(self) -> "ConstantFakeQuantize":
+        """The same grid as constants: what the converter reads."""
         lo, hi = (float(end) for end in nudge_range(*self.range(), self.num_bits))
-        return FakeQuantize(fixed_range=(lo, hi), num_bits=self.num_bits, name=self.name)
+        return ConstantFakeQuantize(lo, hi, num_bits=self.num_bits, name=self.name)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -122,4 +131,51 @@ class FakeQuantize(keras.layers.Layer):
             "momentum": self.momentum,
             "num_bits": self.num_bits,
             "float_training": self.float_training,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class ConstantFakeQuantize(keras.layers.Layer):
+    """Rounds activations to a grid that no longer changes, with the operation that the TFLite converter reads.
+
+    `export` puts it in place of each `FakeQuantize`.
+
+    Args:
+        minimum: lower end of the range, a whole number of steps below zero.
+        maximum: upper end.
+        num_bits: bits of a code.
+        **kwargs: `name` and `dtype` of every Keras layer.
+
+    Raises:
+        ValueError: the range does not hold zero.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import ConstantFakeQuantize
+    >>> np.array(ConstantFakeQuantize(0.0, 255.0)(np.array([-1.0, 0.7, 300.0], "float32"))).tolist()
+    [0.0, 1.0, 255.0]
+    """
+
+    graph_primitive = True  # capture must find it again as what it is
+
+    def __init__(self, minimum: float, maximum: float, num_bits: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_range("minimum, maximum", (minimum, maximum))
+        self.minimum = minimum
+        self.maximum = maximum
+        self.num_bits = num_bits
+
+    def call(self, inputs: Any) -> Any:
+        return fake_quantize(inputs, self.minimum, self.maximum, self.num_bits)
+
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "num_bits": self.num_bits,
         }

@@ -16,6 +16,9 @@ SMALLEST_WEIGHT = 1e-20
 
 _OFF_THE_HALF = 1e-3
 
+# A mean of n codes is a half or at least 1/(2n) away from it: far more than this.
+_MEAN_WINDOW = 2.0**-11
+
 
 def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
     """The nearest range whose zero is an integer code, so that 0.0 has no rounding error.
@@ -93,18 +96,17 @@ def fake_quantize_weight(weight: Any, kept_axes: tuple[int, ...], num_bits: int 
     return weight + ops.stop_gradient(rounded - weight)
 
 
-def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves_up: bool = True) -> Any:
-    """Activations clipped to a range and rounded to its `2**num_bits` codes.
+def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
+    """Activations clipped to a range and rounded to its `2**num_bits` codes, in one fused operation.
 
-    `clip(round((x - lo) / s), 0, n) * s + lo` over the nudged range `(lo, hi)`; the gradient is 1 inside the range
-    and 0 outside.
+    `clip(floor((x - lo) / s + 1/2), 0, n) * s + lo` over the nudged range `(lo, hi)`; the gradient is 1 inside the
+    range and 0 outside. This is the operation that trains, and the one that the converter reads.
 
     Args:
         x: float tensor of any shape.
         minimum: scalar, lower end of the range before nudging.
         maximum: scalar, upper end.
         num_bits: bits of a code.
-        halves_up: round what lies within `HALF_WINDOW` steps below a half up, as `tfopt.runtimes` does.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -115,6 +117,40 @@ def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves_
     array([0.  , 0.  , 0.5 , 2.55], dtype=float32)
     """
     lo, hi = nudge_range(minimum, maximum, num_bits)
-    if halves_up:
-        x = x + ops.cast((hi - lo) * (HALF_WINDOW / (2**num_bits - 1)), x.dtype)
     return keras.quantizers.fake_quant_with_min_max_vars(x, lo, hi, num_bits=num_bits)
+
+
+def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves: str = "even") -> Any:
+    """The same grid as `fake_quantize`, with halves rounded as the integer kernels round them.
+
+    Args:
+        x: float tensor of any shape.
+        minimum: scalar, lower end of the range before nudging.
+        maximum: scalar, upper end.
+        num_bits: bits of a code.
+        halves: where a value between two codes goes: `"even"`, as in LiteRT's kernels (XNNPACK); `"up"`, as
+            `tfopt.runtimes` feeds a model's inputs; `"away"` from the code 0, as average pooling does, where a mean of
+            four codes is a half every fourth time.
+
+    Returns:
+        A tensor of the same shape and dtype, without gradient.
+
+    >>> import numpy as np
+    >>> from tfopt.quantization._grids import round_to_grid
+    >>> [np.round(round_to_grid(np.array([0.005, 0.015]), 0.0, 2.55, halves=h), 4).tolist() for h in ("even", "up")]
+    [[0.0, 0.02], [0.01, 0.02]]
+    """
+    lo, hi = nudge_range(minimum, maximum, num_bits)
+    scale = (hi - lo) / (2**num_bits - 1)
+    # The ends are whole steps up to float32 noise.
+    first, last = ops.round(lo / scale), ops.round(hi / scale)
+    steps = ops.cast(x, "float32") / scale
+    if halves == "up":
+        steps = ops.floor(steps + (0.5 + HALF_WINDOW))
+    elif halves == "away":
+        zero_point = first + 2 ** (num_bits - 1)
+        codes = steps - zero_point
+        steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + zero_point
+    else:
+        steps = ops.round(steps)
+    return ops.cast(ops.clip(steps, first, last) * scale, x.dtype)

@@ -10,7 +10,7 @@ from tfopt.graph import Graph, Node, activation_name, kind, tensors_in
 # How an operation's output comes to its grid.
 OWN = "own"  # the kernel rounds its result to a grid of its own
 SAME = "same"  # values move, or one of them is picked: the input's grid holds them exactly
-ROUNDED = "rounded"  # the kernel rounds its result to its input's grid
+ROUNDED = "rounded"  # the kernel averages codes, and rounds the mean to its input's grid
 JOINED = "joined"  # all inputs and the output are on one grid
 
 RELUS = ("relu", "relu6")
@@ -131,10 +131,12 @@ class Placement:
     Attributes:
         grids: each grid with its sites.
         fused: path of each node that is computed inside another one's kernel -> that one's path.
+        averaged: `id` of each site that holds means of codes, whose halves the kernel rounds away from code 0.
     """
 
     grids: tuple[Grid, ...]
     fused: dict[str, str]
+    averaged: frozenset[int]
 
 
 class _Grids:
@@ -179,6 +181,7 @@ def place(graph: Graph) -> Placement:
     grids = _Grids()
     fused: dict[str, str] = {}
     absorbed: set[int] = set()
+    averaged: set[int] = set()
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
             grids.new(tensor, tensor.name)
@@ -195,7 +198,10 @@ def place(graph: Graph) -> Placement:
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
             _share(grids, node, row)
-    return Placement(tuple(grid for grid in grids.made if id(grid) not in grids.joined), fused)
+            if row.output == ROUNDED:
+                averaged.update(map(id, tensors_in(node.outputs)))
+    made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
+    return Placement(made, fused, frozenset(averaged))
 
 
 def _share(grids: _Grids, node: Node, row: Row) -> None:

@@ -131,10 +131,15 @@ def _fake_quantizer(grid: Grid, graph: Graph, config: QuantConfig, name: str) ->
 def _insert(graph: Graph, placement: Placement, layers: list[FakeQuantize]) -> Graph:
     """The graph with a fake quantizer behind each site; all readers of a site read it from there."""
     rounding: dict[int, Node] = {}
+    inputs = {id(tensor) for tensor in tensors_in(graph.inputs)}
     for grid, layer in zip(placement.grids, layers, strict=True):
         for index, site in enumerate(grid.sites):
             output = keras.KerasTensor(site.shape, site.dtype)
-            kwargs = {"site": index} if index else {}
+            kwargs: dict[str, Any] = {"site": index} if index else {}
+            if id(site) in inputs:
+                kwargs["halves"] = "up"
+            elif id(site) in placement.averaged:
+                kwargs["halves"] = "away"
             rounding[id(site)] = Node(layer, (site,), kwargs, output, layer.name)
     values = {key: node.output for key, node in rounding.items()}
     nodes = [rounding[id(tensor)] for tensor in tensors_in(graph.inputs) if id(tensor) in rounding]
