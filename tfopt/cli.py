@@ -10,11 +10,11 @@ from absl import app
 
 # Command -> what it does, in one line.
 COMMANDS = {
-    "demo": "digits in, a verified int8 .tflite out: prune, quantize and distil in one fit",
-    "export": "write a .keras model as .tflite: int8 if it is quantized, else float32",
+    "demo": "digits in, a verified int8 .tflite out, in one fit",
+    "export": "write a .keras model as .tflite: int8 if quantized, else float32",
     "inspect": "list the operators, grids and weights of a .tflite file",
-    "verify": "prove that a .tflite file computes what a .keras model computes",
-    "compare": "accuracy, size, latency and memory of models and files, side by side",
+    "verify": "prove that a .tflite computes what a .keras model computes",
+    "compare": "accuracy, size, latency and memory, side by side",
 }
 
 

@@ -18,7 +18,7 @@ reals = st.floats(-100, 100, width=32)
 def test_nudged_range_holds_an_exact_zero_and_keeps_its_width(a, b):
     lo, hi = min(a, b, 0.0), max(a, b, 0.0)
     minimum, maximum = (float(end) for end in nudge_range(a if a < b else b, max(a, b)))
-    step = max((hi - lo) / 255, 1e-7)
+    step = max((hi - lo) / 255, 1e-9)
     assert minimum <= 0.0 <= maximum
     assert minimum / step == pytest.approx(round(minimum / step), abs=1e-3)
     assert maximum - minimum == pytest.approx(255 * step, rel=1e-5)

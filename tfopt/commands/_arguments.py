@@ -34,4 +34,4 @@ def load_samples(path: str) -> tuple[np.ndarray, np.ndarray | None]:
             f"The '--data' flag must name a .npz file with arrays 'x' and 'y'. Got {path!r} with "
             f"{', '.join(content) or 'no arrays'}. Write it with numpy.savez(path, x=inputs, y=targets)."
         )
-    return content["x"], content["y"] if "y" in content else None
+    return content["x"], content.get("y")

@@ -10,7 +10,6 @@ from tfopt.graph import (
     Expansion,
     Graph,
     Node,
-    Operation,
     activation_name,
     batch_norm_affine,
     build_model,
@@ -47,7 +46,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
 
 def _to_inference(graph: Graph) -> Graph:
     """Asks each layer that has a `to_inference` method for its stock equivalent, and drops training flags."""
-    made: dict[int, Operation] = {}
+    made: dict[int, keras.Operation] = {}
 
     def expand(node: Node) -> Expansion:
         if id(node.op) not in made:
@@ -63,8 +62,10 @@ def _batch_norm_to_depthwise(node: Node) -> Expansion | None:
 
     A multiplication and an addition would stay float: the converter has no grid for the number between them.
     """
-    shape = node.output.shape if kind(node.op) == "BatchNormalization" else ()
-    if node.opaque or not 2 <= len(shape) <= 4 or node.op.axis not in (-1, len(shape) - 1):
+    if kind(node.op) != "BatchNormalization" or node.opaque:
+        return None
+    shape = node.output.shape
+    if not 2 <= len(shape) <= 4 or node.op.axis not in (-1, len(shape) - 1):
         return None
     factor, offset = batch_norm_affine(node.op)
     layer = keras.layers.DepthwiseConv2D(1, name=node.op.name)
@@ -93,7 +94,7 @@ def _fuse_activations(graph: Graph) -> Graph:
     return graph.map_nodes(expand)
 
 
-def _is_linear(op: Operation) -> bool:
+def _is_linear(op: keras.Operation) -> bool:
     return kind(op) in ("Dense", "Conv1D", "Conv2D", "DepthwiseConv2D") and activation_name(op) == "linear"
 
 
@@ -143,7 +144,7 @@ def _through_four_dimensions(
     return nodes, tensor
 
 
-def _in_float32(op: Operation, name: str) -> Operation:
+def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
     """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16."""
     if not isinstance(op, keras.layers.Layer):
         return op

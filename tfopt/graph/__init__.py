@@ -2,7 +2,9 @@
 
 from tfopt.graph._batch_norm import CHANNEL_AXES, batch_norm_affine, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
-from tfopt.graph._graph import Expansion, Graph, Node, Operation, substitute, tensors_in
+from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
+from tfopt.graph._graph import Operation as Operation
+from tfopt.graph._graph import Tensor as Tensor
 from tfopt.graph._kinds import activation_name, final_activation, kind
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
@@ -12,7 +14,6 @@ __all__ = [
     "Expansion",
     "Graph",
     "Node",
-    "Operation",
     "activation_name",
     "batch_norm_affine",
     "build_model",

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-
-Operation = keras.Operation
-Tensor = keras.KerasTensor
+from keras import KerasTensor as Tensor
+from keras import Operation
 
 
 def tensors_in(structure: Any) -> list[Tensor]:

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfopt._data import input_batches
-from tfopt.graph import Graph, Node, Operation, build_model
+from tfopt._samples import batches
+from tfopt.graph import Graph, Node, build_model
 
 
 class _Extremes(keras.layers.Layer):
@@ -23,7 +23,7 @@ def observe_ranges(
     graph: Graph,
     tensors: Sequence[keras.KerasTensor],
     calibration: Any,
-    replace: Callable[[Operation, str], Operation],
+    replace: Callable[[keras.Operation, str], keras.Operation],
 ) -> np.ndarray:
     """The range of each tensor over all calibration batches, computed in float.
 
@@ -32,7 +32,7 @@ def observe_ranges(
     Args:
         graph: the float graph that holds the tensors.
         tensors: which of its tensors to observe.
-        calibration: samples, as `tfopt._data.input_batches` takes them.
+        calibration: samples, as `tfopt._samples.batches` takes them.
         replace: makes the layers of the observed copy, as for `build_model`.
 
     Returns:
@@ -48,8 +48,23 @@ def observe_ranges(
     observed = Graph(graph.name, graph.inputs, (*graph.nodes, *taps), [tap.output for tap in taps])
     model = build_model(observed, lambda op, name: op if isinstance(op, _Extremes) else replace(op, name))
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
-    for batch in input_batches(calibration, model, "calibration"):
+    for batch, _ in batches(calibration, len(model.inputs), "calibration"):
+        _check_shapes(batch, model)
         seen = np.stack([np.asarray(pair) for pair in model.predict_on_batch(batch)])
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
     return ranges.astype("float32")
+
+
+def _check_shapes(batch: Any, model: keras.Model) -> None:
+    expected = [tuple(tensor.shape) for tensor in model.inputs]
+    shapes = [array.shape for array in keras.tree.flatten(batch)]
+    fits = len(shapes) == len(expected) and all(
+        len(shape) == len(want) and all(w in (None, s) for s, w in zip(shape[1:], want[1:], strict=True))
+        for shape, want in zip(shapes, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"The 'calibration' argument must hold inputs of shape {' and '.join(map(str, expected))}, samples first. "
+            f"Got {' and '.join(map(str, shapes))} instead. One sample needs a batch axis too: samples[None]."
+        )

@@ -10,9 +10,9 @@ from tfopt.quantization._grids import fake_quantize, nudge_range, round_to_grid
 
 def check_range(argument: str, limits: tuple[float, float]) -> None:
     """Raises ValueError if the limits do not hold zero."""
-    if not limits[0] <= 0.0 < limits[1]:
+    if not limits[0] <= 0.0 <= limits[1] or limits[0] == limits[1]:
         raise ValueError(
-            f"The '{argument}' argument must be (minimum, maximum) with minimum <= 0 < maximum, for codes must hold "
+            f"The '{argument}' argument must be (minimum, maximum) with minimum <= 0 <= maximum, for codes must hold "
             f"an exact zero. Got {tuple(limits)} instead."
         )
 

@@ -16,6 +16,9 @@ SMALLEST_WEIGHT = 1e-20
 
 _OFF_THE_HALF = 1e-3
 
+# The step of a tensor that is always zero.
+_SMALLEST_STEP = 1e-9
+
 # A mean of n codes is a half or at least 1/(2n) away from it: far more than this.
 _MEAN_WINDOW = 2.0**-11
 
@@ -45,7 +48,7 @@ def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any
     steps = float(2**num_bits - 1)
     lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
     hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
-    scale = ops.maximum((hi - lo) / steps, keras.config.epsilon())
+    scale = ops.maximum((hi - lo) / steps, _SMALLEST_STEP)
     # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
     # XLA); moved off the half, all agree.
     zero_point = ops.clip(ops.round(-lo / scale - _OFF_THE_HALF), 0.0, steps)

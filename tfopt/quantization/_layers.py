@@ -23,7 +23,7 @@ class _ReadThrough:
     def __get__(self, layer: Any, owner: type) -> Any:
         if layer is None:
             return self
-        value = self.base.fget(layer) if self.base else layer.__dict__.get("_float_" + self.name)
+        value = self.base.__get__(layer, owner) if self.base else layer.__dict__.get("_float_" + self.name)
         return layer.quantize_weight(value) if layer.__dict__.get("_calling") else value
 
     def __set__(self, layer: Any, value: Any) -> None:
@@ -73,7 +73,7 @@ class QuantizedWeights:
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_bits": self.weight_bits}  # type: ignore[misc]
 
-    def to_inference(self) -> keras.layers.Layer:
+    def to_inference(self: Any) -> keras.layers.Layer:
         """The stock layer, built, with the rounded kernel in it: what the converter reads."""
         stock = next(
             base for base in type(self).__mro__ if getattr(keras.layers, base.__name__, None) is base

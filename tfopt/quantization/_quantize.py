@@ -10,7 +10,6 @@ import keras
 from tfopt.graph import (
     Graph,
     Node,
-    Operation,
     activation_name,
     build_model,
     capture,
@@ -79,10 +78,10 @@ def _first_batch(model: keras.Model, calibration: Any) -> Any:
     return calibration if is_arrays and not getattr(model, "inputs", None) else None
 
 
-def _replacing(linear: set[int], quantize_weights: bool) -> Callable[[Operation, str], Operation]:
+def _replacing(linear: set[int], quantize_weights: bool) -> Callable[[keras.Operation, str], keras.Operation]:
     """How `build_model` makes the new layers: with quantized weights or stock ones, activations split off."""
 
-    def replace(op: Operation, name: str) -> Operation:
+    def replace(op: keras.Operation, name: str) -> keras.Operation:
         if isinstance(op, FakeQuantize):
             return op
         quantized = getattr(_layers, f"Quantized{kind(op)}", None) if quantize_weights else None

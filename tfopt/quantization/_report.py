@@ -22,6 +22,8 @@ class QuantizationReport(Report):
     Attributes:
         name: the model's name.
         layers: the rows.
+
+    Example: see `quantize`.
     """
 
     name: str

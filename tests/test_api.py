@@ -1,0 +1,134 @@
+"""The public API as a whole: every name is documented, annotated and serializable; importing it is harmless."""
+
+import doctest
+import inspect
+import json
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import tfopt
+from tfopt import conversion, distillation, graph, pruning, quantization, runtimes
+
+PACKAGES = (tfopt, conversion, distillation, graph, pruning, quantization, runtimes)
+PUBLIC = {name: getattr(package, name) for package in PACKAGES for name in package.__all__}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_all_is_sorted_and_true(package):
+    assert sorted(package.__all__) == sorted(set(package.__all__))
+    assert all(hasattr(package, name) for name in package.__all__)
+    assert package.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_documented_and_annotated(name):
+    thing = PUBLIC[name]
+    if not callable(thing):
+        return
+    text = inspect.getdoc(thing) or ""
+    assert text, f"{name} has no docstring"
+    parameters = _parameters(thing)
+    for parameter in parameters.values():
+        assert parameter.annotation is not inspect.Parameter.empty, (
+            f"{name}: {parameter.name} has no annotation"
+        )
+    if name in tfopt.__all__:
+        assert _has_example(text), f"{name} has no example"
+        for parameter in parameters:
+            assert parameter in text, f"{name}: {parameter} is not in the docstring"
+
+
+def _has_example(text):
+    """An example of its own, or a word where one stands: "Example: see `verify`."."""
+    elsewhere = re.search(r"Example: see `(\w+)`", text)
+    text = inspect.getdoc(PUBLIC[elsewhere[1]]) if elsewhere else text
+    return bool(doctest.DocTestParser().get_examples(text))
+
+
+def _parameters(thing):
+    """The parameters of a function or constructor, but for those that are merely passed on."""
+    passed_on = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    try:
+        parameters = inspect.signature(thing).parameters
+    except ValueError:
+        return {}
+    return {name: p for name, p in parameters.items() if p.kind not in passed_on and name != "self"}
+
+
+def serializable():
+    """One object of each public class that Keras saves."""
+    dense = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    teacher = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    return {
+        "ConstantSparsity": tfopt.ConstantSparsity(0.5, begin_step=3),
+        "ConstantFakeQuantize": quantization.ConstantFakeQuantize(-1.0, 2.0),
+        "Distiller": tfopt.Distiller(dense, teacher, student_loss_weight=0.5, name="distiller"),
+        "FakeQuantize": quantization.FakeQuantize(num_sites=2, momentum=0.9),
+        "PolynomialDecay": tfopt.PolynomialDecay(0.8, end_step=9, power=2),
+        "QuantizedConv1D": quantization.QuantizedConv1D(2, 3),
+        "QuantizedConv2D": quantization.QuantizedConv2D(2, 3, strides=2),
+        "QuantizedDense": quantization.QuantizedDense(2, use_bias=False),
+        "QuantizedDepthwiseConv2D": quantization.QuantizedDepthwiseConv2D(3),
+        "SoftTargets": tfopt.SoftTargets(temperature=2.0, weight=0.3),
+    }
+
+
+def test_every_class_with_a_config_is_in_the_table():
+    classes = {
+        name for name, thing in PUBLIC.items() if inspect.isclass(thing) and hasattr(thing, "get_config")
+    }
+    bases = {"DistillationLoss", "SparsitySchedule"}
+    assert classes - bases == set(serializable())
+
+
+@pytest.mark.parametrize("name", sorted(serializable()))
+def test_config_round_trip(name):
+    one = serializable()[name]
+    config = keras.saving.serialize_keras_object(one)
+    again = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
+    assert type(again) is type(one)
+    assert json.dumps(keras.saving.serialize_keras_object(again)) == json.dumps(config)
+    arguments = set(_parameters(type(one)))
+    assert arguments <= set(one.get_config()), "get_config must return every argument of the constructor"
+
+
+IMPORT = """
+import json, os, sys, keras, tensorflow
+before, environment = set(sys.modules), dict(os.environ)
+import tfopt
+print(json.dumps([sorted(set(sys.modules) - before), dict(os.environ) == environment]))
+"""
+
+
+def test_importing_is_harmless():
+    result = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+    modules, same_environment = json.loads(result.stdout)
+    assert same_environment
+    tops = {module.partition(".")[0] for module in modules}
+    assert not tops & {"tensorflow_model_optimization", "tf_keras", "sklearn", "matplotlib", "ai_edge_litert"}
+    # What tfopt brings is itself and its table printer, and little of both.
+    assert tops <= {"tfopt", "rich", *sys.stdlib_module_names}
+    assert len(modules) < 150
+
+
+LOAD = """
+import sys, numpy as np, keras, tfopt
+q = keras.models.load_model(sys.argv[1])
+np.save(sys.argv[2], q.predict(np.load(sys.argv[3]), verbose=0))
+"""
+
+
+def test_a_quantized_model_loads_in_another_process_after_importing_tfopt(tmp_path):
+    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu")])
+    q = tfopt.quantize(model, calibration=x)
+    q.save(tmp_path / "q.keras")
+    np.save(tmp_path / "x.npy", x)
+    paths = [str(tmp_path / name) for name in ("q.keras", "y.npy", "x.npy")]
+    subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), q.predict(x, verbose=0))

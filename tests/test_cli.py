@@ -1,0 +1,100 @@
+"""The `tfopt` program: what a person types and sees."""
+
+import json
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+
+import tfopt
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(["tfopt", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A quantized model, its file and samples, made once."""
+    folder = tmp_path_factory.mktemp("cli")
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    q = tfopt.quantize(model, calibration=x)
+    q.save(folder / "q.keras")
+    tfopt.export(q, folder / "q.tflite")
+    np.savez(folder / "samples.npz", x=x, y=np.argmax(q.predict(x, verbose=0), axis=1))
+    return folder
+
+
+def test_usage_and_unknown_commands():
+    usage = run("--help")
+    assert usage.returncode == 0
+    assert "usage: tfopt COMMAND" in usage.stdout
+    wrong = run("prune")
+    assert wrong.returncode != 0
+    assert "There is no command 'prune'" in wrong.stderr
+    assert all(len(line) <= 80 for line in usage.stdout.splitlines())
+
+
+def test_export_inspect_verify_compare(files):
+    exported = run("export", files / "q.keras", files / "new.tflite", "--strict")
+    assert exported.returncode == 0, exported.stderr
+    assert "FULLY_CONNECTED" in exported.stdout
+    inspected = run("inspect", files / "new.tflite")
+    assert "SOFTMAX" in inspected.stdout
+    verified = run("verify", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    compared = run("compare", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    assert "q.keras" in compared.stdout
+    assert "100.00%" in compared.stdout
+    for result in (exported, inspected, verified, compared):
+        assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_mistakes_get_one_sentence(files):
+    for arguments, words in [
+        (("export", files / "q.keras"), "Expected MODEL.keras FILE.tflite. Got"),
+        (
+            ("verify", files / "q.keras", files / "q.tflite", "--data", "none.npz"),
+            "There is no file 'none.npz'",
+        ),
+        (
+            ("export", files / "q.keras", files / "no" / "a.tflite"),
+            "must name a file in a folder that exists",
+        ),
+        (("inspect", files / "samples.npz"), "must name a .tflite file"),
+    ]:
+        result = run(*arguments)
+        assert result.returncode == 1
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_verify_fails_on_another_model(files, tmp_path):
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax", bias_initializer="ones")])
+    other.layers[0].kernel.assign(-3.0 * np.ones((4, 3)).cumsum(axis=1))
+    other.save(tmp_path / "other.keras")
+    result = run("verify", tmp_path / "other.keras", files / "q.tflite", "--data", files / "samples.npz")
+    assert result.returncode == 1
+    assert "FAILED" in result.stdout
+
+
+@pytest.mark.slow
+def test_demo_keeps_its_promises(tmp_path):
+    """The first command that a new user types."""
+    result = run("demo", "--output_dir", tmp_path / "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    names = {"digits.keras", "float.tflite", "int8.tflite", "report.json", "report.md"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    rows = {row["name"]: row for row in report["compare"]["rows"]}
+    assert rows["int8"]["score"] >= rows["float"]["score"] - 0.01
+    assert rows["float"]["gzip"] >= 8 * rows["int8"]["gzip"]
+    assert report["verify"]["passed"]
+    assert all(output["within_1"] == 1.0 and output["equal"] >= 0.9 for output in report["verify"]["outputs"])
+    assert len(report["verify"]["kernels"]) == 5
+    assert all(kernel["sparsity"] >= 0.75 for kernel in report["verify"]["kernels"])
+    assert report["export"]["weight_bits"].keys() == {"8"}
+    assert not report["export"]["float_operators"]

@@ -1,0 +1,133 @@
+"""The figures of one model or file, as `compare` lists them."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.runtimes._latency import measure_latency, time_calls
+from tfopt.runtimes._litert import LiteRT
+from tfopt.runtimes._size import Size, measure_size
+from tfopt.runtimes._tflite_file import TFLiteFile
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareRow:
+    """The figures of one model.
+
+    Args:
+        name: The caller's name for it.
+        runtime: `"LiteRT"` or `"Keras"`.
+        metric: Value of the metric; None without labels.
+        raw_bytes: Size of the file; of a Keras model's weights as float32.
+        gzip_bytes: The same after gzip.
+        latency_ms: Median milliseconds of one call at batch 1; None for Keras on another backend than TensorFlow.
+        peak_activation_bytes: Bytes of activations alive at once; None for a Keras model.
+        sparsity: Zeros as a fraction of all kernel values.
+        weight_bits: Number of kernel values by their bits.
+        batch_size: Samples in the call that latency and memory are about.
+
+    Example:
+
+    >>> CompareRow("int8", "LiteRT", 0.97, 9000, 5000, 0.02, 4096, 0.75, {8: 8000}).weight_bits
+    {8: 8000}
+    """
+
+    name: str
+    runtime: str
+    metric: float | None
+    raw_bytes: int
+    gzip_bytes: int
+    latency_ms: float | None
+    peak_activation_bytes: int | None
+    sparsity: float
+    weight_bits: dict[int, int]
+    batch_size: int = 1
+
+
+def measure_file(
+    name: str, file: TFLiteFile, x: Any, order: tuple[str, ...], runs: int, advance: Callable[[int], Any]
+) -> tuple[CompareRow, Any]:
+    """The figures of a file without the metric, and its outputs as floats."""
+    values = LiteRT(file).run(x, order, advance).values
+    size = measure_size(file.content)
+    row = CompareRow(
+        name=name,
+        runtime="LiteRT",
+        metric=None,
+        raw_bytes=size.raw,
+        gzip_bytes=size.gzip,
+        latency_ms=measure_latency(file.content, runs).median_ms,
+        peak_activation_bytes=file.peak_activation_bytes,
+        sparsity=file.sparsity,
+        weight_bits=file.weight_bits,
+        batch_size=file.batch_size,
+    )
+    if len(values) == 1:
+        return row, next(iter(values.values()))
+    # why a list: a Keras model with a list of outputs is exported with the names output_0, output_1, ...
+    return row, list(values.values()) if "output_0" in values else values
+
+
+def measure_keras(name: str, model: keras.Model, x: Any, runs: int) -> tuple[CompareRow, Any]:
+    """The figures of a Keras model without the metric, and its predictions."""
+    predictions = model.predict(x, verbose=0)
+    kernels = [
+        (array, variable.dtype)
+        for variable, array in zip(model.weights, model.get_weights(), strict=True)
+        if array.ndim >= 2 and "bias" not in variable.name
+    ]
+    bits: Counter[int] = Counter()
+    for array, dtype in kernels:
+        bits[_bits(dtype)] += array.size
+    total = sum(array.size for array, _ in kernels)
+    size = keras_size(model)
+    row = CompareRow(
+        name=name,
+        runtime="Keras",
+        metric=None,
+        raw_bytes=size.raw,
+        gzip_bytes=size.gzip,
+        latency_ms=_keras_latency(model, x, runs),
+        peak_activation_bytes=None,
+        sparsity=sum(array.size - int(np.count_nonzero(array)) for array, _ in kernels) / total
+        if total
+        else 0.0,
+        weight_bits=dict(bits.most_common()),
+    )
+    return row, predictions
+
+
+def keras_size(model: keras.Model) -> Size:
+    """Raw and gzip bytes of a model's weights, floats as float32: what a float file holds beside the operators.
+
+    >>> keras_size(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])).raw
+    60
+    """
+    arrays = [
+        array.astype("float32") if "float" in variable.dtype else array
+        for variable, array in zip(model.weights, model.get_weights(), strict=True)
+    ]
+    return measure_size(b"".join(array.tobytes() for array in arrays))
+
+
+def _keras_latency(model: keras.Model, x: Any, runs: int) -> float | None:
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    compiled = tf.function(lambda inputs: model(inputs, training=False), jit_compile=False)
+    floats = keras.config.floatx()
+    sample = keras.tree.map_structure(
+        lambda a: tf.constant(a[:1], floats if a.dtype.kind == "f" else None), x
+    )
+    # why np.asarray: on a GPU the call returns before it is done.
+    call = lambda: keras.tree.map_structure(np.asarray, compiled(sample))  # noqa: E731 (used once)
+    return time_calls(call, runs, warmup=5).median_ms
+
+
+def _bits(dtype: str) -> int:
+    return int("".join(character for character in dtype if character.isdigit()) or 8)

@@ -1,0 +1,139 @@
+"""The operators of a .tflite file, and how its flatbuffer becomes plain objects."""
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+
+from tfopt.runtimes._tensors import BITS, Tensor, decode
+
+GRID_CHANGES = ("QUANTIZE", "DEQUANTIZE")
+NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE")  # they touch floats without calculating with them
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Operator:
+    """One operator of a `TFLiteFile`, in the order in which they run.
+
+    Args:
+        name: Name in the schema, such as `"CONV_2D"`, or the custom code, such as `"FlexErf"`.
+        inputs: The tensors it reads; None where an optional one is left out.
+        outputs: The tensors it writes.
+        activation: The activation fused into it, such as `"RELU"`, or None.
+        is_custom: Whether the runtime needs a kernel that is not built in.
+        subgraph: 0 for the network itself, more for the bodies of loops and conditions.
+        is_edge: Whether it reads an input or writes an output of the network.
+
+    Example:
+
+    >>> Operator("FlexErf", (), (), is_custom=True).is_flex
+    True
+    """
+
+    name: str
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+    activation: str | None = None
+    is_custom: bool = False
+    subgraph: int = 0
+    is_edge: bool = False
+
+    @property
+    def is_flex(self) -> bool:
+        """Whether it is a TensorFlow op that LiteRT runs only with the Flex delegate."""
+        return self.is_custom and self.name.startswith("Flex")
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it computes on floats: it reads or writes some, and is not one of `NOT_COMPUTING`."""
+        touched = [
+            tensor for tensor in (*self.inputs, *self.outputs) if tensor is not None and tensor.data is None
+        ]
+        return self.name not in NOT_COMPUTING and any(tensor.is_float for tensor in touched)
+
+
+def parse(content: bytes) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...]]:
+    """Inputs, outputs and operators in the bytes of a .tflite file, by the schema in the LiteRT wheel."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content)
+    dtypes = _enum_names(schema.TensorType)
+    op_names = _enum_names(schema.BuiltinOperator)
+    activations = _enum_names(schema.ActivationFunctionType)
+    operators, graphs = [], []
+    for number, graph in enumerate(model.subgraphs):
+        tensors = [_tensor(i, t, model, content, dtypes[t.type].lower()) for i, t in enumerate(graph.tensors)]
+        graphs.append(tensors)
+        edges = {*_numbers(graph.inputs), *_numbers(graph.outputs)} if number == 0 else set()
+        for op in graph.operators or ():
+            code = model.operatorCodes[op.opcodeIndex]
+            reads, writes = _numbers(op.inputs), _numbers(op.outputs)
+            # why max: files before schema 3a hold the code in the deprecated field; larger codes overflow it.
+            builtin = op_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            activation = activations[getattr(op.builtinOptions, "fusedActivationFunction", 0)]
+            operators.append(
+                Operator(
+                    name=code.customCode.decode() if builtin == "CUSTOM" else builtin,
+                    inputs=tuple(tensors[i] if i >= 0 else None for i in reads),
+                    outputs=tuple(tensors[i] for i in writes),
+                    activation=None if activation == "NONE" else activation,
+                    is_custom=builtin == "CUSTOM",
+                    subgraph=number,
+                    is_edge=not edges.isdisjoint((*reads, *writes)),
+                )
+            )
+    main = model.subgraphs[0]
+    signature = next((s for s in model.signatureDefs or () if s.subgraphIndex == 0), None)
+    inputs = _named(graphs[0], _numbers(main.inputs), signature and signature.inputs)
+    outputs = _named(graphs[0], _numbers(main.outputs), signature and signature.outputs)
+    return tuple(inputs), tuple(_signature_order(outputs)), tuple(operators)
+
+
+def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> Tensor:
+    shape = _numbers(tensor.shape)
+    signature = _numbers(tensor.shapeSignature)
+    grid = tensor.quantization
+    raw = _buffer(model.buffers[tensor.buffer], content)
+    elements = int(np.prod(shape, dtype=np.int64))
+    return Tensor(
+        index=index,
+        name=(tensor.name or b"").decode(),
+        shape=shape,
+        dtype=dtype,
+        scales=tuple(float(s) for s in grid.scale) if grid is not None and grid.scale is not None else (),
+        zero_points=_numbers(grid.zeroPoint) if grid is not None and grid.scale is not None else (),
+        axis=grid.quantizedDimension if grid is not None else 0,
+        data=None if raw is None else decode(raw, dtype, shape, tensor.sparsity),
+        nbytes=(elements * BITS.get(dtype, 0) + 7) // 8 if raw is None else len(raw),
+        buffer=tensor.buffer,
+        open_dims=tuple(dim for dim, size in enumerate(signature) if size < 0),
+        is_variable=bool(tensor.isVariable),
+    )
+
+
+def _buffer(buffer: Any, content: bytes) -> np.ndarray | None:
+    if buffer.offset > 1:  # a file over 2 GB keeps its weights behind the flatbuffer
+        return np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+    return buffer.data if buffer.data is not None and len(buffer.data) else None
+
+
+def _named(tensors: list[Tensor], numbers: tuple[int, ...], entries: Any) -> list[Tensor]:
+    names = {entry.tensorIndex: entry.name.decode() for entry in entries or ()}
+    return [dataclasses.replace(tensors[i], name=names.get(i, tensors[i].name)) for i in numbers]
+
+
+def _signature_order(outputs: list[Tensor]) -> list[Tensor]:
+    """Keras writes `output_0`, `output_1`, ...; the converter shuffles the tensors but keeps these names."""
+    numbers = [re.fullmatch(r"output_(\d+)", tensor.name) for tensor in outputs]
+    if not all(numbers):
+        return outputs
+    return [outputs[i] for i in sorted(range(len(outputs)), key=lambda i: int(numbers[i][1]))]  # type: ignore[index]
+
+
+def _numbers(values: Any) -> tuple[int, ...]:
+    return () if values is None else tuple(int(value) for value in values)
+
+
+def _enum_names(enum: type) -> dict[int, str]:
+    return {value: key for key, value in vars(enum).items() if isinstance(value, int)}

@@ -1,0 +1,25 @@
+"""Numbers as a person reads them in a table."""
+
+from collections.abc import Mapping
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage that reads 100% or 0% only when it is exactly that.
+
+    >>> percent(0.5), percent(1.0), percent(0.99999), percent(0.00001), percent(0.0)
+    ('50.0%', '100%', '99.99%', '0.001%', '0%')
+    """
+    if fraction in (0.0, 1.0):
+        return f"{fraction:.0%}"
+    if fraction < 0.001:
+        return f"{100 * fraction:.1g}%"
+    return f"{min(100 * fraction, 99.99):.2f}%" if fraction > 0.999 else f"{fraction:.1%}"
+
+
+def names_with_counts(counts: Mapping[str, int]) -> str:
+    """Operators and how often each occurs.
+
+    >>> names_with_counts({"CONV_2D": 2, "SOFTMAX": 1}), names_with_counts({})
+    ('2 CONV_2D, 1 SOFTMAX', 'none')
+    """
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
