@@ -79,15 +79,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-def format_bytes(count: int) -> str:
-    """Bytes as a person reads them.
-
-    >>> format_bytes(812), format_bytes(32_573), format_bytes(2_869_600)
-    ('812 B', '32.6 kB', '2.87 MB')
-    """
-    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= limit:
-            return f"{count / limit:.3g} {unit}"
-    return f"{count} B"

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import keras
 
 from tfopt._files import check_parent, write_whole
-from tfopt._report import Report, Table, format_bytes
+from tfopt._report import Report, Table
+from tfopt._text import format_bytes, names_with_counts, percent
 from tfopt.conversion._convert import convert
 from tfopt.conversion._lower import lower
 from tfopt.graph import flatten_layers, kind
@@ -51,16 +52,15 @@ class ExportReport(Report):
 
     def table(self) -> Table:
         bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
-        listed = ", ".join(f"{count} {name}" for name, count in self.float_operators.items())
         rows = (
             ("size", f"{format_bytes(self.size.raw)} ({format_bytes(self.size.gzip)} gzipped)"),
             ("inputs", ", ".join(self.inputs)),
             ("outputs", ", ".join(self.outputs)),
-            ("operators", ", ".join(f"{count} {name}" for name, count in self.operators.items())),
-            ("of them in float", listed or "none"),
+            ("operators", names_with_counts(self.operators)),
+            ("of them in float", names_with_counts(self.float_operators)),
             ("QUANTIZE/DEQUANTIZE inside", str(self.grid_changes)),
             ("kernel weights", bits or "none"),
-            ("of them zero", f"{self.sparsity:.1%}"),
+            ("of them zero", percent(self.sparsity)),
         )
         return Table(f"Exported {self.path}", ("what", "value"), rows)
 

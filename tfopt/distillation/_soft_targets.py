@@ -1,19 +1,15 @@
 """Soft targets: the student learns the teacher's whole distribution over classes."""
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from tfopt.distillation._loss import DistillationLoss, symbolic_outputs
-from tfopt.graph import final_activation
-
-_PROBABILITIES = ("softmax", "sigmoid")
-_LOGITS = ("linear", "log_softmax")
+from tfopt.distillation._class_loss import ClassLoss, float32_or_wider
+from tfopt.distillation._settings import Setting, check_setting, serialize_setting
 
 
-def soft_targets(teacher_logits: Any, student_logits: Any, temperature: float = 1.0) -> Any:
+def soft_targets(teacher_logits: Any, student_logits: Any, temperature: Any = 1.0) -> Any:
     """Divergence of the student's softened class distribution from the teacher's, scaled by T^2.
 
     `T^2 * KL(softmax(t / T) || softmax(s / T))` over the last axis (Hinton, Vinyals & Dean 2015, "Distilling the
@@ -34,8 +30,7 @@ def soft_targets(teacher_logits: Any, student_logits: Any, temperature: float = 
     ['0.3278', '0.0000']
     """
     log_teacher, log_student = (
-        ops.log_softmax(_float32_or_wider(logits) / temperature)
-        for logits in (teacher_logits, student_logits)
+        ops.log_softmax(float32_or_wider(logits) / temperature) for logits in (teacher_logits, student_logits)
     )
     probability = ops.exp(log_teacher)
     # 0 * log 0 = 0: without `where`, a class that the teacher rules out with -inf would give NaN.
@@ -43,13 +38,8 @@ def soft_targets(teacher_logits: Any, student_logits: Any, temperature: float = 
     return temperature**2 * ops.sum(terms, axis=-1)
 
 
-def _float32_or_wider(x: Any) -> Any:
-    x = ops.convert_to_tensor(x)
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-
-
 @keras.saving.register_keras_serializable(package="tfopt")
-class SoftTargets(DistillationLoss):
+class SoftTargets(ClassLoss):
     """Teaches the student the teacher's class probabilities, softened by a temperature.
 
     Use it for any classifier: the wrong classes' probabilities tell the student what resembles what, which a label does
@@ -67,17 +57,18 @@ class SoftTargets(DistillationLoss):
     `(p, 1 - p)` (or `(z, 0)`).
 
     Args:
-        temperature: T > 0. 1 compares the distributions as they are; 2 to 10 are usual.
+        temperature: T > 0, a number or a schedule of the training step. 1 compares the distributions as they are; 2
+            to 10 are usual.
         from_logits: as in Keras' losses, False if both models return probabilities (softmax, or sigmoid with one
             column), True if both return logits. Where the models' last activation can be read and says
             otherwise, construction of the `Distiller` fails.
-        weight: factor of this loss in the total loss.
+        weight: factor of this loss in the total loss, a number or a schedule of the training step.
         name: name of the loss.
 
     Raises:
         ValueError: `temperature` is not a finite number > 0, `weight` is negative, or (from the `Distiller`) the
             models' outputs do not fit.
-        TypeError: `from_logits` is not a bool.
+        TypeError: `from_logits` is not a bool, or a setting is neither a number nor callable.
 
     Example:
 
@@ -88,73 +79,20 @@ class SoftTargets(DistillationLoss):
     0.5232 0.0000
     """
 
+    scheduled = ("weight", "temperature")
+
     def __init__(
         self,
-        temperature: float = 4.0,
+        temperature: Setting = 4.0,
         from_logits: bool = False,
-        weight: float = 1.0,
+        weight: Setting = 1.0,
         name: str | None = "soft_targets",
     ) -> None:
-        super().__init__(weight=weight, name=name)
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(
-                f"The 'temperature' argument of SoftTargets must be a finite number > 0. Got {temperature} instead. "
-                "Usual values are 2 to 10; 1 leaves the distributions as they are."
-            )
-        if not isinstance(from_logits, bool):
-            raise TypeError(
-                "The 'from_logits' argument of SoftTargets must be True (both models return logits) or False "
-                f"(both return probabilities). Got {from_logits!r} instead."
-            )
-        self.temperature = float(temperature)
-        self.from_logits = from_logits
+        super().__init__(from_logits=from_logits, weight=weight, name=name)
+        self.temperature = check_setting("SoftTargets", "temperature", temperature, positive=True)
 
-    def call(self, teacher: Any, student: Any) -> Any:
-        teacher, student = self._class_logits(teacher), self._class_logits(student)
+    def compare_logits(self, teacher: Any, student: Any, labels: Any) -> Any:
         return soft_targets(teacher, student, self.temperature)
 
-    def _class_logits(self, outputs: Any) -> Any:
-        if len(outputs.shape) < 2:
-            raise ValueError(
-                f"SoftTargets expects outputs of shape (batch, ..., classes). Got {tuple(outputs.shape)} instead. "
-                "A binary classifier returns (batch, 1)."
-            )
-        binary = outputs.shape[-1] == 1
-        if self.from_logits:
-            return ops.concatenate([outputs, ops.zeros_like(outputs)], axis=-1) if binary else outputs
-        if binary:
-            outputs = ops.concatenate([outputs, 1.0 - outputs], axis=-1)
-        return ops.log(ops.clip(outputs, keras.config.epsilon(), 1.0))
-
-    def check(self, teacher: Any, student: keras.Model) -> None:
-        super().check(teacher, student)
-        for role, model in (("teacher", teacher), ("student", student)):
-            activation = final_activation(model) if isinstance(model, keras.Model) else None
-            self._check_activation(f"{role} {getattr(model, 'name', '')!r}", activation)
-            if activation == "sigmoid":
-                self._check_one_column(f"{role} {model.name!r}", symbolic_outputs(model))
-
-    def _check_activation(self, who: str, activation: str | None) -> None:
-        if self.from_logits and activation in _PROBABILITIES:
-            raise ValueError(
-                f"SoftTargets has from_logits=True, but the {who} ends in {activation!r}, so it returns "
-                f"probabilities and would be softmaxed twice. Pass from_logits=False, or remove the last "
-                f"activation of both models."
-            )
-        if not self.from_logits and activation in _LOGITS:
-            raise ValueError(
-                f"SoftTargets has from_logits=False, but the {who} ends in {activation!r}, so it returns logits and "
-                f"not probabilities. Pass from_logits=True, or end both models in a softmax."
-            )
-
-    def _check_one_column(self, who: str, outputs: Any) -> None:
-        columns = keras.tree.flatten(outputs)[0].shape[-1]
-        if columns != 1:
-            raise ValueError(
-                f"SoftTargets compares distributions over classes, but the {who} ends in {columns} independent "
-                "'sigmoid' columns. End the models in a softmax, or give each label an output of its own with "
-                "one column."
-            )
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "temperature": self.temperature, "from_logits": self.from_logits}
+        return {**super().get_config(), "temperature": serialize_setting(self.temperature)}

@@ -184,7 +184,8 @@ def place(graph: Graph) -> Placement:
     averaged: set[int] = set()
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
-            grids.new(tensor, tensor.name)
+            # Keras calls inputs without a name keras_tensor_12.
+            grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name)
     for node in graph.nodes:
         if id(node) in absorbed:
             continue

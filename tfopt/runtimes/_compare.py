@@ -7,13 +7,13 @@ from typing import Any
 
 import keras
 
-from tfopt._report import Report, Table, format_bytes
+from tfopt._report import Report, Table
 from tfopt._samples import count, gather
+from tfopt._text import format_bytes, percent
 from tfopt.runtimes._latency import check_count
 from tfopt.runtimes._measure import CompareRow, measure_file, measure_keras
 from tfopt.runtimes._metric import Metric, evaluate_metric, metric_name
 from tfopt.runtimes._progress import progress
-from tfopt.runtimes._text import percent
 from tfopt.runtimes._tflite_file import TFLiteFile
 
 

@@ -3,10 +3,10 @@
 import dataclasses
 import os
 
-from tfopt._report import Report, Table, format_bytes
+from tfopt._report import Report, Table
+from tfopt._text import format_bytes, percent
 from tfopt.runtimes._schema import Operator
 from tfopt.runtimes._size import measure_size
-from tfopt.runtimes._text import percent
 from tfopt.runtimes._tflite_file import TFLiteFile
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from tfopt._report import Report, Table
 from tfopt._samples import count, gather
+from tfopt._text import names_with_counts, percent
 from tfopt.runtimes._litert import LiteRT
 from tfopt.runtimes._parity import FLOAT_TOLERANCE, OutputParity, pair_outputs, parity_of
 from tfopt.runtimes._progress import progress
-from tfopt.runtimes._text import names_with_counts, percent
 from tfopt.runtimes._tflite_file import TFLiteFile
 
 

@@ -23,3 +23,15 @@ def names_with_counts(counts: Mapping[str, int]) -> str:
     ('2 CONV_2D, 1 SOFTMAX', 'none')
     """
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def format_bytes(count: int) -> str:
+    """Bytes as a person reads them.
+
+    >>> format_bytes(812), format_bytes(32_573), format_bytes(2_869_600)
+    ('812 B', '32.6 kB', '2.87 MB')
+    """
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return f"{count} B"
