@@ -1,0 +1,130 @@
+"""Schedules: values, errors and serialization. A new schedule adds a row to SCHEDULES, and its errors to ERRORS."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfopt.pruning import ConstantSparsity, PolynomialDecay, SparsitySchedule
+
+SCHEDULES = [
+    ConstantSparsity(0.5),
+    ConstantSparsity(0.9, begin_step=7),
+    PolynomialDecay(0.8, 1000),
+    PolynomialDecay(0.8, 1003, initial_sparsity=0.25, begin_step=11, power=1.5, frequency=10),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_is_zero_before_and_constant_after_and_never_falls(schedule: SparsitySchedule) -> None:
+    values = [schedule(step) for step in range(1200)]
+    assert all(type(value) is float and 0 <= value < 1 for value in values)
+    assert values[: schedule.begin_step] == [0.0] * schedule.begin_step
+    assert set(values[schedule.end_step :]) == {schedule(10**9)}
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_round_trips_and_is_frozen(schedule: SparsitySchedule) -> None:
+    config = keras.saving.serialize_keras_object(schedule)
+    assert config["registered_name"].startswith("tfopt>")
+    assert set(config["config"]) == {field.name for field in dataclasses.fields(schedule)}  # type: ignore[arg-type]
+    assert keras.saving.deserialize_keras_object(config) == schedule
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        schedule.begin_step = 3
+
+
+@given(
+    final=st.floats(0.1, 0.99),
+    initial=st.floats(0, 0.1),
+    begin=st.integers(0, 500),
+    length=st.integers(1, 3000),
+    frequency=st.integers(1, 400),
+    power=st.integers(1, 4),
+)
+def test_polynomial_is_the_formula_on_a_staircase(
+    final: float, initial: float, begin: int, length: int, frequency: int, power: int
+) -> None:
+    schedule = PolynomialDecay(final, begin + length, initial, begin, power, frequency)
+    steps = np.arange(begin, begin + length + 2)
+    due = begin + (steps - begin) // frequency * frequency
+    progress = np.where(steps >= begin + length, 1, (due - begin) / length)
+    expected = final + (initial - final) * (1 - progress) ** power
+    np.testing.assert_allclose([schedule(int(step)) for step in steps], expected, rtol=1e-12)
+    assert schedule(begin + length) == final
+
+
+def test_numpy_numbers_become_python_numbers() -> None:
+    schedule = PolynomialDecay(np.float32(0.5), np.int64(10), frequency=np.int32(5))
+    assert [type(value) for value in schedule.get_config().values()] == [float, int, float, int, int, int]
+
+
+ERRORS = [
+    (
+        lambda: PolynomialDecay(1.2, 10),
+        ValueError,
+        "The 'final_sparsity' parameter of PolynomialDecay must be a float in [0, 1). Got 1.2 instead. "
+        "For 80 % zeros pass 0.8.",
+    ),
+    (lambda: PolynomialDecay(-0.1, 10), ValueError, "'final_sparsity'.*Got -0.1 instead"),
+    (lambda: PolynomialDecay(float("nan"), 10), ValueError, "'final_sparsity'.*Got nan instead"),
+    (
+        lambda: PolynomialDecay("0.8", 10),
+        TypeError,
+        "'final_sparsity'.*Got '0.8' instead. For 80 % zeros pass 0.8.",
+    ),
+    (
+        lambda: PolynomialDecay(0.8, 10, initial_sparsity=1.0),
+        ValueError,
+        "'initial_sparsity'.*Got 1.0 instead",
+    ),
+    (
+        lambda: PolynomialDecay(0.5, 10, initial_sparsity=0.6),
+        ValueError,
+        "'initial_sparsity'.*at most final_sparsity=0.5. Got 0.6 instead. Leave it out to begin at 0.",
+    ),
+    (
+        lambda: PolynomialDecay(0.8, end_step=100, begin_step=200),
+        ValueError,
+        "'end_step'.*above begin_step=200. Got 100 instead. To prune in a single step use ConstantSparsity.",
+    ),
+    (
+        lambda: PolynomialDecay(0.8, end_step=5, begin_step=5),
+        ValueError,
+        "'end_step'.*above begin_step=5. Got 5",
+    ),
+    (
+        lambda: PolynomialDecay(0.8, end_step=0),
+        ValueError,
+        "'end_step'.*an integer of at least 1. Got 0 instead",
+    ),
+    (
+        lambda: PolynomialDecay(0.8, end_step=10.5),
+        TypeError,
+        "'end_step'.*integer.*Got 10.5.*counts optimizer steps",
+    ),
+    (lambda: PolynomialDecay(0.8, 10, begin_step=-1), ValueError, "'begin_step'.*at least 0. Got -1 instead"),
+    (lambda: PolynomialDecay(0.8, 10, frequency=0), ValueError, "'frequency'.*at least 1. Got 0 instead"),
+    (lambda: PolynomialDecay(0.8, 10, frequency=True), TypeError, "'frequency'.*Got True instead"),
+    (lambda: PolynomialDecay(0.8, 10, power=0), ValueError, "'power'.*a number above 0. Got 0 instead"),
+    (
+        lambda: PolynomialDecay(0.8, 10, power=None),
+        TypeError,
+        "'power'.*Got None instead. The usual cubic is 3.",
+    ),
+    (
+        lambda: ConstantSparsity(1),
+        ValueError,
+        "'sparsity' parameter of ConstantSparsity must be .*Got 1 instead",
+    ),
+    (lambda: ConstantSparsity(0.5, begin_step=-3), ValueError, "'begin_step'.*Got -3 instead"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "message"), ERRORS, ids=[row[2][:60] for row in ERRORS])
+def test_bad_arguments_get_one_clear_sentence(make, error, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error, match=message.replace("[0, 1)", r"\[0, 1\)")):
+        make()

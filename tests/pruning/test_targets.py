@@ -1,0 +1,160 @@
+"""Which weights are pruned. A new layer type adds a row to LAYERS."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tfopt.pruning import find_targets
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Mixer(layers.Layer):
+    """A custom layer with a matrix, a vector and a sublayer."""
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.mix = self.add_weight(shape=(shape[-1], shape[-1]), name="mix")
+        self.shift = self.add_weight(shape=(shape[-1],), name="shift")
+        self.dense = layers.Dense(3, name="inner")
+        self.dense.build(shape)
+
+    def call(self, x):  # type: ignore[no-untyped-def]
+        return self.dense(x @ self.mix + self.shift)
+
+
+class MyConv(layers.Conv2D):
+    """A subclass counts as its base class."""
+
+
+# layer, its input's shape, where, names of the weights that are pruned, part of the reason when there are none
+LAYERS = [
+    (lambda: layers.Dense(2), (3,), None, ["kernel"], ""),
+    (lambda: layers.EinsumDense("ab,bc->ac", output_shape=2), (3,), None, ["kernel"], ""),
+    (lambda: layers.Conv1D(2, 2), (4, 3), None, ["kernel"], ""),
+    (lambda: layers.Conv2D(2, 2), (4, 4, 3), None, ["kernel"], ""),
+    (lambda: MyConv(2, 2), (4, 4, 3), None, ["kernel"], ""),
+    (lambda: layers.Conv3D(2, 2), (4, 4, 4, 3), None, ["kernel"], ""),
+    (lambda: layers.Conv1DTranspose(2, 2), (4, 3), None, ["kernel"], ""),
+    (lambda: layers.Conv2DTranspose(2, 2), (4, 4, 3), None, ["kernel"], ""),
+    (lambda: layers.Conv3DTranspose(2, 2), (4, 4, 4, 3), None, ["kernel"], ""),
+    (lambda: layers.SeparableConv1D(2, 2), (4, 3), None, ["pointwise_kernel"], ""),
+    (lambda: layers.SeparableConv2D(2, 2), (4, 4, 3), None, ["pointwise_kernel"], ""),
+    (lambda: layers.MultiHeadAttention(2, 3), None, None, ["kernel"] * 4, ""),
+    (Mixer, (3,), None, ["kernel"], "no rule for Mixer: name the layer in where="),
+    (Mixer, (3,), "probe", ["mix", "kernel"], ""),
+    (lambda: layers.DepthwiseConv1D(2), (4, 3), None, [], "depthwise"),
+    (lambda: layers.DepthwiseConv2D(2), (4, 4, 3), None, [], "depthwise kernels hold about 1 %"),
+    (lambda: layers.Embedding(5, 2), (4,), None, [], "embeddings"),
+    (lambda: layers.BatchNormalization(), (3,), None, [], "normalization"),
+    (lambda: layers.LayerNormalization(), (3,), None, [], "normalization"),
+    (lambda: layers.GroupNormalization(3), (4, 4, 3), None, [], "normalization"),
+    (lambda: layers.RMSNormalization(), (3,), None, [], "normalization"),
+    (lambda: layers.PReLU(), (3,), None, [], "no rule for PReLU"),
+    (lambda: layers.PReLU(), (3,), "probe", [], "no weight with two or more axes"),
+    (lambda: layers.LSTM(2), (4, 3), None, [], "no rule for LSTMCell"),
+    (lambda: layers.LSTM(2), (4, 3), "probe", ["kernel", "recurrent_kernel"], ""),
+    (lambda: layers.Dense(2, trainable=False), (3,), None, [], "frozen"),
+]
+
+
+@pytest.mark.parametrize(("make", "shape", "where", "names", "reason"), LAYERS)
+def test_layer_rules(make, shape, where, names, reason) -> None:  # type: ignore[no-untyped-def]
+    layer = make()
+    layer.name = "probe"
+    inputs = keras.Input(shape or (4, 3))
+    outputs = layer(inputs) if shape else layer(inputs, inputs)
+    # A second layer, so that there is always something to prune.
+    model = keras.Model(inputs, layers.Dense(1, name="probe_last")(layers.Flatten()(outputs)))
+    targets, dense = find_targets(model, where)
+    assert [t.variable.name for t in targets if "probe_last" not in t.variable.path] == names
+    reasons = [text for path, text in dense if path.startswith("probe")]
+    assert len(reasons) == bool(reason) and all(reason in text for text in reasons)
+
+
+def nested() -> keras.Model:
+    """A subclassed model with a list, a dict, a nested model that is called twice and a tied weight."""
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="net")
+            self.blocks = [layers.Dense(4, name="first"), layers.Dense(4, name="second")]
+            self.heads = {"a": layers.Dense(2, name="head")}
+            self.body = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="inner")], name="body")
+
+        def call(self, x):  # type: ignore[no-untyped-def]
+            for block in self.blocks:
+                x = self.body(block(x))
+            return self.heads["a"](x)
+
+    model = Net()
+    model(np.zeros((1, 4), "float32"))
+    return model
+
+
+def test_subclassed_and_nested_models_and_shared_layers() -> None:
+    targets, dense = find_targets(nested())
+    assert [target.variable.path for target in targets] == [
+        "net/first/kernel",
+        "net/second/kernel",
+        "net/head/kernel",
+        "body/inner/kernel",
+    ]
+    assert dense == ()
+
+
+class Tied(layers.Layer):
+    """Multiplies by the kernel of another layer."""
+
+    def __init__(self, source: layers.Dense, name: str) -> None:
+        super().__init__(name=name)
+        self.tied = source.kernel
+
+    def call(self, x):  # type: ignore[no-untyped-def]
+        return x @ self.tied
+
+
+def test_a_shared_variable_counts_once() -> None:
+    first = layers.Dense(4, name="first")
+    inputs = keras.Input((4,))
+    hidden = first(inputs)
+    model = keras.Model(inputs, Tied(first, "second")(hidden))
+    targets, dense = find_targets(model, where="first|second")
+    assert [target.variable.path for target in targets] == ["first/kernel"]
+    assert dense == (("second", "shares its weight with first"),)
+
+
+@pytest.mark.parametrize(
+    ("where", "paths"),
+    [
+        ("first|head", ["net/first", "net/head"]),
+        (r"^body/", ["body/inner"]),
+        (r"^(?!.*head)", ["net/first", "net/second", "body/inner"]),
+        (lambda layer: getattr(layer, "units", 0) == 2, ["net/head"]),
+    ],
+)
+def test_where_selects_by_path_or_by_function(where, paths) -> None:  # type: ignore[no-untyped-def]
+    targets, dense = find_targets(nested(), where)
+    assert [target.layer.path for target in targets] == paths
+    assert {text for _, text in dense} == {"not selected by where="}
+    assert len(targets) + len(dense) == 4
+
+
+def test_where_that_matches_nothing_lists_the_layers() -> None:
+    with pytest.raises(
+        ValueError, match=r"'where'.*match a layer of model 'net'. Got 'stem', which matches none"
+    ) as e:
+        find_targets(nested(), "stem")
+    assert "net/first, net/second, net/head, body/inner" in str(e.value)
+
+
+def test_nothing_to_prune_says_why() -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization(name="norm")], name="net")
+    with pytest.raises(
+        ValueError, match=r"found no weight to prune in model 'net'. net/norm: normalization.*Unfreeze"
+    ):
+        find_targets(model)
+
+
+def test_unbuilt_model() -> None:
+    with pytest.raises(ValueError, match=r"'net' must be built before it is pruned.*call it once on a batch"):
+        find_targets(keras.Sequential([layers.Dense(2)], name="net"))

@@ -1,0 +1,189 @@
+"""Sparsity schedules: how many zeros the weights hold after so many optimizer steps."""
+
+import dataclasses
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+class SparsitySchedule:
+    """Base of the schedules: a frozen, serializable function from an optimizer step to a sparsity.
+
+    A schedule is a staircase. It is 0 before `begin_step`, moves at `begin_step`, then every `frequency` steps,
+    and at `end_step` exactly, and is constant from there on. Masks are due when its value changes, so it needs no
+    state, and a resumed run goes on where it stopped.
+
+    A new schedule is a frozen dataclass with the fields `begin_step`, `end_step` and `frequency` and one method,
+    `ramp`, registered with Keras like the two below.
+
+    >>> import dataclasses
+    >>> from tfopt.pruning import SparsitySchedule
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Linear(SparsitySchedule):
+    ...     end_step: int
+    ...     begin_step: int = 0
+    ...     frequency: int = 10
+    ...     def ramp(self, progress: float) -> float:
+    ...         return 0.8 * progress
+    >>> [Linear(end_step=40)(step) for step in (0, 9, 10, 20, 40, 1000)]
+    [0.0, 0.0, 0.2, 0.4, 0.8, 0.8]
+    """
+
+    begin_step: int
+    end_step: int
+    frequency: int
+
+    def __call__(self, step: int) -> float:
+        """The fraction of zeros, in [0, 1), that the weights hold after `step` optimizer steps."""
+        if step < self.begin_step:
+            return 0.0
+        if step >= self.end_step:
+            return self.ramp(1.0)
+        done = (step - self.begin_step) // self.frequency * self.frequency
+        return self.ramp(done / (self.end_step - self.begin_step))
+
+    def ramp(self, progress: float) -> float:
+        """The sparsity at `progress`, which runs from 0 at `begin_step` to 1 at `end_step`."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Every constructor argument by name."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SparsitySchedule":
+        """The schedule that `get_config` described."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+@dataclasses.dataclass(frozen=True)
+class ConstantSparsity(SparsitySchedule):
+    """The same sparsity from `begin_step` on.
+
+    Use it to prune a trained model in one shot and fine-tune it, or to keep the zeros of a pruned model in a later
+    `fit`. There is no `frequency`: a pruned weight is exactly zero and stays the smallest, so that choosing
+    again would choose the same.
+
+    Args:
+        sparsity: fraction of zeros, a float in [0, 1).
+        begin_step: optimizer step from which weights are pruned.
+
+    Raises:
+        ValueError: if `sparsity` is outside [0, 1) or `begin_step` is negative.
+        TypeError: if an argument is not a number, or `begin_step` is not an integer.
+
+    >>> from tfopt.pruning import ConstantSparsity
+    >>> schedule = ConstantSparsity(0.5, begin_step=10)
+    >>> [schedule(step) for step in (0, 9, 10, 1000)]
+    [0.0, 0.0, 0.5, 0.5]
+    """
+
+    sparsity: float
+    begin_step: int = 0
+
+    def __post_init__(self) -> None:
+        _check_sparsity(self, "sparsity")
+        _check_integer(self, "begin_step", minimum=0)
+
+    @property
+    def end_step(self) -> int:  # type: ignore[override]
+        """The step at which the last mask is made: `begin_step`."""
+        return self.begin_step
+
+    def ramp(self, progress: float) -> float:
+        """`sparsity`, always."""
+        return self.sparsity
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+@dataclasses.dataclass(frozen=True)
+class PolynomialDecay(SparsitySchedule):
+    """Sparsity that grows fast at first, while many weights are redundant, and ever slower towards the end.
+
+    The first choice for pruning while training or fine-tuning. With power 3 it is the schedule of Zhu & Gupta
+    (2017), "To prune, or not to prune", https://arxiv.org/abs/1710.01878, equation 1:
+
+    `sparsity(t) = final + (initial - final) * (1 - (t - begin_step) / (end_step - begin_step)) ** power`
+
+    at `t = begin_step, begin_step + frequency, ..., end_step`, constant in between.
+
+    Args:
+        final_sparsity: fraction of zeros from `end_step` on, a float in [0, 1).
+        end_step: optimizer step at which `final_sparsity` is reached. Leave some steps after it for the
+            remaining weights to recover.
+        initial_sparsity: fraction of zeros at `begin_step`, a float in [0, `final_sparsity`].
+        begin_step: optimizer step at which pruning begins.
+        power: exponent of the polynomial, above 0; 1 is linear.
+        frequency: optimizer steps between two updates of the masks.
+
+    Raises:
+        ValueError: if a value is out of range, or `end_step` is not after `begin_step`.
+        TypeError: if an argument is not a number, or a step is not an integer.
+
+    >>> from tfopt.pruning import PolynomialDecay
+    >>> schedule = PolynomialDecay(final_sparsity=0.8, end_step=1000)
+    >>> [round(schedule(step), 4) for step in (0, 100, 199, 500, 1000, 5000)]
+    [0.0, 0.2168, 0.2168, 0.7, 0.8, 0.8]
+    """
+
+    final_sparsity: float
+    end_step: int
+    initial_sparsity: float = 0.0
+    begin_step: int = 0
+    power: float = 3
+    frequency: int = 100
+
+    def __post_init__(self) -> None:
+        _check_sparsity(self, "final_sparsity")
+        _check_sparsity(self, "initial_sparsity")
+        _check_integer(self, "begin_step", minimum=0)
+        _check_integer(self, "end_step", minimum=1)
+        _check_integer(self, "frequency", minimum=1)
+        _check(self, "power", numbers.Real, lambda x: x > 0, "a number above 0", "The usual cubic is 3.")
+        if self.end_step <= self.begin_step:
+            expected = f"above begin_step={self.begin_step}"
+            raise ValueError(
+                _sentence(self, "end_step", expected, "To prune in a single step use ConstantSparsity.")
+            )
+        if self.initial_sparsity > self.final_sparsity:
+            expected = f"at most final_sparsity={self.final_sparsity}"
+            raise ValueError(_sentence(self, "initial_sparsity", expected, "Leave it out to begin at 0."))
+
+    def ramp(self, progress: float) -> float:
+        """The polynomial at `progress` in [0, 1]."""
+        gap = self.initial_sparsity - self.final_sparsity
+        return self.final_sparsity + gap * (1.0 - progress) ** self.power
+
+
+def _sentence(schedule: Any, name: str, expected: str, way_out: str) -> str:
+    return (
+        f"The '{name}' parameter of {type(schedule).__name__} must be {expected}. "
+        f"Got {getattr(schedule, name)!r} instead. {way_out}"
+    )
+
+
+def _check(
+    schedule: Any, name: str, kind: type, valid: Callable[[Any], bool], expected: str, way_out: str
+) -> None:
+    """Raise unless the field is a number of this kind in range; NumPy numbers become Python ones (for JSON)."""
+    value: Any = getattr(schedule, name)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise TypeError(_sentence(schedule, name, expected, way_out))
+    if not valid(value):
+        raise ValueError(_sentence(schedule, name, expected, way_out))
+    convert: type = int if isinstance(value, numbers.Integral) else float
+    object.__setattr__(schedule, name, convert(value))
+
+
+def _check_sparsity(schedule: Any, name: str) -> None:
+    _check(
+        schedule, name, numbers.Real, lambda x: 0 <= x < 1, "a float in [0, 1)", "For 80 % zeros pass 0.8."
+    )
+
+
+def _check_integer(schedule: Any, name: str, minimum: int) -> None:
+    expected = f"an integer of at least {minimum}"
+    _check(schedule, name, numbers.Integral, lambda x: x >= minimum, expected, "It counts optimizer steps.")
