@@ -73,7 +73,8 @@ def main(arguments: list[str]) -> int:
     content = {name: report.to_dict() for name, report in reports.items()}
     write_whole(folder / "report.json", json.dumps(content, indent=2).encode())
     write_whole(folder / "report.md", "\n".join(report.to_markdown() for report in reports.values()).encode())
-    print(f"\nWritten to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    names = sorted(path.name for path in folder.iterdir())
+    print(f"\nWritten to {folder}:\n{', '.join(names)}")
     return 0 if verified.passed else 1
 
 
