@@ -72,6 +72,8 @@ def serializable():
         "PolynomialDecay": tfopt.PolynomialDecay(0.8, end_step=9, power=2),
         "QuantizedConv1D": quantization.QuantizedConv1D(2, 3),
         "QuantizedConv2D": quantization.QuantizedConv2D(2, 3, strides=2),
+        "QuantizedConv2DTranspose": quantization.QuantizedConv2DTranspose(2, 3),
+        "QuantizedDepthwiseConv1D": quantization.QuantizedDepthwiseConv1D(3),
         "QuantizedDense": quantization.QuantizedDense(2, use_bias=False),
         "QuantizedDepthwiseConv2D": quantization.QuantizedDepthwiseConv2D(3),
         "SoftTargets": tfopt.SoftTargets(temperature=2.0, weight=0.3),

@@ -20,6 +20,8 @@ BUILDS = {
     "Dense": (dict(units=3), (2, 4)),
     "Conv1D": (dict(filters=3, kernel_size=2), (2, 6, 4)),
     "Conv2D": (dict(filters=3, kernel_size=2, strides=2), (2, 6, 6, 4)),
+    "Conv2DTranspose": (dict(filters=3, kernel_size=2, strides=2), (2, 6, 6, 4)),
+    "DepthwiseConv1D": (dict(kernel_size=2), (2, 6, 4)),
     "DepthwiseConv2D": (dict(kernel_size=2, depth_multiplier=2), (2, 6, 6, 4)),
 }
 

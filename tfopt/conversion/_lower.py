@@ -7,11 +7,12 @@ import keras
 import numpy as np
 
 from tfopt.graph import (
+    CHANNEL_AXES,
     Expansion,
     Graph,
     Node,
     activation_name,
-    batch_norm_affine,
+    affine_of,
     build_model,
     capture,
     fold_batch_norms,
@@ -38,7 +39,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     """
     graph = _to_inference(capture(model))
     graph = fold_batch_norms(graph)
-    graph = graph.map_nodes(_batch_norm_to_depthwise)
+    graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph)
     graph = graph.map_nodes(_to_two_dimensions)
     return build_model(graph, _in_float32, batch_size=batch_size)
@@ -57,19 +58,17 @@ def _to_inference(graph: Graph) -> Graph:
     return graph.map_nodes(expand)
 
 
-def _batch_norm_to_depthwise(node: Node) -> Expansion | None:
-    """A batch norm that stands alone is a 1x1 depthwise convolution: one int8 kernel, exact weights.
+def _affine_to_depthwise(node: Node) -> Expansion | None:
+    """A lone multiplication and addition per channel is a 1x1 depthwise convolution: one int8 kernel, exact weights.
 
-    A multiplication and an addition would stay float: the converter has no grid for the number between them.
+    As two operators it would stay float: the converter has no grid for the number between them.
     """
-    if kind(node.op) != "BatchNormalization" or node.opaque:
+    affine = affine_of(node)
+    if affine is None or len(node.output.shape) > 4:
         return None
-    shape = node.output.shape
-    if not 2 <= len(shape) <= 4 or node.op.axis not in (-1, len(shape) - 1):
-        return None
-    factor, offset = batch_norm_affine(node.op)
+    factor, offset = affine
     layer = keras.layers.DepthwiseConv2D(1, name=node.op.name)
-    layer.build((None, 1, 1, shape[-1]))
+    layer.build((None, 1, 1, len(factor)))
     layer.set_weights([factor.reshape(1, 1, -1, 1), offset])
     return _through_four_dimensions(node, layer)
 
@@ -95,7 +94,7 @@ def _fuse_activations(graph: Graph) -> Graph:
 
 
 def _is_linear(op: keras.Operation) -> bool:
-    return kind(op) in ("Dense", "Conv1D", "Conv2D", "DepthwiseConv2D") and activation_name(op) == "linear"
+    return kind(op) in CHANNEL_AXES and activation_name(op) == "linear"
 
 
 def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
@@ -105,21 +104,29 @@ def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Laye
     return new
 
 
+# One-dimensional convolution -> its two-dimensional twin.
+_TWINS = {"Conv1D": keras.layers.Conv2D, "DepthwiseConv1D": keras.layers.DepthwiseConv2D}
+
+
 def _to_two_dimensions(node: Node) -> Expansion | None:
     """Conv1D as Conv2D of height 1: its bias and activation then stay inside the kernel."""
-    if kind(node.op) != "Conv1D" or node.opaque:
+    twin = _TWINS.get(kind(node.op))
+    if twin is None or node.opaque:
         return None
     config = node.op.get_config()
     for name in ("kernel_size", "strides", "dilation_rate"):
-        config[name] = (1, config[name][0])
+        config[name] = (1, *config[name])
+    if twin is keras.layers.DepthwiseConv2D:
+        # TFLite's depthwise kernel knows one stride for both axes; along an axis of size 1 any stride will do.
+        config["strides"] = config["strides"][1:] * 2
     before = []
     if config["padding"] == "causal":
         pad = (config["kernel_size"][1] - 1) * config["dilation_rate"][1]
         before = [keras.layers.ZeroPadding2D(((0, 0), (pad, 0)), name=f"{node.op.name}_causal")]
         config["padding"] = "valid"
-    layer = keras.layers.Conv2D.from_config(config)
+    layer = twin.from_config(config)
     kernel, *bias = node.op.get_weights()
-    layer.build((None, 1, None, kernel.shape[-2] * node.op.groups))
+    layer.build((None, 1, None, node.inputs[0].shape[-1]))
     layer.set_weights([kernel[np.newaxis], *bias])
     return _through_four_dimensions(node, layer, before)
 

@@ -1,6 +1,7 @@
 """A model as a graph: what it is made of, and how to put it together again."""
 
-from tfopt.graph._batch_norm import CHANNEL_AXES, batch_norm_affine, fold_batch_norms, folds_into
+from tfopt.graph._affine import affine_of
+from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
@@ -15,7 +16,7 @@ __all__ = [
     "Graph",
     "Node",
     "activation_name",
-    "batch_norm_affine",
+    "affine_of",
     "build_model",
     "capture",
     "clone_operation",

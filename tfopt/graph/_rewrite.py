@@ -57,6 +57,7 @@ def build_model(
     replace: Callable[[Operation, str], Operation] | None = None,
     batch_size: int | None = None,
     name: str | None = None,
+    model_class: type[keras.Model] = keras.Model,
 ) -> keras.Model:
     """A new Functional model that computes the graph, with new layers that hold the same weights.
 
@@ -66,9 +67,10 @@ def build_model(
             place. Default: `clone_operation`. Weights are copied where old and new have the same shapes.
         batch_size: the batch size of the new inputs; None leaves it open.
         name: the new model's name; the graph's by default.
+        model_class: the class of the new model, made of inputs and outputs.
 
     Returns:
-        A `keras.Model` that shares no layer with the graph, unless `replace` returns the old one.
+        A model that shares no layer with the graph, unless `replace` returns the old one.
 
     Example:
 
@@ -97,7 +99,7 @@ def build_model(
         values.update(
             zip(map(id, keras.tree.flatten(node.outputs)), keras.tree.flatten(outputs), strict=True)
         )
-    model = keras.Model(inputs, substitute(graph.outputs, values), name=name or graph.name)
+    model = model_class(inputs, substitute(graph.outputs, values), name=name or graph.name)
     for node in graph.nodes:
         copy_weights(node.op, copies[id(node.op)])
     return model

@@ -5,9 +5,12 @@ from tfopt.quantization._fake_quantize import ConstantFakeQuantize, FakeQuantize
 from tfopt.quantization._layers import (
     QuantizedConv1D,
     QuantizedConv2D,
+    QuantizedConv2DTranspose,
     QuantizedDense,
+    QuantizedDepthwiseConv1D,
     QuantizedDepthwiseConv2D,
 )
+from tfopt.quantization._model import Link, QuantizedModel
 from tfopt.quantization._quantize import quantize
 from tfopt.quantization._report import LayerReport, QuantizationReport
 
@@ -15,11 +18,15 @@ __all__ = [
     "ConstantFakeQuantize",
     "FakeQuantize",
     "LayerReport",
+    "Link",
     "QuantConfig",
     "QuantizationReport",
     "QuantizedConv1D",
     "QuantizedConv2D",
+    "QuantizedConv2DTranspose",
     "QuantizedDense",
+    "QuantizedDepthwiseConv1D",
     "QuantizedDepthwiseConv2D",
+    "QuantizedModel",
     "quantize",
 ]

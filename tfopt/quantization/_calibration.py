@@ -18,6 +18,9 @@ class _Extremes(keras.layers.Layer):
         x = ops.cast(x, "float32")
         return ops.stack([ops.min(x), ops.max(x)])
 
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return keras.KerasTensor((2,), "float32")
+
 
 def observe_ranges(
     graph: Graph,

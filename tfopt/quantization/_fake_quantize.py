@@ -1,11 +1,18 @@
 """The layer that quantizes activations."""
 
+import dataclasses
 from typing import Any
 
 import keras
 from keras import ops
 
 from tfopt.quantization._grids import fake_quantize, nudge_range, round_to_grid
+from tfopt.quantization._sums import sum_step
+
+
+@dataclasses.dataclass(frozen=True)
+class _Feeds:
+    by_site: dict[int, tuple[Any, Any, Any]]
 
 
 def check_range(argument: str, limits: tuple[float, float]) -> None:
@@ -75,6 +82,8 @@ class FakeQuantize(keras.layers.Layer):
         self.momentum = momentum
         self.num_bits = num_bits
         self.float_training = float_training
+        # Site -> the layers whose kernel writes there. In a plain object, for they are not this layer's to track.
+        self._feeds = _Feeds({})
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -94,10 +103,35 @@ class FakeQuantize(keras.layers.Layer):
         if training and self.float_training:
             return inputs
         if not training:
+            inputs = self._as_sums(inputs, site)
             return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
         if self.fixed_range is None:
             self._follow(ops.stop_gradient(inputs), site)
         return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+
+    def follow(
+        self,
+        site: int,
+        source: "FakeQuantize",
+        weights: keras.layers.Layer | None,
+        norm: keras.layers.Layer | None,
+    ) -> None:
+        """Names the kernel that writes a site: its input's quantizer, its layer with weights and its batch norm."""
+        self._feeds.by_site[site] = (source, weights, norm)
+
+    def _as_sums(self, inputs: Any, site: int) -> Any:
+        """The inputs as the kernel has them: whole numbers of steps of its 32-bit sums, the rounded bias in them."""
+        if site not in self._feeds.by_site:
+            return inputs
+        source, weights, norm = self._feeds.by_site[site]
+        step = sum_step(source.step(), weights, norm)
+        sums = ops.round(ops.cast(inputs, "float32") / ops.where(step > 0, step, 1.0))
+        return ops.cast(ops.where(step > 0, sums * step, inputs), inputs.dtype)
+
+    def step(self) -> Any:
+        """The real value of one code: a scalar."""
+        lo, hi = nudge_range(*self.range(), self.num_bits)
+        return (hi - lo) / (2**self.num_bits - 1)
 
     def _follow(self, inputs: Any, site: int) -> None:
         here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
-from tfopt.quantization._grids import fake_quantize_weight
+from tfopt.quantization._grids import fake_quantize_weight, weight_scale
 
 
 class _ReadThrough:
@@ -69,6 +70,12 @@ class QuantizedWeights:
     def quantize_weight(self, weight: Any) -> Any:
         """The weight on its grid, with a straight-through gradient."""
         return fake_quantize_weight(weight, self.kept_axes, self.weight_bits)
+
+    def weight_step(self) -> Any:
+        """The real value of one code of each channel's weights."""
+        return weight_scale(
+            ops.cast(getattr(self, self.weight_name), "float32"), self.kept_axes, self.weight_bits
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_bits": self.weight_bits}  # type: ignore[misc]
@@ -194,3 +201,57 @@ class QuantizedDepthwiseConv2D(QuantizedWeights, keras.layers.DepthwiseConv2D):
     """
 
     kept_axes = (-2, -1)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedDepthwiseConv1D(QuantizedWeights, keras.layers.DepthwiseConv1D):
+    """`keras.layers.DepthwiseConv1D` that computes with its kernel on the int8 grid.
+
+    kernel (width, inputs, multiplier), a step per output channel: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.DepthwiseConv1D`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.DepthwiseConv1D`.
+
+    Raises:
+        ValueError: as for `keras.layers.DepthwiseConv1D`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedDepthwiseConv1D
+    >>> QuantizedDepthwiseConv1D(kernel_size=2)(np.ones((2, 4, 3), "float32")).shape
+    TensorShape([2, 3, 3])
+    """
+
+    kept_axes = (-2, -1)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedConv2DTranspose(QuantizedWeights, keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose` that computes with its kernel on the int8 grid.
+
+    kernel (height, width, filters, inputs), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.Conv2DTranspose`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.Conv2DTranspose`.
+
+    Raises:
+        ValueError: as for `keras.layers.Conv2DTranspose`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedConv2DTranspose
+    >>> QuantizedConv2DTranspose(filters=3, kernel_size=2)(np.ones((2, 4, 4, 1), "float32")).shape
+    TensorShape([2, 5, 5, 3])
+    """
+
+    kept_axes = (-2,)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import keras
 
-from tfopt.graph import Graph, Node, activation_name, kind, tensors_in
+from tfopt.graph import Graph, Node, activation_name, folds_into, kind, tensors_in
 
 # How an operation's output comes to its grid.
 OWN = "own"  # the kernel rounds its result to a grid of its own
@@ -43,11 +43,18 @@ TABLE: dict[str, Row] = {
     "Dense": _WEIGHTS,
     "Conv1D": _WEIGHTS,
     "Conv2D": _WEIGHTS,
+    "Conv2DTranspose": _WEIGHTS,
+    "DepthwiseConv1D": _WEIGHTS,
     "DepthwiseConv2D": _WEIGHTS,
     # A batch norm that follows no convolution is exported as a 1x1 depthwise convolution.
     "BatchNormalization": Row(fuses=RELUS),
     "Add": Row(fuses=RELUS),
     "Subtract": Row(fuses=RELUS),
+    "Divide": Row(fuses=RELUS),
+    "TrueDivide": Row(fuses=RELUS),
+    # One multiplication and addition per channel, exported as a 1x1 depthwise convolution too.
+    "Rescaling": Row(fuses=RELUS),
+    "Normalization": Row(fuses=RELUS),
     "Multiply": Row(fuses=RELUS),
     "Mean": Row(),
     "GlobalAveragePooling1D": Row(),
@@ -125,6 +132,15 @@ class Grid:
 
 
 @dataclasses.dataclass(frozen=True)
+class Feed:
+    """A kernel with weights: the grid of its input, its layer, and the batch norm folded into it, if any."""
+
+    source: Grid
+    weights: keras.layers.Layer | None
+    norm: keras.layers.Layer | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Placement:
     """Where activations are rounded.
 
@@ -132,11 +148,13 @@ class Placement:
         grids: each grid with its sites.
         fused: path of each node that is computed inside another one's kernel -> that one's path.
         averaged: `id` of each site that holds means of codes, whose halves the kernel rounds away from code 0.
+        feeds: the kernel with weights that writes each site, by `id(site)`.
     """
 
     grids: tuple[Grid, ...]
     fused: dict[str, str]
     averaged: frozenset[int]
+    feeds: dict[int, Feed]
 
 
 class _Grids:
@@ -182,6 +200,7 @@ def place(graph: Graph) -> Placement:
     fused: dict[str, str] = {}
     absorbed: set[int] = set()
     averaged: set[int] = set()
+    kernels: list[tuple[Node, Node, list[Node]]] = []
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
             # Keras calls inputs without a name keras_tensor_12.
@@ -191,18 +210,32 @@ def place(graph: Graph) -> Placement:
             continue
         row = row_of(node)
         if row is None or row.output == OWN:
-            end = node
-            for end in _chain(graph, node, row):
-                absorbed.add(id(end))
-                fused[end.path] = node.path
+            followers = list(_chain(graph, node, row))
+            absorbed.update(map(id, followers))
+            fused.update((follower.path, node.path) for follower in followers)
+            end = followers[-1] if followers else node
+            kernels.append((end, node, followers))
             for tensor in filter(_is_float, tensors_in(end.outputs)):
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
             _share(grids, node, row)
             if row.output == ROUNDED:
                 averaged.update(map(id, tensors_in(node.outputs)))
+    feeds = {id(end.output): feed for end, *chain in kernels if (feed := _feed(grids, *chain)) is not None}
     made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
-    return Placement(made, fused, frozenset(averaged))
+    return Placement(made, fused, frozenset(averaged), feeds)
+
+
+def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
+    """What is known of the kernel of `node`; None where it has no weights."""
+    row = row_of(node)
+    source = grids.of(node.inputs[0]) if row is not None and node.inputs else None
+    if row is None or source is None or not (row.weights or kind(node.op) == "BatchNormalization"):
+        return None
+    if not row.weights:
+        return Feed(source, None, node.op)
+    norm = next((one.op for one in followers if kind(one.op) == "BatchNormalization"), None)
+    return Feed(source, node.op, norm)
 
 
 def _share(grids: _Grids, node: Node, row: Row) -> None:
@@ -223,7 +256,7 @@ def _chain(graph: Graph, node: Node, row: Row | None) -> Iterator[Node]:
     if row is None or activation_name(node.op) in row.fuses:
         return
     follower = _next(graph, node)
-    if row.weights and follower is not None and folds(follower):
+    if row.weights and follower is not None and folds_into(follower, node):
         yield follower
         follower = _next(graph, follower)
     if follower is not None and kind(follower.op) in row.fuses:
@@ -232,13 +265,6 @@ def _chain(graph: Graph, node: Node, row: Row | None) -> Iterator[Node]:
 
 def _next(graph: Graph, node: Node) -> Node | None:
     return graph.only_consumer(node.output)
-
-
-def folds(node: Node) -> bool:
-    """Whether a node is a batch norm over the last axis, which folds into the convolution before it."""
-    if kind(node.op) != "BatchNormalization":
-        return False
-    return node.op.axis in (-1, len(node.output.shape) - 1)
 
 
 def _is_float(tensor: keras.KerasTensor) -> bool:

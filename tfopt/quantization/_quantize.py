@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -20,7 +20,9 @@ from tfopt.graph import (
 from tfopt.quantization import _layers
 from tfopt.quantization._calibration import observe_ranges
 from tfopt.quantization._config import QuantConfig
+from tfopt.quantization._decompose import decompose
 from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._model import Link, QuantizedModel
 from tfopt.quantization._placement import Grid, Placement, place, row_of, split_activations
 from tfopt.quantization._report import LayerReport, QuantizationReport
 
@@ -57,18 +59,22 @@ def quantize(model: keras.Model, calibration: Any, config: QuantConfig | None = 
     """
     config = config or QuantConfig()
     captured = capture(model, _first_batch(model, calibration))
-    graph, linear = split_activations(captured)
+    # Separable convolutions come apart with their activation, whose split may show more to take apart.
+    graph, linear = split_activations(decompose(captured))
+    graph = decompose(graph)
     placement = place(graph)
     ranges = _ranges(graph, placement, calibration, linear)
     names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
     layers = [
         _fake_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)
     ]
-    quantized = build_model(_insert(graph, placement, layers), _replacing(linear, quantize_weights=True))
+    made: dict[int, keras.Operation] = {}
+    replace = _replacing(linear, quantize_weights=True, made=made)
+    quantized = build_model(_insert(graph, placement, layers), replace, model_class=QuantizedModel)
     for layer, limits in zip(layers, ranges, strict=True):
         if layer.fixed_range is None:
             layer.set_range(limits[:, 0], limits[:, 1])
-    quantized.report = _report(graph, placement)
+    quantized.describe(_report(graph, placement), tuple(_links(placement, layers, made)))
     return quantized
 
 
@@ -78,10 +84,21 @@ def _first_batch(model: keras.Model, calibration: Any) -> Any:
     return calibration if is_arrays and not getattr(model, "inputs", None) else None
 
 
-def _replacing(linear: set[int], quantize_weights: bool) -> Callable[[keras.Operation, str], keras.Operation]:
-    """How `build_model` makes the new layers: with quantized weights or stock ones, activations split off."""
+def _replacing(
+    linear: set[int], quantize_weights: bool, made: dict[int, keras.Operation] | None = None
+) -> Callable[[keras.Operation, str], keras.Operation]:
+    """How `build_model` makes the new layers: with quantized weights or stock ones, activations split off.
+
+    Each is remembered in `made`, by `id` of the operation that it replaces.
+    """
 
     def replace(op: keras.Operation, name: str) -> keras.Operation:
+        new = make(op, name)
+        if made is not None:
+            made[id(op)] = new
+        return new
+
+    def make(op: keras.Operation, name: str) -> keras.Operation:
         if isinstance(op, FakeQuantize):
             return op
         quantized = getattr(_layers, f"Quantized{kind(op)}", None) if quantize_weights else None
@@ -125,6 +142,20 @@ def _fake_quantizer(grid: Grid, graph: Graph, config: QuantConfig, name: str) ->
         float_training=grid.fixed is not None and is_final,
         name=name,
     )
+
+
+def _links(
+    placement: Placement, layers: list[FakeQuantize], made: dict[int, keras.Operation]
+) -> Iterator[Link]:
+    """Ties the quantizer of each site to the kernel that writes it."""
+    quantizer = {id(grid): layer for grid, layer in zip(placement.grids, layers, strict=True)}
+    for grid, layer in zip(placement.grids, layers, strict=True):
+        for index, site in enumerate(grid.sites):
+            feed = placement.feeds.get(id(site))
+            if feed is not None:
+                parts = {"weights": feed.weights, "norm": feed.norm}
+                names = {part: made[id(op)].name for part, op in parts.items() if op is not None}
+                yield Link(layer.name, index, quantizer[id(feed.source)].name, **names)
 
 
 def _insert(graph: Graph, placement: Placement, layers: list[FakeQuantize]) -> Graph:

@@ -1,0 +1,85 @@
+"""Operations that are one multiplication and one addition per channel: what a convolution can do, or absorb."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.graph._graph import Node, Tensor
+from tfopt.graph._kinds import kind
+
+_ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
+
+
+def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """`(factor, offset)` per channel if in inference the node computes `x * factor + offset` over the last axis.
+
+    Batch norm: `factor = gamma / sqrt(variance + epsilon)`, `offset = beta - mean * factor` (Ioffe & Szegedy 2015,
+    arXiv 1502.03167). Also `Rescaling`, `Normalization` over the last axis, and `+ - * /` with a constant.
+
+    Args:
+        node: a node of a captured graph.
+
+    Returns:
+        Two float64 arrays of shape (channels,), or None for other operations.
+
+    >>> import keras
+    >>> from tfopt.graph import affine_of, capture
+    >>> inputs = keras.Input((2,))
+    >>> (node,) = capture(keras.Model(inputs, keras.layers.Rescaling(0.5, 1.0)(inputs))).nodes
+    >>> affine_of(node)
+    (array([0.5, 0.5]), array([1., 1.]))
+    """
+    name = kind(node.op)
+    if node.opaque or len(node.inputs) != 1 or isinstance(node.outputs, (list, tuple, dict)):
+        return None
+    shape = node.output.shape
+    channels = shape[-1] if len(shape) > 1 else None
+    if channels is None:
+        return None
+    pair = None
+    if name == "BatchNormalization" and node.op.axis in (-1, len(shape) - 1):
+        pair = _batch_norm(node.op)
+    elif name == "Rescaling":
+        pair = np.asarray(node.op.scale, "float64"), np.asarray(node.op.offset, "float64")
+    elif name == "Normalization" and not node.op.invert:
+        deviation = np.maximum(np.sqrt(_numbers(node.op.variance)), keras.config.epsilon())
+        pair = 1.0 / deviation, -_numbers(node.op.mean) / deviation
+    elif name in _ARITHMETIC and len(node.args) == 2 and node.inputs[0].shape == shape:
+        pair = _constant_arithmetic(name, *node.args)
+    return None if pair is None else _per_channel(pair, channels)
+
+
+def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    factor = 1.0 / np.sqrt(_numbers(layer.moving_variance) + layer.epsilon)
+    if layer.scale:
+        factor = factor * _numbers(layer.gamma)
+    offset = -_numbers(layer.moving_mean) * factor
+    return factor, offset + _numbers(layer.beta) if layer.center else offset
+
+
+def _constant_arithmetic(name: str, left: Any, right: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """`x + c`, `c - x` and so on; None for `c / x`, which is not affine."""
+    constant = _numbers(right if isinstance(left, Tensor) else left)
+    one, zero = np.ones(()), np.zeros(())
+    if name == "Add":
+        return one, constant
+    if name == "Subtract":
+        return (one, -constant) if isinstance(left, Tensor) else (-one, constant)
+    if name == "Multiply":
+        return constant, zero
+    return (1.0 / constant, zero) if isinstance(left, Tensor) else None
+
+
+def _numbers(value: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+
+
+def _per_channel(pair: tuple[np.ndarray, np.ndarray], channels: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both arrays as (channels,), if they vary along the last axis alone."""
+    if any(array.size not in (1, array.shape[-1] if array.ndim else 1) for array in pair):
+        return None
+    if any(array.size not in (1, channels) for array in pair):
+        return None
+    factor, offset = (np.broadcast_to(array.reshape(-1), (channels,)).copy() for array in pair)
+    return factor, offset
