@@ -1,0 +1,105 @@
+"""Shrinks every family of `keras.applications` to half of its channels and checks it against the masked original.
+
+    python -m tests.benchmarks.shrink_applications            # all families, a process each
+    python -m tests.benchmarks.shrink_applications ResNet50   # these ones, in this process
+
+A family passes if the shrunk model's outputs equal those of the original with the same channels zeroed to 1e-4 of the
+largest value, and its parameters and MACs are those predicted. Random weights, small inputs. The difference from the
+dense model is printed beside it: where it is small, the test would show little.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import subprocess
+import sys
+import time
+
+# Name -> input size. One or two of each family, the smallest.
+FAMILIES = {
+    "ConvNeXtTiny": 32,
+    "DenseNet121": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetV2B0": 32,
+    "InceptionResNetV2": 75,
+    "InceptionV3": 75,
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "MobileNetV3Large": 32,
+    "NASNetMobile": 32,
+    "ResNet50": 32,
+    "ResNet50V2": 32,
+    "VGG16": 32,
+    "VGG19": 32,
+    "Xception": 71,
+}
+
+
+def check(name: str, ratio: float = 0.5) -> bool:
+    """Shrinks one network; prints a line and returns whether it passes."""
+    import keras
+    import numpy as np
+
+    from tests.models import trained_like
+    from tests.shrinking.nets import masked
+    from tfopt.graph import capture
+    from tfopt.shrinking import (
+        channel_groups,
+        count_macs,
+        cut,
+        keep_ratio,
+        report_of,
+        score,
+        update_batch_norm,
+    )
+
+    keras.utils.set_random_seed(0)
+    size = FAMILIES[name]
+    build = getattr(keras.applications, name)
+    model = trained_like(
+        build(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
+    )
+    x = np.random.default_rng(0).uniform(0, 255, (4, size, size, 3)).astype("float32")
+    for weight in model.weights:
+        if "layer_scale" in weight.path:
+            weight.assign(
+                np.full(weight.shape, 0.5)
+            )  # they begin at 1e-6, which would hide what is behind them
+    update_batch_norm(model, x)  # so that the signal reaches the outputs
+    start = time.process_time()
+    channels = channel_groups(capture(model))
+    kept = keep_ratio(channels, score(channels), ratio)
+    small = cut(channels, kept)
+    seconds = time.process_time() - start
+    report = report_of(channels, kept)
+
+    expected, actual = np.asarray(masked(channels, kept)(x)), np.asarray(small(x))
+    effect = float(np.abs(actual - np.asarray(model(x))).max() / np.abs(expected).max())
+    difference = float(np.abs(actual - expected).max() / np.abs(expected).max())
+    predicted = (small.count_params(), count_macs(small)) == (report.params[1], report.macs[1])
+    passed = difference <= 1e-4 and effect >= 1e-2 and predicted and bool(np.isfinite(expected).all())
+    kept_whole = sum(bool(row.reason) for row in report.layers)
+    params, macs = (after / before for before, after in (report.params, report.macs))
+    print(
+        f"{name:18} {'pass' if passed else 'FAIL'}  difference {difference:.1e} (from the dense one {effect:.1e})  "
+        f"parameters {params:4.0%}  MACs {macs:4.0%}  as predicted: {predicted}  {seconds:5.1f} s CPU  "
+        f"{kept_whole} layers kept whole",
+        flush=True,
+    )
+    return passed
+
+
+def main(names: list[str]) -> int:
+    """Prints a line per family and the count of passes."""
+    if names:
+        return 0 if all([check(name) for name in names]) else 1
+    command = [sys.executable, "-m", "tests.benchmarks.shrink_applications"]
+    passes = [subprocess.run([*command, name]).returncode == 0 for name in FAMILIES]
+    print(f"{sum(passes)} of {len(passes)} pass")
+    return 0 if all(passes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

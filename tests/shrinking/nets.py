@@ -1,0 +1,306 @@
+"""A row for every way in which channels flow, and the masked original that a shrunk model must equal."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+import tfopt
+from tests.models import IMAGE, MODELS, trained_like
+from tfopt.graph import build_model
+from tfopt.shrinking import Channels
+
+
+def _head(inputs, x, units: int = 3) -> keras.Model:
+    if len(x.shape) > 2:
+        x = layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else layers.Flatten()(x)
+    return keras.Model(inputs, layers.Dense(units)(x))
+
+
+def _conv(filters: int, x, size: int = 3, **kwargs):
+    return layers.Conv2D(filters, size, padding="same", **kwargs)(x)
+
+
+def residual_chain():
+    inputs = keras.Input(IMAGE)
+    x = _conv(8, inputs)
+    for _ in range(2):
+        y = layers.ReLU()(layers.BatchNormalization()(_conv(12, x)))
+        x = layers.Add()([x, layers.BatchNormalization()(_conv(8, y))])
+    return _head(inputs, layers.ReLU()(x))
+
+
+def dense_blocks():
+    x = inputs = keras.Input(IMAGE)
+    x = _conv(6, x)
+    for _ in range(3):
+        y = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.Concatenate()([x, _conv(4, y)])
+    return _head(inputs, layers.ReLU()(layers.BatchNormalization()(layers.Concatenate()([x, inputs]))))
+
+
+def depthwise_multiplier():
+    inputs = keras.Input(IMAGE)
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2)(_conv(8, inputs, activation="relu"))
+    x = layers.SeparableConv2D(10, 3, depth_multiplier=3, activation="relu")(layers.ReLU()(x))
+    return _head(inputs, layers.SeparableConv2D(6, 3)(x))
+
+
+def grouped():
+    inputs = keras.Input(IMAGE)
+    x = _conv(12, _conv(8, inputs), groups=4, activation="relu")
+    return _head(inputs, _conv(6, x))
+
+
+def grouped_depthwise():
+    inputs = keras.Input(IMAGE)
+    return _head(inputs, _conv(16, _conv(8, inputs), groups=8))
+
+
+def norms(norm: Callable) -> Callable[[], keras.Model]:
+    def build():
+        inputs = keras.Input(IMAGE)
+        x = layers.ReLU()(norm()(_conv(8, inputs)))
+        return _head(inputs, norm()(_conv(12, x)))
+
+    return build
+
+
+def squeeze_and_excitation():
+    inputs = keras.Input(IMAGE)
+    x = _conv(12, inputs, activation="relu")
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(12, 1, activation="sigmoid")(layers.Conv2D(4, 1, activation="relu")(gate))
+    x = layers.Multiply()([x, gate])
+    gate = layers.Reshape((1, 1, 12))(layers.Dense(12, activation="sigmoid")(ops.mean(x, (1, 2))))
+    return _head(inputs, _conv(6, x * gate))
+
+
+def flatten_dense():
+    inputs = keras.Input(IMAGE)
+    x = layers.Flatten()(layers.MaxPooling2D()(_conv(6, inputs, activation="relu")))
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(10, activation="relu")(x)))
+
+
+def sigmoid_chain():
+    """f(0) is not 0: a removed channel's constant must go too."""
+    inputs = keras.Input(IMAGE)
+    return _head(inputs, _conv(6, _conv(8, inputs, activation="sigmoid"), activation="softplus"))
+
+
+def attention():
+    inputs = keras.Input((6, 8))
+    x = layers.Dense(16)(inputs)
+    x = x + layers.MultiHeadAttention(4, 3)(x, x)
+    x = layers.LayerNormalization()(x)
+    x = x + layers.Dense(16)(layers.Dense(20, activation="gelu")(x))
+    return keras.Model(
+        inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x)))
+    )
+
+
+def attention_with_dropout():
+    """Opens into einsum and softmax instead of one attention operation; here across two sequences, with a mask."""
+    inputs, memory = keras.Input((6, 8)), keras.Input((4, 8))
+    x, y = layers.Dense(12)(inputs), layers.Dense(10)(memory)
+    x = layers.MultiHeadAttention(4, 3, value_dim=2, dropout=0.1)(x, y)
+    x = layers.MultiHeadAttention(4, 3, dropout=0.1)(x, x, use_causal_mask=True)
+    return keras.Model([inputs, memory], layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+
+def repeated_code():
+    """An autoencoder of sequences: a code, repeated over time."""
+    inputs = keras.Input((6, 8))
+    x = layers.Dense(10, activation="tanh")(layers.GlobalMaxPooling1D()(layers.Dense(12)(inputs)))
+    return keras.Model(inputs, layers.Dense(2)(layers.Dense(8)(layers.RepeatVector(5)(x))))
+
+
+def quantized():
+    """Quantizers have one range for a whole tensor, so that channels pass through them."""
+    model = trained_like(MODELS["residual"]())
+    return tfopt.quantize(model, np.random.default_rng(0).normal(size=(32, *IMAGE)).astype("float32"))
+
+
+def grouped_queries():
+    inputs = keras.Input((6, 8))
+    x = layers.GroupQueryAttention(4, 8, 4)(inputs, inputs)
+    return keras.Model(inputs, layers.Dense(2)(ops.mean(layers.Dense(12)(x), axis=1)))
+
+
+def attention_by_hand():
+    """One projection for queries, keys and values, split by reshape, as vision transformers are often written."""
+    inputs = keras.Input((6, 8))
+    x = layers.Dense(16)(inputs)
+    qkv = ops.transpose(ops.reshape(layers.Dense(3 * 16)(x), (-1, 6, 3, 4, 4)), (2, 0, 3, 1, 4))
+    weights = ops.softmax(ops.matmul(qkv[0], ops.transpose(qkv[1], (0, 1, 3, 2))) * 0.5, axis=-1)
+    y = ops.reshape(ops.transpose(ops.matmul(weights, qkv[2]), (0, 2, 1, 3)), (-1, 6, 16))
+    x = layers.RMSNormalization()(x + layers.Dense(16)(y))
+    return keras.Model(inputs, layers.Dense(2)(ops.mean(x, axis=1)))
+
+
+def channel_shuffle():
+    inputs = keras.Input(IMAGE)
+    x = ops.reshape(_conv(12, inputs), (-1, 8, 8, 2, 6))
+    x = ops.reshape(ops.swapaxes(x, 3, 4), (-1, 8, 8, 12))
+    return _head(inputs, _conv(6, layers.ReLU()(x)))
+
+
+def split_and_slice():
+    inputs = keras.Input(IMAGE)
+    left, right = ops.split(_conv(16, inputs), 2, axis=-1)
+    x = left * ops.sigmoid(right)
+    y = _conv(12, x, activation="relu")
+    return _head(inputs, layers.Concatenate()([_conv(6, y[..., :4]), y[..., 4:]]))
+
+
+def shared_layer():
+    inputs = keras.Input(IMAGE)
+    shared, norm = layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization()
+    x = _conv(8, inputs)
+    for _ in range(2):
+        x = layers.ReLU()(norm(shared(x)))
+    return _head(inputs, _conv(4, x))
+
+
+def nested_deep():
+    inner = keras.Sequential([keras.Input((8, 8, 8)), layers.Conv2D(8, 3, padding="same"), layers.ReLU()])
+    inputs = keras.Input(IMAGE)
+    x = _conv(8, inputs)
+    return _head(inputs, layers.Maximum()([inner(x), inner(layers.PReLU(shared_axes=[1, 2])(x))]))
+
+
+def volume():
+    inputs = keras.Input((4, 6, 6, 2))
+    x = layers.Conv3D(8, 3, padding="same", activation="relu")(inputs)
+    x = layers.BatchNormalization()(layers.Conv3DTranspose(6, 2, strides=2)(layers.MaxPooling3D(2)(x)))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling3D()(x)))
+
+
+def sequence():
+    inputs = keras.Input((16,), dtype="int32")
+    x = layers.Embedding(20, 8)(inputs)
+    x = layers.BatchNormalization()(layers.Conv1D(12, 3, padding="causal")(x))
+    x = layers.Conv1DTranspose(10, 2, strides=2)(layers.UpSampling1D(2)(layers.ReLU()(x)))
+    x = layers.SeparableConv1D(6, 3)(layers.DepthwiseConv1D(3)(layers.AveragePooling1D(2)(x)))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalMaxPooling1D()(x)))
+
+
+def encoder_decoder():
+    inputs = keras.Input(IMAGE)
+    down = _conv(8, inputs, activation="relu")
+    x = _conv(12, layers.MaxPooling2D()(down), activation="relu")
+    x = layers.Conv2DTranspose(10, 2, strides=2, activation="relu")(x)
+    x = layers.Concatenate()([layers.UpSampling2D()(layers.Cropping2D(2)(x)), down])
+    return keras.Model(inputs, layers.Conv2D(2, 1)(_conv(6, layers.Subtract()([_conv(8, x), down]))))
+
+
+def einsum_mixer():
+    inputs = keras.Input((6, 8))
+    x = layers.EinsumDense("abc,cd->abd", (6, 12), bias_axes="d", activation="relu")(inputs)
+    x = layers.EinsumDense("...c,c->...c", (12,), bias_axes="c")(x)
+    x = layers.Permute((2, 1))(layers.Dense(6)(layers.Permute((2, 1))(x)))
+    x = layers.EinsumDense("abc,bd->adc", (5, 12))(x)
+    return keras.Model(inputs, layers.Dense(2)(ops.mean(x, axis=1)))
+
+
+def with_recurrence():
+    """What has no rule: the channels that the LSTM reads stay."""
+    inputs = keras.Input((6, 8))
+    x = layers.Dense(12, activation="relu")(layers.Dense(16)(inputs))
+    return keras.Model(inputs, layers.Dense(2)(layers.LSTM(4)(x)))
+
+
+CASES: dict[str, Callable[[], keras.Model]] = {
+    **{f"table_{name}": build for name, build in MODELS.items() if name != "several_outputs"},
+    "residual_chain": residual_chain,
+    "dense_blocks": dense_blocks,
+    "depthwise_multiplier": depthwise_multiplier,
+    "grouped": grouped,
+    "grouped_depthwise": grouped_depthwise,
+    "batch_norm": norms(layers.BatchNormalization),
+    "batch_norm_bare": norms(lambda: layers.BatchNormalization(scale=False, center=False)),
+    "layer_norm": norms(layers.LayerNormalization),
+    "group_norm": norms(lambda: layers.GroupNormalization(4)),
+    "instance_norm": norms(lambda: layers.GroupNormalization(-1)),
+    "rms_norm": norms(layers.RMSNormalization),
+    "squeeze_and_excitation": squeeze_and_excitation,
+    "flatten_dense": flatten_dense,
+    "sigmoid_chain": sigmoid_chain,
+    "attention": attention,
+    "attention_with_dropout": attention_with_dropout,
+    "repeated_code": repeated_code,
+    "quantized": quantized,
+    "grouped_queries": grouped_queries,
+    "attention_by_hand": attention_by_hand,
+    "channel_shuffle": channel_shuffle,
+    "split_and_slice": split_and_slice,
+    "shared_layer": shared_layer,
+    "nested_deep": nested_deep,
+    "volume": volume,
+    "sequence": sequence,
+    "encoder_decoder": encoder_decoder,
+    "einsum_mixer": einsum_mixer,
+    "with_recurrence": with_recurrence,
+}
+
+# Cases in which a channel whose weights are zero is not zero where it is read: sigmoid(0) is 0.5, and a Dense along
+# another axis adds its bias to every channel.
+NOT_ZERO_AT_ZERO = ("sigmoid_chain", "einsum_mixer")
+
+
+def make(name: str) -> keras.Model:
+    return trained_like(CASES[name]())
+
+
+def inputs_for(model: keras.Model, count: int = 4):
+    rng = np.random.default_rng(1)
+    tensors = model.inputs if getattr(model, "inputs", None) else [keras.Input(IMAGE)]
+    arrays = [
+        rng.integers(0, 20, (count, *t.shape[1:])).astype("int32")
+        if "int" in t.dtype
+        else rng.normal(size=(count, *t.shape[1:])).astype("float32")
+        for t in tensors
+    ]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def masked(channels: Channels, kept: np.ndarray, read: bool = False) -> keras.Model:
+    """A copy of the original in which the removed channels are zero, and nothing is missing.
+
+    Zeroed are the weights that make a removed channel and those that scale or shift it: kernels' output axes,
+    biases, gamma, beta. The kernels that read the channel are left as they are, so that a wrong idea of where
+    its values go shows; with `read` they are zeroed too.
+    """
+    copies = {}
+
+    def replace(op, name):
+        copies[id(op)] = type(op).from_config({**op.get_config(), "name": name}) if op_is_layer(op) else op
+        return copies[id(op)]
+
+    model = build_model(channels.graph, replace)
+    for slot in channels.slots:
+        if slot.role == "read" and not read:
+            continue
+        gone = np.append(~kept, False)[slot.units]
+        place = [w.name for w in slot.op.weights].index(slot.weight)
+        weight = copies[id(slot.op)].weights[place]
+        values = np.array(weight)
+        np.moveaxis(values, slot.axis, 0)[gone] = 0.0
+        weight.assign(values)
+    return model
+
+
+def op_is_layer(op) -> bool:
+    return isinstance(op, layers.Layer)
+
+
+def assert_equal(actual, expected, tolerance: float = 1e-4) -> float:
+    """Asserts that outputs agree within `tolerance` of the largest value; returns the largest difference."""
+    worst = 0.0
+    for a, b in zip(keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True):
+        a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+        assert a.shape == b.shape and np.isfinite(b).all()
+        worst = max(worst, float(np.abs(a - b).max() / (np.abs(b).max() or 1.0)))
+    assert worst <= tolerance, f"outputs differ by {worst:.2e} of the largest value"
+    return worst

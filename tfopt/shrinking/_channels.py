@@ -1,0 +1,147 @@
+"""Channels: which slices of which weights belong to one channel, and so can only be removed together."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfopt.graph import Graph, Operation, Tensor
+
+# What a weight axis does with the channels that index it.
+MADE = "made"  # each index computes a channel: the filters of a convolution
+CARRIED = "carried"  # each index scales, shifts or filters one channel: a bias, a batch norm
+READ = "read"  # each index is what one channel contributes to others: the input axis of a kernel
+
+STAYS = -1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slot:
+    """One axis of one weight, and the unit that each index on it belongs to.
+
+    Attributes:
+        op: the layer that holds the weight.
+        weight: the weight's name, such as `"kernel"`.
+        axis: the axis, counted from 0.
+        units: int array with an entry per index on the axis: the unit's number, or -1 where the index stays.
+        role: `"made"`, `"carried"` or `"read"`.
+        width: channels per index: 1, or the channels of one attention head.
+    """
+
+    op: Operation
+    weight: str
+    axis: int
+    units: np.ndarray
+    role: str
+    width: int = 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Units that are alike: they have slices in the same weights, as the channels of one residual stream have.
+
+    Attributes:
+        units: int array with the units' numbers, in the order of the channels.
+        makers: paths of the layers that compute these channels.
+        width: channels of a maker that one unit stands for: 1, or the size of a head or of a convolution's group.
+    """
+
+    units: np.ndarray
+    makers: tuple[str, ...]
+    width: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Channels:
+    """What can be removed from a graph: units, each a set of slices of weights that go together.
+
+    Attributes:
+        graph: the analysed graph.
+        count: the number of units; they are numbered from 0.
+        slots: the weight axes that channels index.
+        axes: for `id(tensor)`, the axes of that tensor that channels index: `{axis: units}`.
+        groups: the units, sorted into groups; every unit is in one.
+        reasons: for `id(op)`, why channels that this layer makes have to stay; only for layers with such channels.
+    """
+
+    graph: Graph
+    count: int
+    slots: tuple[Slot, ...]
+    axes: dict[int, dict[int, np.ndarray]]
+    groups: tuple[Group, ...]
+    reasons: dict[int, str]
+
+
+def components(count: int, edges: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The smallest index in each index's connected component.
+
+    Args:
+        count: number of indices.
+        edges: pairs of equally long index arrays; entry i of one is tied to entry i of the other.
+
+    Returns:
+        An int array of length `count`.
+
+    >>> components(5, [(np.array([1, 2]), np.array([2, 4]))]).tolist()
+    [0, 1, 1, 3, 1]
+    """
+    least = np.arange(count)
+    if not edges:
+        return least
+    left, right = (np.concatenate(side) for side in zip(*edges, strict=True))
+    while True:
+        before = least.copy()
+        low = np.minimum(least[left], least[right])
+        # The old representatives are lowered too, so that whole components move at once.
+        for index in (least[left], least[right], left, right):
+            np.minimum.at(least, index, low)
+        least = least[least]
+        if np.array_equal(before, least):
+            return least
+
+
+class Sizes:
+    """Shapes of tensors and weights as they will be once units are gone; as they are where `kept` is None.
+
+    Args:
+        channels: the analysis; None leaves every shape as it is.
+        kept: bool array with an entry per unit.
+    """
+
+    def __init__(self, channels: Channels | None = None, kept: np.ndarray | None = None) -> None:
+        self._axes = channels.axes if channels else {}
+        self._slots: dict[tuple[int, str], list[Slot]] = {}
+        self._kept = kept
+        for slot in channels.slots if channels else ():
+            self._slots.setdefault((id(slot.op), slot.weight), []).append(slot)
+
+    def mask(self, units: np.ndarray) -> np.ndarray:
+        """Which entries of an array of units remain."""
+        if self._kept is None:
+            return np.ones(len(units), bool)
+        return np.append(self._kept, True)[units]
+
+    def shape(self, tensor: Tensor) -> tuple[int | None, ...]:
+        """The tensor's shape; None for open dimensions."""
+        shape = list(tensor.shape)
+        for axis, units in self._axes.get(id(tensor), {}).items():
+            shape[axis] = int(self.mask(units).sum())
+        return tuple(shape)
+
+    def units(self, tensor: Tensor, axis: int) -> np.ndarray | None:
+        """The units on a tensor's axis, or None where channels do not index it."""
+        return self._axes.get(id(tensor), {}).get(axis)
+
+    def weight(self, op: Operation, weight: Any) -> tuple[int, ...]:
+        """The shape of a layer's weight."""
+        shape = list(weight.shape)
+        for slot in self._slots.get((id(op), weight.name), ()):
+            shape[slot.axis] = int(self.mask(slot.units).sum())
+        return tuple(shape)
+
+    def take(self, op: Operation, weight: Any) -> np.ndarray:
+        """The weight's surviving values."""
+        values = np.asarray(weight)
+        for slot in self._slots.get((id(op), weight.name), ()):
+            values = np.compress(self.mask(slot.units), values, slot.axis)
+        return values

@@ -1,0 +1,92 @@
+"""The cut: a graph and the units to keep become a smaller Keras model."""
+
+import keras
+import numpy as np
+
+from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, kind, tensors_in
+from tfopt.shrinking._channels import Channels, Sizes
+from tfopt.shrinking._table import TABLE, row_of
+
+
+def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
+    """A new model without the units that are not kept; all other weights keep their values.
+
+    Its outputs are those of the model in which the removed channels are zero, to float rounding.
+
+    Args:
+        channels: what `channel_groups` found.
+        kept: bool array with an entry per unit.
+
+    Returns:
+        A Functional model that shares no layer with the old one.
+
+    Raises:
+        ValueError: `kept` has another length, or leaves a weight without any channel.
+
+    >>> import keras, numpy as np
+    >>> from tfopt.graph import capture
+    >>> from tfopt.shrinking import channel_groups, cut
+    >>> hidden, head = keras.layers.Dense(4), keras.layers.Dense(2)
+    >>> channels = channel_groups(capture(keras.Sequential([keras.Input((3,)), hidden, head])))
+    >>> small = cut(channels, np.array([True, False, False, True]))
+    >>> [tuple(weight.shape) for weight in small.weights]
+    [(3, 2), (2,), (2, 2), (2,)]
+    """
+    kept = np.asarray(kept, bool)
+    if kept.shape != (channels.count,):
+        raise ValueError(
+            f"The 'kept' argument must be a bool array of shape ({channels.count},), an entry per unit. "
+            f"Got shape {kept.shape} instead."
+        )
+    sizes = Sizes(channels, kept)
+    changed = _changed(channels, kept, sizes)
+    first = {id(node.op): node for node in reversed(channels.graph.nodes)}
+    made: list[tuple[Node, Operation]] = []
+
+    def adjust(node: Node) -> Expansion | None:
+        row = row_of(node)
+        if row is None or row.call is None or not _touched(node, sizes):
+            return None
+        new = row.call(node, sizes)
+        return [new], new.outputs
+
+    def replace(op: Operation, name: str) -> Operation:
+        if id(op) not in changed:
+            return clone_operation(op, name)
+        row = TABLE[kind(op)]
+        config = {**op.get_config(), **row.config(first[id(op)], sizes), "name": name}
+        new = (row.layer or type(op)).from_config(config)
+        made.append((first[id(op)], new))
+        return new
+
+    model = build_model(channels.graph.map_nodes(adjust), replace)
+    for node, layer in made:
+        values = [sizes.take(node.op, weight) for weight in node.op.weights]
+        layer.set_weights(TABLE[kind(node.op)].values(node, sizes, values))
+    return model
+
+
+def _changed(channels: Channels, kept: np.ndarray, sizes: Sizes) -> set[int]:
+    """`id(op)` of the layers that lose channels."""
+    changed = set()
+    for slot in channels.slots:
+        left = int(sizes.mask(slot.units).sum())
+        if left == 0:
+            raise ValueError(
+                f"The 'kept' argument must keep at least one channel of each layer. Got none for {slot.op.name!r}."
+            )
+        if left < len(slot.units):
+            changed.add(id(slot.op))
+    for node in channels.graph.nodes:
+        # A layer may name a size, or count channels, without a weight that is cut.
+        row = row_of(node)
+        if row is not None and isinstance(node.op, keras.layers.Layer) and _touched(node, sizes):
+            old = node.op.get_config()
+            if any(old.get(name) != value for name, value in row.config(node, sizes).items()):
+                changed.add(id(node.op))
+    return changed
+
+
+def _touched(node: Node, sizes: Sizes) -> bool:
+    tensors = (*node.inputs, *tensors_in(node.outputs))
+    return any(sizes.shape(tensor) != tensor.shape for tensor in tensors)

@@ -1,0 +1,141 @@
+"""Which units to keep: a ratio per group, the nonzero ones, or a global ranking under a budget."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tfopt.shrinking._channels import Channels, Group
+
+# Under a global budget a group keeps at least this part of its units, so that no layer becomes a bottleneck.
+LEAST = 0.1
+
+
+def step_of(group: Group, divisor: int) -> int:
+    """How many units go at a time, so that channel counts stay multiples of `divisor`."""
+    return divisor // math.gcd(divisor, group.width)
+
+
+def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: int = 8) -> np.ndarray:
+    """The best-scored part of each group.
+
+    Args:
+        channels: what `channel_groups` found.
+        scores: a score per unit; the lowest go first, infinity stays.
+        ratio: part of the channels of each group to keep, in (0, 1).
+        divisor: channel counts are rounded to the nearest multiple, at least one, at most what there is.
+
+    Returns:
+        A bool array: which units are kept.
+
+    >>> import keras
+    >>> from tfopt.graph import capture
+    >>> from tfopt.shrinking import channel_groups, keep_ratio
+    >>> layers = [keras.layers.Dense(32), keras.layers.Dense(1)]
+    >>> channels = channel_groups(capture(keras.Sequential([keras.Input((1,)), *layers])))
+    >>> int(keep_ratio(channels, np.arange(32.0), 0.4).sum())  # 12.8, to a multiple of 8
+    16
+    """
+    kept = np.zeros(channels.count, bool)
+    for group in channels.groups:
+        step = step_of(group, divisor)
+        count = max(step, math.floor(ratio * len(group.units) / step + 0.5) * step)
+        kept[_best(group, scores, count)] = True
+    return kept | np.isinf(scores)
+
+
+def keep_nonzero(channels: Channels, scores: np.ndarray, divisor: int = 8) -> np.ndarray:
+    """All units but those that score 0, rounded up to a multiple of `divisor`: a bool array."""
+    kept = np.zeros(channels.count, bool)
+    for group in channels.groups:
+        step = step_of(group, divisor)
+        count = max(1, math.ceil((scores[group.units] > 0).sum() / step)) * step
+        kept[_best(group, scores, count)] = True
+    return kept
+
+
+def _best(group: Group, scores: np.ndarray, count: int) -> np.ndarray:
+    order = np.argsort(-scores[group.units], kind="stable")
+    return group.units[order[:count]]
+
+
+def ranked_chunks(channels: Channels, scores: np.ndarray, divisor: int = 8) -> list[np.ndarray]:
+    """Units in the order in which they go under a global budget, in chunks that keep counts multiples of `divisor`.
+
+    A chunk's score is the mean of its units'; within a group chunks go from the lowest score up. A tenth of
+    each group is in no chunk.
+    """
+    chunks: list[tuple[float, np.ndarray]] = []
+    for group in channels.groups:
+        step = step_of(group, divisor)
+        order = group.units[np.argsort(scores[group.units], kind="stable")]
+        order = order[np.isfinite(scores[order])]
+        fixed = len(group.units) - len(order)
+        floor = max(step, math.ceil(LEAST * len(group.units) / step) * step) - fixed
+        start, worst = 0, -np.inf
+        # The first chunk brings the count down to a multiple.
+        stop = len(group.units) % step or step
+        while len(order) - stop >= max(floor, 0) and stop <= len(order):
+            chunk = order[start:stop]
+            worst = max(worst, float(scores[chunk].mean()))
+            chunks.append((worst, chunk))
+            start, stop = stop, stop + step
+    return [chunk for _, chunk in sorted(chunks, key=lambda pair: pair[0])]
+
+
+def keep_within(
+    channels: Channels,
+    scores: np.ndarray,
+    cost: Callable[[np.ndarray], float],
+    budget: float,
+    divisor: int = 8,
+) -> np.ndarray:
+    """As many units as a budget allows, the lowest-scored of all groups removed first.
+
+    Bisection over the ranking: the cost is computed about log2(units) times.
+
+    Args:
+        channels: what `channel_groups` found.
+        scores: a score per unit, comparable over groups.
+        cost: `kept -> cost`; must not grow when units are removed.
+        budget: the largest cost allowed, in the units of `cost`.
+        divisor: channel counts are kept multiples of it, where they can be.
+
+    Returns:
+        A bool array: which units are kept.
+
+    Raises:
+        ValueError: the budget is below what is left when a tenth of every group remains.
+
+    >>> import keras
+    >>> from tfopt.graph import capture
+    >>> from tfopt.shrinking import channel_groups, keep_within
+    >>> layers = [keras.layers.Dense(8), keras.layers.Dense(1)]
+    >>> channels = channel_groups(capture(keras.Sequential([keras.Input((1,)), *layers])))
+    >>> keep_within(channels, np.arange(8.0), lambda kept: 3 * kept.sum() + 1, 10, divisor=1).sum()
+    np.int64(3)
+    """
+    chunks = ranked_chunks(channels, scores, divisor)
+
+    def without(count: int) -> np.ndarray:
+        kept = np.ones(channels.count, bool)
+        for chunk in chunks[:count]:
+            kept[chunk] = False
+        return kept
+
+    few, many = 0, len(chunks)
+    if cost(without(0)) <= budget:
+        return without(0)
+    least = cost(without(many))
+    if least > budget:
+        raise ValueError(
+            f"The budget must be at least {least:,.6g}, which is what a tenth of the channels costs. Got {budget:,.6g} "
+            "instead. Raise it, lower 'divisor', or let 'where' select more layers."
+        )
+    while many - few > 1:
+        middle = (few + many) // 2
+        if cost(without(middle)) <= budget:
+            many = middle
+        else:
+            few = middle
+    return without(many)

@@ -1,0 +1,192 @@
+"""The one call that makes a model smaller for real."""
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.graph import Node, capture
+from tfopt.shrinking._channels import MADE, Channels, Group, Sizes, Slot
+from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
+from tfopt.shrinking._criteria import Criterion, score
+from tfopt.shrinking._cut import cut
+from tfopt.shrinking._groups import Where, channel_groups
+from tfopt.shrinking._latency import int8_latency
+from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
+from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, step_of
+
+
+def shrink(
+    model: keras.Model,
+    *,
+    channels: float | str | None = None,
+    macs: float | None = None,
+    params: float | None = None,
+    bytes: float | None = None,
+    latency: float | None = None,
+    criterion: Criterion = "magnitude",
+    data: Any = None,
+    where: Where = None,
+    divisor: int = 8,
+) -> keras.Model:
+    """Removes channels, neurons and attention heads for real: the weights, the computation and the bytes go.
+
+    Exactly one budget says how much is to be *left*. `channels` keeps the same part of every layer; the others
+    remove the lowest-scored channels of the whole model until what is left costs no more, but no more than nine tenths
+    of any layer. Channels that meet in
+    an addition, a gate or a shared layer go together; what cannot be followed stays, and the report says why. The
+    outputs are those of the model in which the removed channels are zero, to float rounding: removing channels that
+    `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm` if biases were left). Fine-tune
+    the result afterwards, or call this several times with training in between.
+
+    Dependencies between layers follow Fang et al. (2023), "DepGraph", https://arxiv.org/abs/2301.12900.
+
+    Args:
+        model: a built Keras model of any form. It is not changed.
+        channels: part of the channels of each layer to keep, in (0, 1); or `"zero"` to remove just those whose
+            filters are all zero.
+        macs: multiply-accumulates for one sample: a part in (0, 1), or a count from 1 up.
+        params: parameters: a part in (0, 1), or a count.
+        bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
+        latency: median milliseconds of one call of the int8 .tflite file on LiteRT on this machine, one thread.
+        criterion: `"magnitude"`, `"batch_norm"`, `"taylor"` (needs `data` with targets and a compiled model),
+            `"random"`, or a function from a weight to scores of its shape; see `tfopt.shrinking.score`.
+        data: `(inputs, targets)` or batches of them, for criteria that read data.
+        where: which layers may lose channels: a regular expression searched in the layer's path, or a function
+            `layer -> bool`. All by default.
+        divisor: channel counts are rounded to multiples of it (SIMD kernels compute 8 at a time), never above what a
+            layer has. 1 for exact counts.
+
+    Returns:
+        A new, uncompiled Functional model with the surviving weights, and a `report` attribute: a `ShrinkReport`.
+
+    Raises:
+        ValueError: there is not exactly one budget or it is out of range, nothing can be removed, `where` matches no
+            layer, the model is not built, or data is missing.
+        TypeError: `model` is not a Keras 3 model.
+
+    Example:
+
+    >>> import keras
+    >>> from tfopt.shrinking import shrink
+    >>> x = inputs = keras.Input((8, 8, 3))
+    >>> x = keras.layers.Conv2D(16, 3, name="conv")(x)
+    >>> x = keras.layers.Dense(10, name="head")(keras.layers.Flatten()(x))
+    >>> small = shrink(keras.Model(inputs, x), channels=0.5)
+    >>> small.get_layer("conv").filters, small.count_params()
+    (8, 3114)
+    """
+    budgets = {"channels": channels, "macs": macs, "params": params, "bytes": bytes, "latency": latency}
+    name, budget = _one_budget(budgets)
+    if not isinstance(divisor, int) or divisor < 1:
+        raise ValueError(
+            f"The 'divisor' argument must be an integer of at least 1. Got {divisor!r} instead. 8 suits SIMD kernels."
+        )
+    found = channel_groups(capture(model), where)
+    if not found.groups:
+        raise ValueError(
+            f"The model {model.name!r} must have a layer whose channels can be removed. Got none: {_reasons(found)}. "
+            "Let 'where' select more layers, or write the model with Keras layers and keras.ops."
+        )
+    scores = score(found, "magnitude" if budget == "zero" else criterion, model, data)
+    kept = _select(found, scores, name, budget, divisor)
+    small = cut(found, kept)
+    small.report = report_of(found, kept, divisor)
+    return small
+
+
+def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:
+    given = {name: value for name, value in budgets.items() if value is not None}
+    if len(given) != 1:
+        got = " and ".join(f"{name}={value!r}" for name, value in given.items()) or "none"
+        raise ValueError(
+            f"shrink needs exactly one budget: channels, macs, params, bytes or latency. Got {got}. "
+            "For half of the multiply-accumulates pass macs=0.5."
+        )
+    name, value = next(iter(given.items()))
+    if name == "channels" and value == "zero":
+        return name, value
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value <= 0 or (name == "channels" and value >= 1):
+        expected = {
+            "channels": "a part in (0, 1) to keep, or 'zero'",
+            "latency": "a number of milliseconds above 0",
+        }.get(name, "a part in (0, 1) to keep, or a count of at least 1")
+        raise ValueError(
+            f"The '{name}' argument must be {expected}. Got {value!r} instead. To keep half, pass "
+            f"{'half of what measure_latency gives' if name == 'latency' else name + '=0.5'}."
+        )
+    return name, value
+
+
+def _select(found: Channels, scores: np.ndarray, name: str, budget: Any, divisor: int) -> np.ndarray:
+    if budget == "zero":
+        return keep_nonzero(found, scores, divisor)
+    if name == "channels":
+        return keep_ratio(found, scores, budget, divisor)
+    measure: Callable[[np.ndarray], float]
+    if name == "latency":
+        measure = lambda kept: int8_latency(cut(found, kept))  # noqa: E731
+    else:
+        measure = cost(found, name)
+        if budget < 1:
+            budget = budget * measure(np.ones(found.count, bool))
+    return keep_within(found, scores, measure, budget, divisor)
+
+
+def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkReport:
+    """The report of a cut: a row for each layer that makes channels, and costs before and after.
+
+    Args:
+        channels: what `channel_groups` found.
+        kept: bool array with an entry per unit, as for `cut`.
+        divisor: what channel counts were rounded to, for the reasons.
+    """
+    sizes, full, graph = Sizes(channels, kept), Sizes(), channels.graph
+    slots = {id(slot.op): slot for slot in channels.slots if slot.role == MADE}
+    rows, seen = [], set()
+    for node in graph.nodes:
+        if id(node.op) not in seen and (id(node.op) in slots or id(node.op) in channels.reasons):
+            seen.add(id(node.op))
+            rows.append(_row(channels, node, slots.get(id(node.op)), sizes, divisor))
+    try:
+        macs = (macs_of(graph, full), macs_of(graph, sizes))
+    except ValueError:
+        macs = None  # they depend on an open input size
+    params = (params_of(graph, full), params_of(graph, sizes))
+    return ShrinkReport(
+        graph.name, tuple(rows), params, macs, (bytes_of(graph, full), bytes_of(graph, sizes))
+    )
+
+
+def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, divisor: int) -> ShrunkLayer:
+    reason = channels.reasons.get(id(node.op), "")
+    if slot is None:
+        last = node.output.shape[-1]
+        return ShrunkLayer(node.path, last, last, reason=reason)
+    before, after = len(slot.units) * slot.width, int(sizes.mask(slot.units).sum()) * slot.width
+    groups = [group for group in channels.groups if node.path in group.makers]
+    makers = dict.fromkeys(path for group in groups for path in group.makers)
+    others = tuple(path for path in makers if path != node.path)
+    if before == after and not reason:
+        reason = _why_whole(groups, divisor)
+    return ShrunkLayer(node.path, before, after, others, reason)
+
+
+def _why_whole(groups: list[Group], divisor: int) -> str:
+    if all(len(group.units) == 1 for group in groups):
+        return "its channels only go all together"
+    if all(len(group.units) <= step_of(group, divisor) for group in groups):
+        return f"it has no more channels than divisor={divisor}"
+    return "its channels score above those removed"
+
+
+def _reasons(channels: Channels) -> str:
+    paths = {id(node.op): node.path for node in channels.graph.nodes}
+    return (
+        "; ".join(f"{paths[op]}: {reason}" for op, reason in channels.reasons.items())
+        or "it makes no channels"
+    )
