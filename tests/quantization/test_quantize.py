@@ -140,6 +140,23 @@ def test_calibration_sees_the_whole_range_of_all_batches():
     np.testing.assert_array_equal([*first.range(), *second.range()], [-5.0, 7.0, 0.0, 7.0])
 
 
+@pytest.mark.parametrize("method", ["percentile", "mse", "kl"])
+def test_histograms_leave_outliers_out(method):
+    inputs = keras.Input((64,))
+    model = keras.Model(inputs, layers.ReLU()(inputs))
+    x = np.random.default_rng(0).normal(size=(4096, 64)).astype("float32")
+    x[0, 0] = 30.0
+    config = tfopt.QuantConfig(range_method=method)
+    narrow = quantizers(tfopt.quantize(model, (x[at : at + 512] for at in range(0, 4096, 512)), config))
+    wide = quantizers(tfopt.quantize(model, x))
+    for name, layer in narrow.items():
+        assert 2.0 < float(layer.range()[1]) < 28.0
+        assert float(wide[name].range()[1]) == 30.0
+    # Fewer values are clipped than rounded better: the mean error over all values is less.
+    errors = [np.abs(np.asarray(layer["input_quantize"](x)) - x).mean() for layer in (narrow, wide)]
+    assert errors[0] < 0.85 * errors[1]
+
+
 def test_ranges_follow_a_moving_average_in_training_only():
     layer = FakeQuantize(momentum=0.9)
     layer.build((None, 2))
@@ -208,8 +225,12 @@ def test_bad_models_and_settings_teach():
         tfopt.quantize(keras.Sequential([layers.Dense(2)]), calibration=np.zeros((2, 3)))
     with pytest.raises(TypeError, match="must be a Keras 3 model"):
         tfopt.quantize("model.h5", calibration=np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"'momentum' argument of QuantConfig must be in \[0, 1\).*Got 1.0"):
-        tfopt.QuantConfig(momentum=1.0)
+    with pytest.raises(ValueError, match=r"'momentum' argument of QuantConfig must be in \[0, 1\].*Got 1.1"):
+        tfopt.QuantConfig(momentum=1.1)
+    with pytest.raises(
+        ValueError, match=r"'range_method' argument of QuantConfig must be one of 'minmax', .*Got 'max'"
+    ):
+        tfopt.QuantConfig(range_method="max")
     with pytest.raises(ValueError, match=r"'num_sites' argument must be 1 or more\. Got 0"):
         FakeQuantize(num_sites=0)
     with pytest.raises(ValueError, match="'fixed_range' argument must be"):

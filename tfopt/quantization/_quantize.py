@@ -63,7 +63,7 @@ def quantize(model: keras.Model, calibration: Any, config: QuantConfig | None = 
     graph, linear = split_activations(decompose(captured))
     graph = decompose(graph)
     placement = place(graph)
-    ranges = _ranges(graph, placement, calibration, linear)
+    ranges = _ranges(graph, placement, calibration, linear, config.range_method)
     names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
     layers = [
         _fake_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)
@@ -112,10 +112,10 @@ def _replacing(
     return replace
 
 
-def _ranges(graph: Graph, placement: Placement, calibration: Any, linear: set[int]) -> list[Any]:
+def _ranges(graph: Graph, placement: Placement, calibration: Any, linear: set[int], method: str) -> list[Any]:
     """For each grid an array of shape (sites, 2)."""
     tensors = [site for grid in placement.grids for site in grid.sites]
-    observed = observe_ranges(graph, tensors, calibration, _replacing(linear, quantize_weights=False))
+    observed = observe_ranges(graph, tensors, calibration, _replacing(linear, quantize_weights=False), method)
     limits, start = [], 0
     for grid in placement.grids:
         limits.append(observed[start : start + len(grid.sites)])
