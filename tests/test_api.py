@@ -69,6 +69,7 @@ def serializable():
         "ConstantFakeQuantize": quantization.ConstantFakeQuantize(-1.0, 2.0),
         "Distiller": tfopt.Distiller(dense, teacher, student_loss_weight=0.5, name="distiller"),
         "FakeQuantize": quantization.FakeQuantize(num_sites=2, momentum=0.9),
+        "FusedBatchNormalization": quantization.FusedBatchNormalization(momentum=0.9),
         "PartialLayerNormalization": shrinking.PartialLayerNormalization(channels=4),
         "PolynomialDecay": tfopt.PolynomialDecay(0.8, end_step=9, power=2),
         "QuantizedConv1D": quantization.QuantizedConv1D(2, 3),

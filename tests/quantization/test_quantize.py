@@ -109,7 +109,7 @@ def test_nothing_is_quantized_between_fused_operations():
     q = tfopt.quantize(MODELS["sequential"](), calibration=samples_for(MODELS["sequential"]()))
     kinds = [type(layer).__name__ for layer in q.layers]
     start = kinds.index("QuantizedConv2D")
-    assert kinds[start : start + 4] == ["QuantizedConv2D", "BatchNormalization", "ReLU", "FakeQuantize"]
+    assert kinds[start : start + 4] == ["QuantizedConv2D", "FusedBatchNormalization", "ReLU", "FakeQuantize"]
 
 
 def test_a_concatenation_shares_one_grid():

@@ -1,5 +1,6 @@
 """Quantization: a model that computes on the int8 grid of TFLite, trainable and exportable."""
 
+from tfopt.quantization._batch_norm import FusedBatchNormalization
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._fake_quantize import ConstantFakeQuantize, FakeQuantize
 from tfopt.quantization._layers import (
@@ -17,6 +18,7 @@ from tfopt.quantization._report import LayerReport, QuantizationReport
 __all__ = [
     "ConstantFakeQuantize",
     "FakeQuantize",
+    "FusedBatchNormalization",
     "LayerReport",
     "Link",
     "QuantConfig",

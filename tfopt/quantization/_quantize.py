@@ -17,14 +17,33 @@ from tfopt.graph import (
     kind,
     tensors_in,
 )
-from tfopt.quantization import _layers
+from tfopt.quantization._batch_norm import FusedBatchNormalization
 from tfopt.quantization._calibration import observe_ranges
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._decompose import decompose
 from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._layers import (
+    QuantizedConv1D,
+    QuantizedConv2D,
+    QuantizedConv2DTranspose,
+    QuantizedDense,
+    QuantizedDepthwiseConv1D,
+    QuantizedDepthwiseConv2D,
+)
 from tfopt.quantization._model import Link, QuantizedModel
 from tfopt.quantization._placement import Grid, Placement, place, row_of, split_activations
 from tfopt.quantization._report import LayerReport, QuantizationReport
+
+# The kind of a layer -> the class that takes its place.
+REPLACEMENTS: dict[str, type] = {
+    "BatchNormalization": FusedBatchNormalization,
+    "Conv1D": QuantizedConv1D,
+    "Conv2D": QuantizedConv2D,
+    "Conv2DTranspose": QuantizedConv2DTranspose,
+    "Dense": QuantizedDense,
+    "DepthwiseConv1D": QuantizedDepthwiseConv1D,
+    "DepthwiseConv2D": QuantizedDepthwiseConv2D,
+}
 
 
 def quantize(model: keras.Model, calibration: Any, config: QuantConfig | None = None) -> keras.Model:
@@ -101,7 +120,7 @@ def _replacing(
     def make(op: keras.Operation, name: str) -> keras.Operation:
         if isinstance(op, FakeQuantize):
             return op
-        quantized = getattr(_layers, f"Quantized{kind(op)}", None) if quantize_weights else None
+        quantized = REPLACEMENTS.get(kind(op)) if quantize_weights else None
         if quantized is None and id(op) not in linear:
             return clone_operation(op, name)
         config = {**op.get_config(), "name": name}
