@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.runtimes.conftest import convert
 from tfopt.runtimes import TFLiteFile, verify
 
 PARTS = ("samples", "named", "tensors", "pairs", "batches")
@@ -183,3 +184,13 @@ def test_a_file_of_another_model_is_refused(
     two = keras.Model(dense.inputs, [dense.outputs[0], dense.outputs[0]])
     with pytest.raises(ValueError, match=r"The file has 1 outputs, .*, and the Keras model has 2"):
         verify(two, files["dense"], rows)
+
+
+def test_a_softmax_that_fails_says_what_that_means() -> None:
+    """A wrong model with a softmax behind it; the note is not there for one that passes."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    content = convert(model)
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    assert "Behind a softmax" not in str(verify(model, content, x))
+    model.layers[0].kernel.assign(-np.asarray(model.layers[0].kernel))
+    assert "Behind a softmax" in str(verify(model, content, x))

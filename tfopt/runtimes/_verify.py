@@ -103,6 +103,11 @@ class VerifyReport(Report):
         ]
         if any(output.scale for output in self.outputs):
             notes.append(f"Integer outputs: in steps of the file's grid; {self.tolerance} passes.")
+        if not self.passed and not {"SOFTMAX", "LOGISTIC"}.isdisjoint(self.operators):
+            notes.append(
+                "Behind a softmax or sigmoid, one step of a logit is several steps of a probability: "
+                "export the model without it to compare the logits, or pass a larger tolerance."
+            )
         if any(not output.scale for output in self.outputs):
             notes.append(
                 f"Float outputs: 'within 1' is {FLOAT_TOLERANCE:g} of the output's range, which passes."
