@@ -354,6 +354,16 @@ def test_heads_of_other_names_are_refused():
         Distiller(two_heads(4, names=("a", "c")), two_heads(4))
 
 
+def test_one_output_in_a_list_is_one_output(blobs):
+    student = classifier()
+    boxed = keras.Model(student.inputs, [student.outputs[0]])
+    assert isinstance(boxed.output, list)
+    for pair in ((boxed, classifier(16)), (classifier(16), boxed)):
+        distiller = Distiller(*pair)
+        distiller.compile("sgd", "sparse_categorical_crossentropy")
+        assert distiller.fit(*blobs, verbose=0).history["distillation_loss"][0] > 0
+
+
 def test_shapes_not_known_before_are_refused_at_the_first_batch(blobs):
     distiller = Distiller(Subclassed(classes=3), classifier())
     distiller.compile("sgd", "sparse_categorical_crossentropy")

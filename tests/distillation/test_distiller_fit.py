@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfopt.pruning
+from tests.distillation.strategies import two_devices
 from tests.distillation.test_distiller import Subclassed, built, classifier
 from tfopt.distillation import Distiller, SoftTargets
 
@@ -77,7 +78,7 @@ def test_two_devices_compute_what_one_does(blobs, teacher_inside):
         logs = distiller.fit(data, validation_data=data, shuffle=False, verbose=0).history
         return logs, student.get_weights()
 
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    mirrored = two_devices()
     assert mirrored.num_replicas_in_sync == 2
     assert_same_run(run_under(mirrored), run_under(tf.distribute.get_strategy()))
 

@@ -6,24 +6,35 @@ from typing import Any
 import keras
 
 from tfopt.distillation._loss import DistillationLoss
+from tfopt.distillation._teachers import Teacher, flat_teachers
 
 
 def check_models(student: Any, teacher: Any) -> None:
-    """The student is a model; the teacher is callable, trained, and another object."""
+    """The student is a model; each teacher is callable or one of ours, trained, and another object."""
     if not isinstance(student, keras.Model):
         raise TypeError(
             f"The 'student' argument of Distiller must be a Keras 3 model. Got {type(student).__name__} instead. "
             "Models of tf_keras (Keras 2) must be rebuilt or loaded with keras first."
         )
-    if not callable(teacher):
+    if isinstance(teacher, (list, tuple)) and not teacher:
+        raise ValueError(
+            "The 'teacher' argument of Distiller must hold at least one teacher. Got an empty list instead. Pass a "
+            "model, a list of models to average, or tfopt.EMATeacher() for a student that teaches itself."
+        )
+    for one in flat_teachers(teacher):
+        _check_teacher(student, one)
+
+
+def _check_teacher(student: keras.Model, teacher: Any) -> None:
+    if not callable(teacher) and not isinstance(teacher, Teacher):
         raise TypeError(
-            "The 'teacher' argument of Distiller must be a Keras model, or a callable from inputs to outputs. "
-            f"Got {type(teacher).__name__} instead."
+            "The 'teacher' argument of Distiller must be a Keras model, or a callable from inputs to outputs, a list "
+            f"of these, or a tfopt teacher. Got {type(teacher).__name__} instead."
         )
     if teacher is student:
         raise ValueError(
             "The 'teacher' argument of Distiller is the student itself, from which it can learn nothing. Pass a copy: "
-            "keras.models.clone_model(student), then set_weights(student.get_weights())."
+            "keras.models.clone_model(student), then set_weights(student.get_weights()), or tfopt.EMATeacher()."
         )
     if isinstance(teacher, keras.Layer) and not teacher.built:
         raise ValueError(

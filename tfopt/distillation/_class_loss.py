@@ -19,6 +19,25 @@ def float32_or_wider(x: Any) -> Any:
     return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
 
 
+def _last_activation(model: Any) -> str | None:
+    if isinstance(model, keras.Model):
+        return final_activation(model)
+    if isinstance(model, (list, tuple)):
+        return _last_activation(model[0])
+    return getattr(model, "final_activation", None)
+
+
+def class_indices(labels: Any, outputs: Any) -> Any:
+    """Class indices of labels that are indices, one-hot rows, or 0 and 1 for an output with a single column."""
+    if outputs.shape[-1] == 1:
+        # The two classes are (p, 1 - p): label 1 is the first of them.
+        return ops.reshape(ops.where(labels > 0.5, 0, 1), ops.shape(outputs)[:-1])
+    if len(labels.shape) == len(outputs.shape):
+        one_hot = labels.shape[-1] == outputs.shape[-1]
+        labels = ops.argmax(labels, axis=-1) if one_hot else ops.squeeze(labels, axis=-1)
+    return ops.cast(labels, "int32")
+
+
 class ClassLoss(DistillationLoss):
     """Base of losses that compare distributions over classes.
 
@@ -43,7 +62,7 @@ class ClassLoss(DistillationLoss):
     >>> import keras, numpy as np
     >>> from tfopt.distillation import ClassLoss
     >>> class Distance(ClassLoss):
-    ...     def compare_logits(self, teacher, student, labels):
+    ...     def compare_logits(self, teacher, student, target):
     ...         return keras.ops.max(keras.ops.abs(teacher - student), axis=-1)
     >>> print(float(Distance(from_logits=True)(np.array([[1.0, 3.0]]), np.array([[0.0, 1.0]]))))
     2.0
@@ -62,11 +81,15 @@ class ClassLoss(DistillationLoss):
         labels = None
         if isinstance(teacher, (tuple, list)):
             teacher, labels = teacher
+        target = None if labels is None else class_indices(labels, teacher)
         teacher, student = self._class_logits(teacher), self._class_logits(student)
-        return self.compare_logits(teacher, student, labels)
+        return self.compare_logits(teacher, student, target)
 
-    def compare_logits(self, teacher: Any, student: Any, labels: Any) -> Any:
-        """The loss per sample or position, from logits of shape `(batch, ..., classes)`."""
+    def compare_logits(self, teacher: Any, student: Any, target: Any) -> Any:
+        """The loss per sample or position, from logits of shape `(batch, ..., classes)`.
+
+        `target` holds the class indices of the labels if `uses_labels` is set and there are labels, else None.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement compare_logits.")
 
     def _class_logits(self, outputs: Any) -> Any:
@@ -85,10 +108,10 @@ class ClassLoss(DistillationLoss):
     def check(self, teacher: Any, student: keras.Model) -> None:
         super().check(teacher, student)
         for role, model in (("teacher", teacher), ("student", student)):
-            activation = final_activation(model) if isinstance(model, keras.Model) else None
+            activation = _last_activation(model)
             self._check_activation(f"{role} {getattr(model, 'name', '')!r}", activation)
             if activation == "sigmoid":
-                self._check_one_column(f"{role} {model.name!r}", symbolic_outputs(model))
+                self._check_one_column(f"{role} {getattr(model, 'name', '')!r}", symbolic_outputs(model))
 
     def _check_activation(self, who: str, activation: str | None) -> None:
         name = type(self).__name__

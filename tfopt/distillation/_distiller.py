@@ -2,27 +2,36 @@
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from tfopt.distillation._attached import split_attached
 from tfopt.distillation._checks import check_losses, check_models
+from tfopt.distillation._features import FeaturePlan
+from tfopt.distillation._keras_losses import as_distillation_loss
 from tfopt.distillation._loss import DistillationLoss
+from tfopt.distillation._replicas import replicas
 from tfopt.distillation._soft_targets import SoftTargets
-from tfopt.graph import flatten_layers
+from tfopt.distillation._taps import run_with_taps
+from tfopt.distillation._teachers import Lesson, as_teacher, flat_teachers
 
 
 @dataclasses.dataclass(frozen=True)
 class _Untracked:
-    """Keeps the teacher out of Keras' tracking.
+    """Keeps the teacher, and the plan that knows it, out of Keras' tracking.
 
     A tracked teacher would be a sublayer: trained, regularized, pruned by callbacks and frozen by
     `distiller.trainable = False`, which reaches into the user's own object.
     """
 
     teacher: Any
+    plan: FeaturePlan
+    # The features of the step that runs: each replica of a MirroredStrategy runs in a thread of its own.
+    step: threading.local = dataclasses.field(default_factory=threading.local)
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -41,17 +50,22 @@ class Distiller(keras.Model):
     compared with a student trained alone.
 
     The student runs once a step, and so does the teacher: in inference mode, without gradient. The teacher is
-    not changed, not even its `trainable` flags, and may have another dtype policy than the student. Afterwards
-    `distiller.student` is the plain trained model.
+    not changed, not even its `trainable` flags, and may have another dtype policy than the student. Losses over
+    features (`FeatureMatching` and its like) read layers of both models in these same runs, by name or path. Afterwards
+    `distiller.student` is the plain trained model; what the losses learn besides, projections of features, belongs to
+    the Distiller.
 
     Coming from `keras.distillation.Distiller(student_loss_weight=a)`: pass `student_loss_weight=a` and give the
     distillation losses weights that sum to `1 - a`.
 
     Args:
         student: the Keras model to train.
-        teacher: a built Keras model, or any callable from inputs to outputs. To save a Distiller that has a plain
-            function for a teacher, register it with `keras.saving.register_keras_serializable`.
-        losses: the `DistillationLoss` objects to add up. Defaults to `[SoftTargets()]`.
+        teacher: a built Keras model, or any callable from inputs to outputs; a list of these, whose outputs are
+            averaged; a `TeacherCache`, with which no teacher runs; an `EMATeacher` or `SelfDistillation`, with which
+            the student teaches itself. To save a Distiller that has a plain function for a teacher, register it with
+            `keras.saving.register_keras_serializable`.
+        losses: the `DistillationLoss` objects to add up; those of `keras.distillation` are taken too. Their weights and
+            temperatures may be schedules of the optimizer's step. Defaults to `[SoftTargets()]`.
         student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the labels are
             not learned, only the teacher is.
         name: name of the model.
@@ -59,8 +73,9 @@ class Distiller(keras.Model):
     Raises:
         TypeError: an argument is not of the kind described above.
         ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
-            student itself, or a loss cannot compare the two models (other shapes, or probabilities where logits
-            are expected).
+            student itself, or a loss cannot compare the two models (other shapes, a layer that is not there, or
+            probabilities where logits are expected).
+        NotImplementedError: in `fit`, for schedules on the JAX backend.
 
     Example:
 
@@ -88,10 +103,13 @@ class Distiller(keras.Model):
         name: str | None = None,
     ) -> None:
         losses = [SoftTargets()] if losses is None else losses
+        if isinstance(losses, (list, tuple)):
+            losses = [as_distillation_loss(loss) for loss in losses]
         check_models(student, teacher)
         check_losses(losses, student_loss_weight)
         for loss in losses:
             loss.check(teacher, student)
+        plan = FeaturePlan(student, as_teacher(teacher), losses)
         # The student's dtype policy decides whether compile() scales the loss, as mixed_float16 needs; the student
         # casts its inputs itself.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
@@ -100,11 +118,15 @@ class Distiller(keras.Model):
         self.student_loss_weight = float(student_loss_weight)
         self.student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self.distillation_loss_tracker = keras.metrics.Mean(name="distillation_loss")
-        self._untracked = _Untracked(teacher)
+        self._untracked = _Untracked(teacher, plan)
         self._evaluating = False
         self.built = student.built
-        if isinstance(teacher, keras.Layer):
-            self.supports_jit = all(layer.supports_jit for layer in flatten_layers(teacher))
+        self.supports_jit = all(layer.supports_jit for layer in plan.teacher.layers())
+        # Trained and saved with the Distiller, and no part of the student.
+        if plan.projections:
+            self.projections = plan.projections
+        if plan.teacher_state is not None:
+            self.teacher_state = plan.teacher_state
 
     @property
     def teacher(self) -> Any:
@@ -113,12 +135,12 @@ class Distiller(keras.Model):
 
     @property
     def non_trainable_variables(self) -> list[keras.Variable]:
-        """The student's, and all of the teacher's: on JAX the compiled step takes its variables from here."""
+        """The student's, and all of the teachers': on JAX the compiled step takes its variables from here."""
         own = super().non_trainable_variables
-        if not isinstance(self.teacher, keras.Layer):
-            return own
+        teachers = [one for one in flat_teachers(self.teacher) if isinstance(one, keras.Layer)]
         known = {id(variable) for variable in self.variables}
-        return own + [variable for variable in self.teacher.variables if id(variable) not in known]
+        found = {id(variable): variable for one in teachers for variable in one.variables}
+        return own + [variable for key, variable in found.items() if key not in known]
 
     @property
     def output_names(self) -> list[str]:
@@ -126,7 +148,13 @@ class Distiller(keras.Model):
         return self.student.output_names
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.student(inputs, training=training)
+        inputs, _ = split_attached(inputs)
+        taps = self._untracked.plan.student_taps
+        if not training or not taps:
+            return self.student(inputs, training=training)
+        outputs, features = run_with_taps(self.student, list(taps.values()), inputs, training=training)
+        self._untracked.step.features = dict(zip(taps, features, strict=True))
+        return outputs
 
     def compute_loss(
         self,
@@ -146,24 +174,42 @@ class Distiller(keras.Model):
         if weight != 1.0:
             # student_loss is L + P, and P is not to be weighted: w * (L + P) + (1 - w) * P = w * L + P.
             total = weight * student_loss + (1.0 - weight) * self._penalties()
-        taught = self._distillation_loss(x, y_pred, sample_weight)
+        taught = self._distillation_loss(x, y, y_pred, sample_weight)
         batch_size = ops.shape(keras.tree.flatten(y_pred)[0])[0]
-        self.student_loss_tracker.update_state(student_loss * _replicas(), sample_weight=batch_size)
-        self.distillation_loss_tracker.update_state(taught * _replicas(), sample_weight=batch_size)
+        self.student_loss_tracker.update_state(student_loss * replicas(), sample_weight=batch_size)
+        self.distillation_loss_tracker.update_state(taught * replicas(), sample_weight=batch_size)
         return total + taught
 
     def _penalties(self) -> Any:
         """The student's regularizers and add_loss terms, this replica's share."""
         total = sum((ops.sum(ops.cast(loss, "float32")) for loss in self.losses), start=ops.zeros(()))
-        return total / _replicas()
+        return total / replicas()
 
-    def _distillation_loss(self, x: Any, y_pred: Any, sample_weight: Any) -> Any:
-        is_layer = isinstance(self.teacher, keras.Layer)
-        outputs = self.teacher(x, training=False) if is_layer else self.teacher(x)
-        outputs = keras.tree.map_structure(ops.stop_gradient, outputs)
-        return sum(
-            loss.weight * loss.compare(outputs, y_pred, sample_weight) for loss in self.distillation_losses
-        )
+    def _distillation_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        plan = self._untracked.plan
+        student_features = getattr(self._untracked.step, "features", {})
+        step = self._step()
+        plan.teacher.follow(step)
+        inputs, attached = split_attached(x)
+        lesson = Lesson(inputs, attached, y_pred, student_features)
+        outputs, features = keras.tree.map_structure(ops.stop_gradient, plan.teacher.teach(lesson))
+        total: Any = 0.0
+        for index, loss in enumerate(plan.losses):
+            teacher, student = plan.views(index, (outputs, features), (y_pred, student_features))
+            now = loss.at(step)
+            total = total + now.weight * now.compare(teacher, student, sample_weight, y)
+        return total
+
+    def _step(self) -> Any:
+        """The number of the training step, for schedules."""
+        if not self._untracked.plan.has_schedules:
+            return 0
+        if keras.backend.backend() == "jax":
+            # The compiled step gets the optimizer's variables apart, and would bake in the number of its first step.
+            raise NotImplementedError(
+                "Schedules for weights and temperatures do not work on the JAX backend. Pass numbers instead."
+            )
+        return ops.convert_to_tensor(self.optimizer.iterations)
 
     def get_metrics_result(self) -> dict[str, Any]:
         logs = super().get_metrics_result()
@@ -193,7 +239,7 @@ class Distiller(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return {
             "student": _serialize_model(self.student),
-            "teacher": _serialize_model(self.teacher),
+            "teacher": _serialize_teacher(self.teacher),
             "losses": [keras.saving.serialize_keras_object(loss) for loss in self.distillation_losses],
             "student_loss_weight": self.student_loss_weight,
             "name": self.name,
@@ -208,17 +254,14 @@ class Distiller(keras.Model):
         return cls(**{**config, **parts})
 
 
+def _serialize_teacher(teacher: Any) -> Any:
+    if isinstance(teacher, (list, tuple)):
+        return [_serialize_teacher(one) for one in teacher]
+    return _serialize_model(teacher)
+
+
 def _serialize_model(model: Any) -> dict[str, Any]:
     config = keras.saving.serialize_keras_object(model)
     # How the model was compiled before is of no use here, and a custom loss in it would need a scope to load.
     config.pop("compile_config", None)
     return config
-
-
-def _replicas() -> int:
-    """Replicas that share a batch: as Keras does, each adds its share of the mean. 1 without `tf.distribute`."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

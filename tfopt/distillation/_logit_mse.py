@@ -55,7 +55,7 @@ class LogitMSE(ClassLoss):
     Example:
 
     >>> import numpy as np, tfopt
-    >>> print(float(tfopt.LogitMSE(from_logits=True)(np.array([[2.0, 0.0]]), np.array([[5.0, 5.0]]))))
+    >>> print(float(tfopt.distillation.LogitMSE(from_logits=True)(np.array([[2.0, 0.0]]), np.array([[5.0, 5.0]]))))
     1.0
     """
 
@@ -64,5 +64,5 @@ class LogitMSE(ClassLoss):
     ) -> None:
         super().__init__(from_logits=from_logits, weight=weight, name=name)
 
-    def compare_logits(self, teacher: Any, student: Any, labels: Any) -> Any:
+    def compare_logits(self, teacher: Any, student: Any, target: Any) -> Any:
         return logit_mse(teacher, student)

@@ -80,7 +80,8 @@ class DistillationLoss(keras.losses.Loss):
             return self
         # why not copy.copy: Keras objects are copied through their config, which would build them anew.
         twin = object.__new__(type(self))
-        vars(twin).update(vars(self), **{name: value_at(value, step) for name, value in settings.items()})
+        for name, value in {**vars(self), **settings}.items():
+            setattr(twin, name, value_at(value, step) if name in settings else value)
         return twin
 
     def features(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -173,6 +174,9 @@ def _one_each(structure: Any, count: int) -> list[Any]:
 
 def _shapes(outputs: Any) -> list[tuple[tuple, Shape]]:
     leaves = keras.tree.flatten_with_path(keras.tree.lists_to_tuples(outputs))
+    if len(leaves) == 1:
+        # A model of a single output may return it in a list: legacy .h5 models do, and so do their quantized copies.
+        return [((), tuple(leaves[0][1].shape))]
     return [(path, tuple(tensor.shape)) for path, tensor in leaves]
 
 

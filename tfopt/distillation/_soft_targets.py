@@ -91,7 +91,7 @@ class SoftTargets(ClassLoss):
         super().__init__(from_logits=from_logits, weight=weight, name=name)
         self.temperature = check_setting("SoftTargets", "temperature", temperature, positive=True)
 
-    def compare_logits(self, teacher: Any, student: Any, labels: Any) -> Any:
+    def compare_logits(self, teacher: Any, student: Any, target: Any) -> Any:
         return soft_targets(teacher, student, self.temperature)
 
     def get_config(self) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     [-1.34..., -0.44..., 0.44..., 1.34...]
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+
     # why wraps: an operation is known by its `call`, and this one computes what the stock one computes.
     @functools.wraps(keras.layers.BatchNormalization.call)
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
