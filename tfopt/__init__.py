@@ -22,7 +22,14 @@ from tfopt.distillation import (
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, PruningReport
 from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize
 from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
-from tfopt.shrinking import PartialLayerNormalization, ShrinkReport, count_macs, shrink, update_batch_norm
+from tfopt.shrinking import (
+    PartialLayerNormalization,
+    ShrinkReport,
+    count_macs,
+    make_student,
+    shrink,
+    update_batch_norm,
+)
 
 __all__ = [
     "AttentionMaps",
@@ -56,6 +63,7 @@ __all__ = [
     "compare",
     "count_macs",
     "export",
+    "make_student",
     "quantize",
     "shrink",
     "update_batch_norm",

@@ -7,6 +7,7 @@ from tfopt.shrinking._cut import cut
 from tfopt.shrinking._depth import ResidualBlock, residual_blocks, skip_blocks
 from tfopt.shrinking._groups import channel_groups
 from tfopt.shrinking._layer_norm import PartialLayerNormalization
+from tfopt.shrinking._make_student import make_student
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
 from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within
 from tfopt.shrinking._shrink import report_of, shrink
@@ -28,6 +29,7 @@ __all__ = [
     "keep_nonzero",
     "keep_ratio",
     "keep_within",
+    "make_student",
     "report_of",
     "residual_blocks",
     "score",
