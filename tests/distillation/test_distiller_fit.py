@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfopt.pruning
-from tests.distillation.strategies import two_devices
+from tests.strategies import two_devices
 from tests.distillation.test_distiller import Subclassed, built, classifier
 from tfopt.distillation import Distiller, SoftTargets
 

@@ -8,7 +8,7 @@ from keras import layers
 
 import tfopt
 import tfopt.distillation as td
-from tests.distillation.strategies import two_devices
+from tests.strategies import two_devices
 from tests.models import IMAGE, MODELS, samples_for, trained_like
 from tfopt.distillation._layer_paths import find_tap, layer_paths
 from tfopt.distillation._taps import feature_specs, run_with_taps

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tfopt.distillation as td
-from tests.distillation.strategies import two_devices
+from tests.strategies import two_devices
 from tests.distillation.test_distiller import classifier, crossentropy
 from tests.distillation.test_soft_targets import reference
 

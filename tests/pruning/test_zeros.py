@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras.optimizers import SGD, Adam, AdamW
 
 from tests.pruning.nets import BATCHES, compiled_net, conv_net, fit, kernels, zeros, zeros_at
+from tests.strategies import two_devices
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning
 
 OPTIMIZERS = {
@@ -66,7 +67,7 @@ def test_zeros_are_exact_at_every_step(optimizer: str, way: str, blobs: Any) -> 
     options = dict(WAYS[way])
     traced = options.pop("traced", False)
     if options.get("strategy"):
-        options["strategy"] = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        options["strategy"] = two_devices()
     model = compiled_net(OPTIMIZERS[optimizer], **options)
     steps_per_epoch = BATCHES // (2 if optimizer == "accumulation" else 1)
     start = 0

@@ -11,6 +11,7 @@ from keras import layers
 
 import tfopt
 from tests.models import IMAGE, MODELS, samples_for, trained_like
+from tests.strategies import two_devices
 from tfopt.graph import capture, kind
 from tfopt.quantization import FakeQuantize, _layers
 from tfopt.quantization._placement import TABLE
@@ -257,8 +258,6 @@ def test_training_recovers_accuracy(blobs, jit_compile):
 
 
 def test_two_replicas_train_as_one(blobs):
-    import tensorflow as tf
-
     x, y = blobs
 
     def train(scope):
@@ -275,7 +274,7 @@ def test_two_replicas_train_as_one(blobs):
         return q
 
     one = train(contextlib.nullcontext())
-    two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope())
+    two = train(two_devices().scope())
     for a, b in zip(one.weights, two.weights, strict=True):
         # Ranges are the mean of the replicas' own, so they differ a little from those of the whole batch.
         np.testing.assert_allclose(a, b, atol=0.1 if a.name in ("minimum", "maximum") else 0.01)
