@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import tfopt.pruning
-from tests.strategies import two_devices
 from tests.distillation.test_distiller import Subclassed, built, classifier
+from tests.strategies import two_devices
 from tfopt.distillation import Distiller, SoftTargets
 
 

@@ -8,8 +8,8 @@ from keras import layers
 
 import tfopt
 import tfopt.distillation as td
-from tests.strategies import two_devices
 from tests.models import IMAGE, MODELS, samples_for, trained_like
+from tests.strategies import two_devices
 from tfopt.distillation._layer_paths import find_tap, layer_paths
 from tfopt.distillation._taps import feature_specs, run_with_taps
 from tfopt.graph import capture

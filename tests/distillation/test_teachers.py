@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 import tfopt.distillation as td
-from tests.strategies import two_devices
 from tests.distillation.test_distiller import classifier, crossentropy
 from tests.distillation.test_soft_targets import reference
+from tests.strategies import two_devices
 
 
 def step(distiller, x, y, learning_rate=0.0, **settings):
