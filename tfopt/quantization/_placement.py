@@ -200,7 +200,7 @@ def place(graph: Graph) -> Placement:
     fused: dict[str, str] = {}
     absorbed: set[int] = set()
     averaged: set[int] = set()
-    kernels: list[tuple[Node, Node, list[Node]]] = []
+    kernels: dict[int, tuple[Node, list[Node]]] = {}
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
             # Keras calls inputs without a name keras_tensor_12.
@@ -214,14 +214,14 @@ def place(graph: Graph) -> Placement:
             absorbed.update(map(id, followers))
             fused.update((follower.path, node.path) for follower in followers)
             end = followers[-1] if followers else node
-            kernels.append((end, node, followers))
+            kernels.update((id(tensor), (node, followers)) for tensor in tensors_in(end.outputs))
             for tensor in filter(_is_float, tensors_in(end.outputs)):
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
             _share(grids, node, row)
             if row.output == ROUNDED:
                 averaged.update(map(id, tensors_in(node.outputs)))
-    feeds = {id(end.output): feed for end, *chain in kernels if (feed := _feed(grids, *chain)) is not None}
+    feeds = {key: feed for key, kernel in kernels.items() if (feed := _feed(grids, *kernel)) is not None}
     made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
     return Placement(made, fused, frozenset(averaged), feeds)
 

@@ -35,7 +35,7 @@ from tfopt.quantization._placement import Grid, Placement, place, row_of, split_
 from tfopt.quantization._report import LayerReport, QuantizationReport
 
 # The kind of a layer -> the class that takes its place.
-REPLACEMENTS: dict[str, type] = {
+REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
     "BatchNormalization": FusedBatchNormalization,
     "Conv1D": QuantizedConv1D,
     "Conv2D": QuantizedConv2D,
