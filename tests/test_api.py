@@ -69,6 +69,12 @@ def serializable():
         "AttentionTransfer": tfopt.AttentionTransfer(["a"], weight=0.5),
         "BoundedRegression": tfopt.BoundedRegression(margin=0.1),
         "ConstantSparsity": tfopt.ConstantSparsity(0.5, begin_step=3),
+        "CosineDecay": tfopt.CosineDecay(0.8, end_step=9),
+        "ExponentialDecay": tfopt.ExponentialDecay(0.8, end_step=9, frequency=2),
+        "Iterative": tfopt.Iterative(0.8, begin_step=1, end_step=9, rounds=3),
+        "OneShot": tfopt.OneShot(0.5, step=3),
+        "RigL": tfopt.RigL(end_step=9),
+        "SET": tfopt.SET(end_step=9, drop_fraction=0.2),
         "DecoupledTargets": tfopt.DecoupledTargets(alpha=0.5, temperature=2.0),
         "EMATeacher": tfopt.EMATeacher(0.9),
         "FeatureMatching": tfopt.FeatureMatching(["a"]),
@@ -100,9 +106,9 @@ def test_every_class_with_a_config_is_in_the_table():
     classes = {
         name for name, thing in PUBLIC.items() if inspect.isclass(thing) and hasattr(thing, "get_config")
     }
-    bases = {"ClassLoss", "DistillationLoss", "FeatureLoss", "SparsitySchedule"}
-    # A TeacherCache is a folder; tests/distillation/test_cache.py saves and loads one.
-    assert classes - bases - {"TeacherCache"} == set(serializable())
+    bases = {"ClassLoss", "DistillationLoss", "FeatureLoss", "Regrowth", "SparsitySchedule"}
+    # Saved and loaded where they are made: tests/distillation/test_cache.py, tests/quantization/test_quantize.py.
+    assert classes - bases - {"TeacherCache", "QuantizedModel"} == set(serializable())
 
 
 @pytest.mark.parametrize("name", sorted(serializable()))

@@ -19,7 +19,18 @@ from tfopt.distillation import (
     TeacherCache,
     cache_teacher,
 )
-from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, PruningReport
+from tfopt.pruning import (
+    SET,
+    ConstantSparsity,
+    CosineDecay,
+    ExponentialDecay,
+    Iterative,
+    OneShot,
+    PolynomialDecay,
+    Pruning,
+    PruningReport,
+    RigL,
+)
 from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize
 from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
 from tfopt.shrinking import (
@@ -32,20 +43,25 @@ from tfopt.shrinking import (
 )
 
 __all__ = [
+    "SET",
     "AttentionMaps",
     "AttentionTransfer",
     "BoundedRegression",
     "CompareReport",
     "ConstantSparsity",
+    "CosineDecay",
     "DecoupledTargets",
     "DistillationLoss",
     "Distiller",
     "EMATeacher",
+    "ExponentialDecay",
     "ExportReport",
     "FakeQuantize",
     "FeatureMatching",
     "HiddenStates",
+    "Iterative",
     "LogitMSE",
+    "OneShot",
     "PartialLayerNormalization",
     "PolynomialDecay",
     "Pruning",
@@ -53,6 +69,7 @@ __all__ = [
     "QuantConfig",
     "QuantizationReport",
     "RelationalKD",
+    "RigL",
     "SelfDistillation",
     "ShrinkReport",
     "SimilarityPreserving",

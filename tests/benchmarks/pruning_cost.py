@@ -1,6 +1,6 @@
 """What pruning costs: CPU time of a training step with and without the callback, and of one mask update.
 
-    python -m tests.benchmarks.pruning_cost
+    python -m tests.benchmarks.pruning_cost [--hundred_million]
 
 Both ways train in one process, in turns, and the least disturbed round of each counts, as machines are noisy.
 Steps that trace are not counted; one mask update and the end of an epoch are. Goal: a ratio of at most 1.02.
@@ -15,10 +15,28 @@ from typing import Any
 
 import keras
 import numpy as np
+from absl import app, flags
 
-from tfopt.pruning import PolynomialDecay, Pruning, magnitude, unstructured_mask
+from tfopt.pruning import PolynomialDecay, Pruning
 from tfopt.pruning._backend import compiled
+from tfopt.pruning._criteria import CRITERIA
+from tfopt.pruning._groups import Group, Member
+from tfopt.pruning._layouts import layout_of
+from tfopt.pruning._patterns import parse_pattern
+from tfopt.pruning._select import select_units, spread, unit_scores
 
+_HUNDRED_MILLION = flags.DEFINE_bool(
+    "hundred_million", False, "Also time a mask update of 100 M weights; takes 3 GB of memory."
+)
+
+UPDATES = (
+    ("unstructured", "layer", "magnitude"),
+    ("unstructured", "global", "magnitude"),
+    ("unstructured", "global", "lamp"),
+    ("2:4", "layer", "magnitude"),
+    ("1x4", "layer", "magnitude"),
+    ("channels", "layer", "magnitude"),
+)
 ROUNDS = 3
 WARM_UP = 10  # steps that trace, before the clock starts
 STEPS = 100  # as many as lie between two mask updates by default
@@ -84,38 +102,49 @@ def step_row(name: str, build: Any, batch: int) -> str:
 
 
 def update_row(size: int) -> str:
-    """Time one mask update, and the sort that it does without."""
-    weight = keras.random.normal((size // 1000, 1000), seed=0)
-    zeros = keras.ops.convert_to_tensor(round(0.8 * size), "int32")
+    """Time one mask update in each way, and the sort that magnitude does without."""
+    kernel = keras.Variable(keras.random.normal((size // 1000, 1000), seed=0))
+    layer = keras.layers.Dense(1000)
     times = []
-    for function, arguments in ((_mask, (weight, zeros)), (_sorted, (weight,))):
-        for _ in range(2):  # the first call compiles
-            start = time.process_time()
-            keras.ops.convert_to_numpy(compiled(function)(*arguments))
-            seconds = time.process_time() - start
-        times.append(1000 * seconds)
-    return f"{size:<18,}{times[0]:10.1f}{times[1]:10.1f}"
+    for pattern, scope, criterion in UPDATES:
+        group = Group(parse_pattern(pattern), (Member(layer, kernel, layout_of(layer, kernel)),))
+        times.append(_seconds(lambda g=group, s=scope, c=criterion: _mask(g, s, c)))
+    times.append(_seconds(lambda: compiled(_sorted)(keras.ops.convert_to_tensor(kernel))))
+    return f"{size:<14,}" + "".join(f"{1000 * seconds:12.1f}" for seconds in times)
 
 
-def _mask(weight: Any, zeros: Any) -> Any:
-    return unstructured_mask(magnitude(weight), zeros)
+def _seconds(function: Any) -> float:
+    """CPU seconds of the second call; the first one compiles."""
+    for _ in range(2):
+        start = time.process_time()
+        keras.ops.convert_to_numpy(function())
+        seconds = time.process_time() - start
+    return seconds
+
+
+def _mask(group: Group, scope: str, criterion: str) -> Any:
+    scores = unit_scores(group, CRITERIA[criterion], {})
+    (units,) = select_units((group,), (scores,), 0.5, scope, (0.0, 0.98))
+    return spread(group, group.kernels[0], units)
 
 
 def _sorted(weight: Any) -> Any:
     return keras.ops.sort(keras.ops.reshape(weight, (-1,)))
 
 
-def main() -> None:
+def main(_: list[str]) -> None:
     """Print both tables."""
     print(f"CPU ms a step, best of {ROUNDS} times {STEPS} steps")
     print(f"{'net':<18}{'plain':>10}{'Pruning':>10}{'ratio':>9}")
     for name, build, batch in (("conv, batch 64", conv_net, 64), ("dense, batch 16", dense_net, 16)):
         print(step_row(name, build, batch), flush=True)
-    print("\nCPU ms of one mask update")
-    print(f"{'weights':<18}{'mask':>10}{'(a sort)':>10}")
-    for size in (1_000_000, 10_000_000):
+    print("\nCPU ms of one mask update, by pattern, scope and criterion")
+    for index in range(3):
+        titles = [row[index] for row in UPDATES] + ["(a sort)" if index == 0 else ""]
+        print(f"{'weights' if index == 0 else '':<14}" + "".join(f"{title[:11]:>12}" for title in titles))
+    for size in (1_000_000, 10_000_000, *([100_000_000] if _HUNDRED_MILLION.value else [])):
         print(update_row(size), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    app.run(main)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt.pruning import zero_count
+
 BATCHES = 8  # of 32 in the `blobs` fixture: one epoch
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -64,4 +66,4 @@ def zeros(model: keras.Model) -> list[int]:
 
 def zeros_at(model: keras.Model, sparsity: float) -> list[int]:
     """Zeros that each kernel must have."""
-    return [round(sparsity * kernel.numpy().size) for kernel in kernels(model)]
+    return [zero_count(sparsity, kernel.numpy().size) for kernel in kernels(model)]

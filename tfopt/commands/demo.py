@@ -46,13 +46,12 @@ def main(arguments: list[str]) -> int:
     _say(f"2/4  Pruned to {SPARSITY:.0%} zeros, quantized to int8 and distilled, in one fit")
     student = tfopt.quantize(teacher, calibration=x)
     steps = _EPOCHS.value * -(-len(x) // BATCH_SIZE)
-    pruning = tfopt.Pruning(tfopt.PolynomialDecay(final_sparsity=SPARSITY, end_step=steps // 2, frequency=10))
+    schedule = tfopt.PolynomialDecay(final_sparsity=SPARSITY, end_step=steps // 2, frequency=10)
+    pruning = tfopt.Pruning(schedule, where=".*")  # the first convolution and the logits too
     soft_targets = tfopt.SoftTargets(temperature=4.0, from_logits=True)
     distiller = tfopt.Distiller(student=student, teacher=teacher, losses=[soft_targets])
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    distiller.compile(
-        keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    distiller.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
     distiller.fit(
         x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=(x_test, y_test), callbacks=[pruning]
     )

@@ -1,59 +1,79 @@
 """The Pruning callback: masks on schedule during `fit`, and the plain model before, during and after."""
 
 import math
-import re
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
-from keras import ops
 
-from tfopt.pruning._backend import (
-    compiled,
-    create_masks,
-    innermost,
-    remove_masks,
-    synchronize,
-    variable_scope,
-)
-from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
-from tfopt.pruning._criteria import magnitude
-from tfopt.pruning._masks import unstructured_mask, zero_count
+from tfopt.pruning._backend import synchronize
+from tfopt.pruning._budgets import Bounds, check_scope
+from tfopt.pruning._criteria import get_criterion
+from tfopt.pruning._groups import find_groups
+from tfopt.pruning._mask_set import MaskSet, zeros_in
+from tfopt.pruning._options import check_data, check_options, check_where, growth_of
+from tfopt.pruning._regrowth import Regrowth
 from tfopt.pruning._report import LayerSparsity, PruningReport
-from tfopt.pruning._targets import Target, Where, find_targets, path_of
+from tfopt.pruning._rewinding import Rewinder
+from tfopt.pruning._statistics import Samples, collect, new_seed
+from tfopt.pruning._targets import Where, path_of
+from tfopt.pruning._units import in_steps, progress, warn_if_unfinished
 
 
 class Pruning(keras.callbacks.Callback):
-    """Sets the smallest weights of every layer to zero while the model trains, more of them as the schedule says.
+    """Sets the least important weights to zero while the model trains, more of them as the schedule says.
 
     Give it to `fit`; there is nothing to wrap, to strip or to remember. It works with any model, optimizer,
-    strategy, `jit_compile` and `steps_per_execution`. After `n` optimizer steps each pruned weight holds
-    `round(schedule(n) * size)` zeros, chosen by magnitude (Han et al. 2015, https://arxiv.org/abs/1506.02626) on a
-    schedule such as that of Zhu & Gupta (2017, https://arxiv.org/abs/1710.01878). The zeros are in the weights
-    themselves, so that any `ModelCheckpoint` is as sparse as the log, and a run that is resumed from weights and
-    optimizer goes on where it stopped: masks are made anew from the zeros.
+    strategy, `jit_compile` and `steps_per_execution`. After `n` optimizer steps the pruned weights hold
+    `round(schedule(n) * size)` zeros: by default each layer, the smallest (Han et al. 2015,
+    https://arxiv.org/abs/1506.02626), on a schedule such as that of Zhu & Gupta (2017,
+    https://arxiv.org/abs/1710.01878). Where units go as a whole (blocks, channels, heads), the count is that or less
+    by under one unit; one unit of each layer always stays. The zeros are in the weights themselves, so that any
+    `ModelCheckpoint` is as sparse as the log, and a run that is resumed from weights and optimizer goes on
+    where it stopped: masks are made anew from the zeros.
 
     While `fit` runs, each pruned weight has the constraint `mask * own(mask * weight)`, `own` being the constraint
     that you gave it, which is put back when training ends. A later `fit` is therefore free to fill the zeros:
-    pass `Pruning(ConstantSparsity(0.8))` to it to keep them. When `fit` was interrupted by an error, call
-    `pruning.on_train_end()` to put the constraints back.
+    pass `Pruning(ConstantSparsity(0.8))`, with the same pattern and scope, to it to keep them. When `fit` was
+    interrupted by an error, call `pruning.on_train_end()` to put the constraints back.
 
     With `SwapEMAWeights`, list this callback behind it and before `ModelCheckpoint`.
 
-    Adds `sparsity`, the fraction of zeros over all pruned weights, to the logs of each epoch.
+    Adds to the logs of each epoch `sparsity`, the fraction of zeros over all pruned weights, and `mask_change`, the
+    fraction of them whose mask changed in the epoch.
 
     Args:
-        schedule: `PolynomialDecay`, `ConstantSparsity` or any function from an optimizer step (int) to a sparsity
+        schedule: `PolynomialDecay`, another schedule, or any function from an optimizer step (int) to a sparsity
             in [0, 1). An optimizer step is an update of the weights: with `gradient_accumulation_steps=4`, it
             takes four batches.
-        where: which layers to prune: None for all that gain by it (see `find_targets`), a regular expression that
-            is searched in `layer.path`, or a function that takes a layer and returns a bool.
+        where: which layers to prune: None for all that gain by it (see `find_targets`: the first convolution,
+            depthwise kernels, embeddings and the output layer stay dense), a regular expression that is searched in
+            `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all that have kernels.
+        pattern: what becomes zero together. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all but N of each
+            M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`: blocks of
+            R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters or neurons, with their
+            bias and the gamma and beta of a batch norm right behind, so that the channel is zero and `shrink` can
+            remove it. `"heads"`: attention heads, in query, key, value and output kernels (with grouped
+            queries, a key and value head and all that read it).
+        scope: how zeros are divided between layers. `"layer"`: each has the same sparsity. `"global"`: the lowest
+            scores of all layers go, wherever they are. `"erk"`: `erk_densities`.
+        criterion: what goes first: `"magnitude"`; `"lamp"`, magnitude that compares between layers; `"taylor"`,
+            `"fisher"` and `"wanda"`, which read `data`; `"batch_norm"`, for channels; `"random"`;
+            `"soft_threshold"`, magnitude that also shrinks what it keeps by the threshold (unstructured only); or a
+            function, in `keras.ops`, from a weight to scores of its shape. Units score the mean of their weights.
+        data: for criteria and regrowth that read samples: `(inputs, targets)`, or a list, `tf.data.Dataset` or
+            generator of a few such batches. Gradients are those of the model's own compiled loss.
+        bounds: lowest and highest sparsity of a layer for `scope="global"`: a pair, or a dict from regular expressions
+            (the first that is found in the kernel's path counts) to pairs. They give way where the target is beyond.
+        regrowth: `RigL` or `SET`, to exchange weights while the sparsity stays; None to prune for good.
+        unit: what the schedule and regrowth count: `"step"`, or `"epoch"`, with `frequency` in steps all the same.
+        log_layers: whether to log the sparsity of every layer too, as `sparsity/` and the kernel's path.
 
     Raises:
-        TypeError: if `schedule` is not callable, or `where` is of another type.
-        ValueError: if `where` is not a regular expression; from `fit`, if the model is not built, `where` matches no
-            layer, nothing is left to prune, or another Pruning callback prunes the same weight.
+        TypeError: if `schedule` is not callable, or an argument is of another type.
+        ValueError: if an argument is not one of the above, or two do not go together; from `fit`, if the model is
+            not built, `where` matches no layer, nothing is left to prune, or another Pruning callback prunes
+            the same weight.
 
     >>> import keras, numpy as np, tfopt.pruning
     >>> model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(10, name="head")], name="net")
@@ -70,58 +90,79 @@ class Pruning(keras.callbacks.Callback):
     Biases stay dense.
     """
 
-    def __init__(self, schedule: Callable[[int], float], where: Where = None) -> None:
+    def __init__(
+        self,
+        schedule: Callable[[int], float],
+        where: Where = None,
+        *,
+        pattern: str = "unstructured",
+        scope: str = "layer",
+        criterion: str | Callable[[Any], Any] = "magnitude",
+        data: Any = None,
+        bounds: Bounds = (0.0, 0.98),
+        regrowth: Regrowth | None = None,
+        unit: str = "step",
+        log_layers: bool = False,
+    ) -> None:
         super().__init__()
-        if not callable(schedule):
-            raise TypeError(
-                "The 'schedule' parameter of Pruning must be a schedule such as PolynomialDecay, or a function from "
-                f"step to sparsity. Got {schedule!r} instead. For 80 % throughout pass ConstantSparsity(0.8)."
-            )
-        _check_where(where)
+        check_where(where)
+        check_scope(scope, bounds)
+        check_options(schedule, pattern, scope, regrowth, unit)
         self.schedule = schedule
         self.where = where
-        self._targets: tuple[Target, ...] = ()
-        self._dense: tuple[tuple[str, str], ...] = ()
-        self._constraints: tuple[MaskConstraint, ...] = ()
+        self.pattern = pattern
+        self.scope = scope
+        self.criterion = criterion
+        self.data = data
+        self.bounds = bounds
+        self.regrowth = regrowth
+        self.unit = unit
+        self.log_layers = log_layers
+        self._criterion = get_criterion(criterion, pattern)
+        self._growth = growth_of(regrowth)
+        check_data(data, criterion, self._criterion, regrowth, self._growth)
+        self._samples = Samples(data)
+        self._seed = new_seed()
+        self._rewinder: Rewinder | None = None
+        self._masks: MaskSet | None = None
+        self._groups: tuple[Any, ...] = ()
 
     @property
     def report(self) -> PruningReport:
         """Which weights are pruned and how sparse they are now, and which layers stay dense and why."""
-        if not self._targets:
+        if not self._groups:
             raise ValueError(
                 "The 'report' of Pruning is made in fit. Call model.fit(..., callbacks=[pruning]) first."
             )
         synchronize(self.model)
+        members = [member for group in self._groups for member in group.kernels]
         pruned = [
-            LayerSparsity(path_of(target.layer), tuple(target.variable.shape), zeros)
-            for target, zeros in zip(self._targets, self._zeros(), strict=True)
+            LayerSparsity(path_of(member.layer), tuple(member.variable.shape), zeros)
+            for member, zeros in zip(members, zeros_in(members), strict=True)
         ]
         dense = [LayerSparsity(path, reason=reason) for path, reason in self._dense]
-        return PruningReport(self.model.name, (*pruned, *dense), self.model.count_params())
+        return PruningReport(self.model.name, (*pruned, *dense), self.model.count_params(), self.pattern)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Find the weights, and put a mask on each that keeps everything."""
-        self._targets, self._dense = find_targets(self.model, self.where)
-        variables = [target.variable for target in self._targets]
-        remove_masks(self.model, left_behind(variables))
-        self._constraints = tuple(
-            MaskConstraint(mask, own_constraint(variable))
-            for mask, variable in zip(create_masks(self.model, variables), variables, strict=True)
-        )
-        for variable, constraint in zip(variables, self._constraints, strict=True):
-            variable.constraint = constraint
+        self._groups, self._dense = find_groups(self.model, self.where, self.pattern)
+        self._masks = MaskSet(self.model, self._groups, self._criterion, self.scope, self.bounds)
         # A train function that was traced before does not know the constraints.
         self.model.make_train_function(force=True)
         self._step = 0
         self._sparsity: float | None = None
+        self._turn: int | None = None
+        self._steps_per_epoch: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Read where the optimizer stands: once an epoch, as this waits for the device.
 
         The first masks are made here, and not in on_train_begin, for the sake of callbacks that load weights there.
         """
-        self._check_constraints()
-        self._batches, self._accumulation = _progress(self.model)
+        self._running.check_in_force()
+        self._batches, self._accumulation = progress(self.model)
+        self._set_unit()
+        self._watch(self._batches // self._accumulation)
         self._prune_for_step(self._batches // self._accumulation)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -130,105 +171,98 @@ class Pruning(keras.callbacks.Callback):
         steps = (self.params or {}).get("steps")
         if steps:
             done = min(done, steps)
+        self._watch((self._batches + batch) // self._accumulation)
         self._prune_for_step((self._batches + done) // self._accumulation)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Log the fraction of zeros."""
         # Nothing changes here, save where another callback wrote weights (SwapEMAWeights).
-        self._apply_constraints()
-        if logs is not None:
-            size = sum(math.prod(target.variable.shape) for target in self._targets)
-            logs["sparsity"] = sum(self._zeros()) / size
+        self._running.apply()
+        if logs is None:
+            return
+        zeros = self._running.zeros()
+        logs["sparsity"] = sum(zeros) / self._running.size
+        logs["mask_change"] = self._running.changed()
+        if self.log_layers:
+            for member, count in zip(self._running.kernels, zeros, strict=True):
+                logs[f"sparsity/{member.variable.path}"] = count / math.prod(member.variable.shape)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Put the constraints back, after one last use: Keras has just written moving averages, if there are any."""
-        if not self._constraints:
+        if self._masks is None:
             return  # called by hand, once too often
         synchronize(self.model)
-        self._apply_constraints()
-        for target, constraint in zip(self._targets, self._constraints, strict=True):
-            target.variable.constraint = constraint.inner
-        remove_masks(self.model, [constraint.mask for constraint in self._constraints])
-        self._constraints = ()
+        self._masks.apply()
+        self._masks.remove()
+        self._masks = None
         self.model.make_train_function(force=True)
-        self._warn_if_unfinished()
+        warn_if_unfinished(getattr(self, "_in_steps", self.schedule), self._step)
+
+    @property
+    def _running(self) -> MaskSet:
+        if self._masks is None:
+            raise ValueError("Pruning has no masks outside of fit. Pass it in fit(callbacks=[...]).")
+        return self._masks
+
+    def _set_unit(self) -> None:
+        """The schedule and the regrowth in optimizer steps."""
+        if self._steps_per_epoch is not None:
+            return
+        steps = (self.params or {}).get("steps")
+        if self.unit == "epoch" and steps is None:
+            raise ValueError(
+                "The 'unit' parameter of Pruning must be 'step' where the number of batches is not known. Got 'epoch' "
+                "instead. Pass steps_per_epoch to fit, or data that has a length."
+            )
+        self._steps_per_epoch = steps / self._accumulation if steps and self.unit == "epoch" else 1.0
+        self._in_steps = in_steps(self.schedule, self._steps_per_epoch)
+        self._regrowth = self.regrowth and in_steps(self.regrowth, self._steps_per_epoch)
+        rewinds_to = getattr(self._in_steps, "rewinds_to", None)
+        if rewinds_to is not None and (self._rewinder is None or self._rewinder.step != rewinds_to):
+            self._rewinder = Rewinder(rewinds_to)
+
+    def _watch(self, step: int) -> None:
+        if self._rewinder is not None:
+            synchronize(self.model)
+            self._rewinder.watch(self.model, step)
 
     def _prune_for_step(self, step: int) -> None:
         """Make masks for the sparsity after `step` optimizer steps, if it is not that of the masks there are."""
         # A LossScaleOptimizer skips updates, so that the step read at the next epoch may be an earlier one.
         self._step = max(step, self._step)
-        sparsity = self.schedule(self._step)
-        if sparsity == self._sparsity:
-            return
-        if not 0 <= sparsity < 1:
-            raise ValueError(
-                f"The 'schedule' parameter of Pruning must return a float in [0, 1). Got {sparsity!r} at step "
-                f"{self._step} instead. For 80 % zeros return 0.8."
-            )
-        synchronize(self.model)
-        with variable_scope(self.model):
-            for target, constraint in zip(self._targets, self._constraints, strict=True):
-                weight = ops.convert_to_tensor(target.variable)
-                zeros = ops.convert_to_tensor(zero_count(sparsity, math.prod(weight.shape)), "int32")
-                constraint.mask.assign(compiled(_new_mask)(weight, zeros))
-        self._apply_constraints()
-        self._sparsity = sparsity
-
-    def _apply_constraints(self) -> None:
-        with variable_scope(self.model):
-            for target, constraint in zip(self._targets, self._constraints, strict=True):
-                target.variable.assign(constraint(target.variable))
-
-    def _check_constraints(self) -> None:
-        for target, constraint in zip(self._targets, self._constraints, strict=True):
-            if target.variable.constraint is not constraint:
+        sparsity = self._in_steps(self._step)
+        if sparsity != self._sparsity:
+            if not 0 <= sparsity < 1:
                 raise ValueError(
-                    "The 'where' parameters of two Pruning callbacks in one fit must select different layers. Got "
-                    f"'{target.variable.path}' selected by both instead. Give each callback layers of its own."
+                    f"The 'schedule' parameter of Pruning must return a float in [0, 1). Got {sparsity!r} at step "
+                    f"{self._step} instead. For 80 % zeros return 0.8."
                 )
+            self._new_round(sparsity)
+            self._sparsity = sparsity
+        elif self._regrowth is not None and self._turn != self._regrowth.turn(self._step):
+            self._exchange()
+        if self._regrowth is not None:
+            self._turn = self._regrowth.turn(self._step)
 
-    def _zeros(self) -> list[int]:
-        counts = [compiled(_zeros_in)(ops.convert_to_tensor(target.variable)) for target in self._targets]
-        return [int(count) for count in counts]
+    def _new_round(self, sparsity: float) -> None:
+        """Rank the weights as they are now, set survivors back if the schedule rewinds, and mask the others."""
+        synchronize(self.model)
+        if not sparsity:
+            self._running.keep_all()
+            return
+        statistics = self._collect(self._criterion.needs)
+        rewinds = self._rewinder is not None and self._sparsity is not None
+        rewind = (lambda: self._rewinder.rewind(self.model, self._step)) if rewinds else None  # type: ignore[union-attr]
+        self._running.prune(sparsity, statistics, before_masking=rewind)
 
-    def _warn_if_unfinished(self) -> None:
-        end_step = getattr(self.schedule, "end_step", None)
-        if end_step is not None and self._step < end_step:
-            warnings.warn(
-                f"Training ended at step {self._step}, before the pruning schedule does at step {end_step}: the "
-                f"sparsity is {self.schedule(self._step):.3g} instead of {self.schedule(end_step):.3g}. Train "
-                f"longer, or pass a schedule that ends at step {self._step} or before.",
-                stacklevel=2,
-            )
+    def _exchange(self) -> None:
+        """Let weights grow in place of others."""
+        if not self._sparsity or self._growth is None or self._regrowth is None:
+            return
+        synchronize(self.model)
+        statistics = self._collect((*self._criterion.needs, *self._growth.needs))
+        self._running.regrow(self._regrowth(self._step), self._growth, statistics)
 
-
-def _new_mask(weight: Any, zeros: Any) -> Any:
-    return unstructured_mask(magnitude(weight), zeros)
-
-
-def _zeros_in(weight: Any) -> Any:
-    return ops.sum(ops.cast(ops.equal(weight, 0), "int32"))
-
-
-def _progress(model: keras.Model) -> tuple[int, int]:
-    """How many batches the optimizer has seen, and how many of them make one of its steps."""
-    optimizer = innermost(model.optimizer)
-    # `optimizer.iterations` counts steps, and would lose the batches that are accumulated for the next.
-    batches = next(variable for variable in optimizer.variables if variable.name == "iteration")
-    return int(batches.numpy()), optimizer.gradient_accumulation_steps or 1
-
-
-def _check_where(where: Any) -> None:
-    if isinstance(where, str):
-        try:
-            re.compile(where)
-        except re.error as error:
-            raise ValueError(
-                f"The 'where' parameter of Pruning must be a regular expression. Got {where!r} instead: {error}. "
-                "Escape special characters with a backslash."
-            ) from error
-    elif where is not None and not callable(where):
-        raise TypeError(
-            "The 'where' parameter of Pruning must be None, a regular expression or a function from layer to bool. "
-            f"Got {where!r} instead. To prune one layer pass its path as a string."
-        )
+    def _collect(self, needs: Iterable[str]) -> dict[int, dict[str, Any]]:
+        # A new seed at every update, the same ones in every run.
+        return collect(needs, self._groups, self.model, self._samples, self._seed + 1009 * self._step)

@@ -5,6 +5,11 @@ import math
 
 from tfopt._report import Report, Table
 
+_BIASES = {
+    "channels": "A channel's bias, and gamma and beta of a batch norm right behind, are zero with it.",
+    "heads": "A head's biases are zero with it; that of the output stays dense.",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerSparsity:
@@ -34,6 +39,7 @@ class PruningReport(Report):
         model: name of the model.
         layers: a row per pruned weight or dense layer, in the model's order.
         parameters: how many weights the whole model has.
+        pattern: the pattern of the zeros.
 
     >>> from tfopt.pruning import LayerSparsity, PruningReport
     >>> rows = (LayerSparsity("net/a", (4, 8), zeros=24), LayerSparsity("net/b", reason="frozen"))
@@ -52,6 +58,7 @@ class PruningReport(Report):
     model: str
     layers: tuple[LayerSparsity, ...]
     parameters: int
+    pattern: str = "unstructured"
 
     @property
     def zeros(self) -> int:
@@ -76,7 +83,7 @@ class PruningReport(Report):
             title=f"Sparsity of '{self.model}'",
             columns=("layer", "weight", "sparsity", "note"),
             rows=tuple(_row(layer) for layer in self.layers),
-            notes=(total.replace("%", " %"), "Biases stay dense."),
+            notes=(total.replace("%", " %"), _BIASES.get(self.pattern, "Biases stay dense.")),
         )
 
 

@@ -2,10 +2,17 @@
 
 import dataclasses
 import numbers
-from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from tfopt.pruning._checks import (
+    check_after,
+    check_integer,
+    check_number,
+    check_sparsity,
+    sentence,
+)
 
 
 class SparsitySchedule:
@@ -16,7 +23,7 @@ class SparsitySchedule:
     state, and a resumed run goes on where it stopped.
 
     A new schedule is a frozen dataclass with the fields `begin_step`, `end_step` and `frequency` and one method,
-    `ramp`, registered with Keras like the two below.
+    `ramp`, registered with Keras like those below.
 
     >>> import dataclasses
     >>> from tfopt.pruning import SparsitySchedule
@@ -34,6 +41,11 @@ class SparsitySchedule:
     begin_step: int
     end_step: int
     frequency: int
+
+    @property
+    def rewinds_to(self) -> int | None:
+        """The step whose weights come back at every new mask; None to go on with those there are."""
+        return None
 
     def __call__(self, step: int) -> float:
         """The fraction of zeros, in [0, 1), that the weights hold after `step` optimizer steps."""
@@ -56,6 +68,19 @@ class SparsitySchedule:
     def from_config(cls, config: dict[str, Any]) -> "SparsitySchedule":
         """The schedule that `get_config` described."""
         return cls(**config)
+
+
+def check_ramp(schedule: Any) -> None:
+    """Raise unless the fields that all ramps share are in range."""
+    check_sparsity(schedule, "final_sparsity")
+    check_sparsity(schedule, "initial_sparsity")
+    check_integer(schedule, "begin_step", minimum=0)
+    check_integer(schedule, "end_step", minimum=1)
+    check_integer(schedule, "frequency", minimum=1)
+    check_after(schedule, "end_step", "begin_step", "To prune in a single step use ConstantSparsity.")
+    if schedule.initial_sparsity > schedule.final_sparsity:
+        expected = f"at most final_sparsity={schedule.final_sparsity}"
+        raise ValueError(sentence(schedule, "initial_sparsity", expected, "Leave it out to begin at 0."))
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -85,8 +110,8 @@ class ConstantSparsity(SparsitySchedule):
     begin_step: int = 0
 
     def __post_init__(self) -> None:
-        _check_sparsity(self, "sparsity")
-        _check_integer(self, "begin_step", minimum=0)
+        check_sparsity(self, "sparsity")
+        check_integer(self, "begin_step", minimum=0)
 
     @property
     def end_step(self) -> int:  # type: ignore[override]
@@ -137,53 +162,12 @@ class PolynomialDecay(SparsitySchedule):
     frequency: int = 100
 
     def __post_init__(self) -> None:
-        _check_sparsity(self, "final_sparsity")
-        _check_sparsity(self, "initial_sparsity")
-        _check_integer(self, "begin_step", minimum=0)
-        _check_integer(self, "end_step", minimum=1)
-        _check_integer(self, "frequency", minimum=1)
-        _check(self, "power", numbers.Real, lambda x: x > 0, "a number above 0", "The usual cubic is 3.")
-        if self.end_step <= self.begin_step:
-            expected = f"above begin_step={self.begin_step}"
-            raise ValueError(
-                _sentence(self, "end_step", expected, "To prune in a single step use ConstantSparsity.")
-            )
-        if self.initial_sparsity > self.final_sparsity:
-            expected = f"at most final_sparsity={self.final_sparsity}"
-            raise ValueError(_sentence(self, "initial_sparsity", expected, "Leave it out to begin at 0."))
+        check_ramp(self)
+        check_number(
+            self, "power", numbers.Real, lambda x: x > 0, "a number above 0", "The usual cubic is 3."
+        )
 
     def ramp(self, progress: float) -> float:
         """The polynomial at `progress` in [0, 1]."""
         gap = self.initial_sparsity - self.final_sparsity
         return self.final_sparsity + gap * (1.0 - progress) ** self.power
-
-
-def _sentence(schedule: Any, name: str, expected: str, way_out: str) -> str:
-    return (
-        f"The '{name}' parameter of {type(schedule).__name__} must be {expected}. "
-        f"Got {getattr(schedule, name)!r} instead. {way_out}"
-    )
-
-
-def _check(
-    schedule: Any, name: str, kind: type, valid: Callable[[Any], bool], expected: str, way_out: str
-) -> None:
-    """Raise unless the field is a number of this kind in range; NumPy numbers become Python ones (for JSON)."""
-    value: Any = getattr(schedule, name)
-    if isinstance(value, bool) or not isinstance(value, kind):
-        raise TypeError(_sentence(schedule, name, expected, way_out))
-    if not valid(value):
-        raise ValueError(_sentence(schedule, name, expected, way_out))
-    convert: type = int if isinstance(value, numbers.Integral) else float
-    object.__setattr__(schedule, name, convert(value))
-
-
-def _check_sparsity(schedule: Any, name: str) -> None:
-    _check(
-        schedule, name, numbers.Real, lambda x: 0 <= x < 1, "a float in [0, 1)", "For 80 % zeros pass 0.8."
-    )
-
-
-def _check_integer(schedule: Any, name: str, minimum: int) -> None:
-    expected = f"an integer of at least {minimum}"
-    _check(schedule, name, numbers.Integral, lambda x: x >= minimum, expected, "It counts optimizer steps.")

@@ -1,12 +1,14 @@
 """Targets: which weights of a model are pruned, and why the others are not."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 
 import keras
 
 from tfopt.graph import flatten_layers, own_weights
+from tfopt.pruning._edges import find_edges
 
 Where = str | Callable[[keras.layers.Layer], bool] | None
 
@@ -19,18 +21,29 @@ _PRUNED: tuple[tuple[tuple[type, ...], str], ...] = (
     ((_L.SeparableConv1D, _L.SeparableConv2D), "pointwise_kernel"),
 )
 
-# Layer classes that stay dense, and the reason.
-_DENSE: tuple[tuple[tuple[type, ...], str], ...] = (
+PRUNED_CLASSES = (
+    *(layer for classes, _ in _PRUNED for layer in classes),
+    _L.DepthwiseConv1D,
+    _L.DepthwiseConv2D,
+)
+
+# Layer classes that stay dense unless `where` names them, the reason, and the weight that is pruned if it does.
+_DENSE: tuple[tuple[tuple[type, ...], str, str | None], ...] = (
     (
         (_L.DepthwiseConv1D, _L.DepthwiseConv2D),
         "depthwise kernels hold about 1 % of the parameters (Zhu & Gupta 2017, section 4.2)",
+        "kernel",
     ),
-    ((_L.Embedding,), "embeddings are looked up, so that zeros save no computation"),
+    ((_L.Embedding,), "embeddings are looked up, so that zeros save no computation", "embeddings"),
     (
         (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization, _L.RMSNormalization),
         "normalization: few weights, of which each scales a whole channel",
+        None,
     ),
 )
+
+# The first convolution and the output layer stay dense up to this part of the kernel weights.
+EDGE_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +59,24 @@ def find_targets(
 ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
     """The weights of `model` that `Pruning` prunes, and the layers that stay dense.
 
-    Pruned are the trainable kernels of Dense, EinsumDense, Conv1D/2D/3D, their transposes and subclasses, and
-    the pointwise kernels of SeparableConv. Biases, normalization, depthwise kernels and embeddings stay dense.
-    Of a layer class that is not known here (a custom layer), the trainable weights with two or more axes are
-    pruned if `where` selects the layer.
+    Without `where`, pruned are the trainable kernels of Dense, EinsumDense, Conv1D/2D/3D, their transposes and
+    subclasses, and the pointwise kernels of SeparableConv. Dense stay:
+
+    - biases and normalization: each number serves a whole channel;
+    - depthwise kernels and embeddings, where zeros save little;
+    - convolutions that read the model's input, and layers that make its output, as long as each holds at most
+      10 % of the kernel weights. What the first loses no later layer can restore, and what the last loses no later
+      layer can correct, while others can take over their zeros at next to no cost: Zhu & Gupta (2017) and Gale et
+      al. (2019, https://arxiv.org/abs/1902.09574) leave them dense for accuracy. Where such a layer holds
+      more (a large vocabulary, a network of one layer), sparing it would defeat the purpose.
+
+    With `where`, what you name is pruned, whatever its place: exactly the selected layers, depthwise kernels and
+    embeddings included, and of a layer class that is not known here (a custom layer) the trainable weights with two
+    or more axes. `where=".*"` prunes all of them. Only normalization and biases stay dense.
 
     Args:
         model: a built model.
-        where: None for every layer; a regular expression that is searched in `layer.path`; or a function that
+        where: None for the rule above; a regular expression that is searched in `layer.path`; or a function that
             takes a layer and returns a bool.
 
     Returns:
@@ -76,7 +99,7 @@ def find_targets(
             "Give it an Input, or call it once on a batch, before fit."
         )
     layers = [layer for layer in flatten_layers(model) if _has_parameters(layer)]
-    selected = {id(layer) for layer in layers if _selects(where, layer)}
+    selected = {id(layer) for layer in layers if selects(where, layer)}
     if not selected:
         raise ValueError(
             f"The 'where' parameter of Pruning must match a layer of model '{model.name}'. Got {where!r}, which "
@@ -94,6 +117,9 @@ def find_targets(
         targets.extend(Target(layer, variable) for variable in found)
         if reason:
             dense.append((path_of(layer), reason))
+    if where is None:
+        targets, spared = _spare_edges(model, targets)
+        dense.extend(spared)
     if not targets:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in dense)
         raise ValueError(
@@ -101,6 +127,26 @@ def find_targets(
             "Unfreeze a layer, or name another in where=."
         )
     return tuple(targets), tuple(dense)
+
+
+def _spare_edges(model: keras.Model, targets: list[Target]) -> tuple[list[Target], list[tuple[str, str]]]:
+    """Take the small first and last layers out of the targets, with the reason."""
+    edges = find_edges(model)
+    total = sum(math.prod(target.variable.shape) for target in targets)
+    kept, spared = [], []
+    for target in targets:
+        share = math.prod(target.variable.shape) / total
+        place = (id(target.layer) in edges.first) + 2 * (id(target.layer) in edges.last)
+        if not place or share > EDGE_SHARE:
+            kept.append(target)
+            continue
+        reason = (
+            f"first convolution, {100 * share:.1f} % of the weights: what it drops, no layer restores"
+            if place == 1
+            else f"output layer, {100 * share:.1f} % of the weights: what it drops, no layer corrects"
+        )
+        spared.append((path_of(target.layer), reason))
+    return kept, spared
 
 
 def path_of(layer: keras.layers.Layer) -> str:
@@ -119,7 +165,7 @@ def _float_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [weight for weight in own_weights(layer) if keras.backend.is_float_dtype(weight.dtype)]
 
 
-def _selects(where: Where, layer: keras.layers.Layer) -> bool:
+def selects(where: Where, layer: keras.layers.Layer) -> bool:
     if where is None:
         return True
     if callable(where):
@@ -131,11 +177,13 @@ def _weights_to_prune(
     layer: keras.layers.Layer, named: bool, trainable: set[int], owners: dict[int, str]
 ) -> tuple[list[keras.Variable], str]:
     """The weights of one layer that are pruned, else the reason why there are none."""
-    for classes, reason in _DENSE:
-        if isinstance(layer, classes):
-            return [], reason
-    weights = _float_weights(layer)
     rule = next((name for classes, name in _PRUNED if isinstance(layer, classes)), None)
+    for classes, reason, name in _DENSE:
+        if isinstance(layer, classes):
+            if not named or name is None:
+                return [], reason
+            rule = name
+    weights = _float_weights(layer)
     if rule is not None:
         weights = [weight for weight in weights if weight.name == rule]
     elif not named:

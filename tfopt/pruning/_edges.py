@@ -1,0 +1,99 @@
+"""Edges: which layers stand first and last in a model, and which batch norm follows which layer."""
+
+import dataclasses
+
+import keras
+
+from tfopt.graph import Graph, capture, flatten_layers, kind, own_weights, sublayers
+
+_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+
+
+@dataclasses.dataclass(frozen=True)
+class Edges:
+    """What the call graph says about layers, each by `id(layer)`.
+
+    Attributes:
+        first: convolutions that read the model's inputs, with no other kernel in between.
+        last: layers with a kernel that no other kernel comes after.
+        norms: the batch norm that alone reads a layer's output, over the layer's output channels.
+    """
+
+    first: frozenset[int]
+    last: frozenset[int]
+    norms: dict[int, keras.layers.BatchNormalization]
+
+
+def find_edges(model: keras.Model) -> Edges:
+    """The edges of a model; of the models inside, where it cannot be captured itself (a `Distiller`).
+
+    Where no call graph can be read, the order in which layers were made counts, and no batch norm is known.
+    """
+    graphs = _graphs(model)
+    if not graphs:
+        layers = [layer for layer in flatten_layers(model) if _has_kernel(layer)]
+        convolutions = [id(layer) for layer in layers if isinstance(layer, _CONVOLUTIONS)]
+        return Edges(frozenset(convolutions[:1]), frozenset(id(layer) for layer in layers[-1:]), {})
+    first: set[int] = set()
+    last: set[int] = set()
+    norms: dict[int, keras.layers.BatchNormalization] = {}
+    for graph in graphs:
+        first |= _first(graph)
+        last |= _last(graph)
+        norms.update(_norms(graph))
+    return Edges(frozenset(first), frozenset(last), norms)
+
+
+def _graphs(model: keras.Model) -> list[Graph]:
+    try:
+        return [capture(model)]
+    except (ValueError, TypeError):
+        inner = [layer for layer in sublayers(model) if isinstance(layer, keras.Model) and layer.built]
+        return [graph for one in inner for graph in _graphs(one)]
+
+
+def _has_kernel(op: keras.Operation) -> bool:
+    weights = op.weights if isinstance(op, keras.layers.Layer) else []
+    return any(len(weight.shape) >= 2 for weight in weights)
+
+
+def _first(graph: Graph) -> set[int]:
+    behind: set[int] = set()  # tensors that a kernel comes before
+    found = set()
+    for node in graph.nodes:
+        fresh = not any(id(tensor) in behind for tensor in node.inputs)
+        kernel = _has_kernel(node.op)
+        if fresh and kernel and isinstance(node.op, _CONVOLUTIONS):
+            found.add(id(node.op))
+        if kernel or not fresh:
+            behind.update(id(tensor) for tensor in keras.tree.flatten(node.outputs))
+    return found
+
+
+def _last(graph: Graph) -> set[int]:
+    before: set[int] = set()  # tensors that a kernel comes after
+    found: set[int] = set()
+    others: set[int] = set()
+    for node in reversed(graph.nodes):
+        free = not any(id(tensor) in before for tensor in keras.tree.flatten(node.outputs))
+        kernel = _has_kernel(node.op)
+        if kernel:
+            (found if free else others).add(id(node.op))
+        if kernel or not free:
+            before.update(id(tensor) for tensor in node.inputs)
+    return found - others
+
+
+def _norms(graph: Graph) -> dict[int, keras.layers.BatchNormalization]:
+    calls: dict[int, int] = {}
+    for node in graph.nodes:
+        calls[id(node.op)] = calls.get(id(node.op), 0) + 1
+    found = {}
+    for node in graph.nodes:
+        before = graph.producers.get(id(node.inputs[0])) if node.inputs else None
+        if before is None or kind(node.op) != "BatchNormalization" or not own_weights(node.op):
+            continue
+        alone = graph.only_consumer(before.output) is node and calls[id(node.op)] == calls[id(before.op)] == 1
+        if alone and node.op.axis in (-1, len(node.output.shape) - 1):
+            found[id(before.op)] = node.op
+    return found

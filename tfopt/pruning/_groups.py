@@ -1,0 +1,173 @@
+"""Groups: the weights that are pruned together, such as a kernel with its bias, or the four of an attention layer."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from tfopt.graph import own_weights
+from tfopt.pruning._edges import find_edges
+from tfopt.pruning._layouts import Layout, layout_of, vector_layout
+from tfopt.pruning._masks import zero_count
+from tfopt.pruning._patterns import Lanes, Pattern, parse_pattern
+from tfopt.pruning._targets import PRUNED_CLASSES, Target, Where, find_targets, path_of
+
+_ATTENTION = re.compile(r"(?P<prefix>.*?)(?P<role>query|key|value|attention_output)(?P<number>_\d+)?$")
+Dense = tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """A weight of a group, and how a pattern sees it."""
+
+    layer: keras.layers.Layer
+    variable: keras.Variable
+    layout: Layout
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Weights with one mask of units.
+
+    Attributes:
+        pattern: the pattern.
+        kernels: what is scored and counted.
+        followers: biases, gammas and betas that become zero with a unit, and are not counted.
+        gamma: the scale of the batch norm that follows, if there is one.
+    """
+
+    pattern: Pattern
+    kernels: tuple[Member, ...]
+    followers: tuple[Member, ...] = ()
+    gamma: keras.Variable | None = None
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All weights."""
+        return self.kernels + self.followers
+
+    @property
+    def size(self) -> int:
+        """How many weights are counted."""
+        return sum(math.prod(member.layout.shape) for member in self.kernels)
+
+    @property
+    def unit_count(self) -> int:
+        """How many units there are."""
+        return self.size if self.sizes is None else len(self.sizes)
+
+    @property
+    def limit(self) -> int:
+        """How many of them may be zero."""
+        if len(self.kernels) == 1:
+            return self.pattern.limit(self.kernels[0].layout.matrix_shape)
+        return self.size - 1
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """Counted weights in each unit; None where each has one."""
+        found = [self.pattern.sizes(member.layout.matrix_shape) for member in self.kernels]
+        return found[0] if len(found) == 1 else np.sum(np.stack(found), axis=0, dtype="int32")  # type: ignore[arg-type]
+
+    def zeros(self, sparsity: float) -> int:
+        """How many are zero at this sparsity."""
+        if len(self.kernels) == 1:
+            return self.pattern.zeros(sparsity, self.kernels[0].layout.matrix_shape)
+        return zero_count(sparsity, self.size)
+
+
+def find_groups(model: keras.Model, where: Where, pattern: str) -> tuple[tuple[Group, ...], Dense]:
+    """The groups of a model for a pattern, and the layers that stay dense with the reason.
+
+    Raises:
+        ValueError: as `find_targets`, or no layer suits the pattern.
+    """
+    if pattern == "heads":
+        targets, dense = find_targets(model, where if where is not None else lambda layer: True)
+        groups, left = _heads(targets)
+    else:
+        targets, dense = find_targets(model, where)
+        groups, left = _single(model, targets, pattern)
+    if not groups:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in left)
+        raise ValueError(
+            f"The 'pattern' parameter of Pruning must suit a layer of model '{model.name}'. Got {pattern!r}, which "
+            f"suits none, instead. {reasons}. Select others with where=, or use pattern='unstructured'."
+        )
+    return tuple(groups), (*dense, *left)
+
+
+def _single(
+    model: keras.Model, targets: Sequence[Target], text: str
+) -> tuple[list[Group], list[tuple[str, str]]]:
+    pattern = parse_pattern(text)
+    norms = find_edges(model).norms if text == "channels" else {}
+    groups, left = [], []
+    for target in targets:
+        kernel = Member(target.layer, target.variable, layout_of(target.layer, target.variable))
+        if text == "channels":
+            if not isinstance(target.layer, PRUNED_CLASSES):
+                left.append(
+                    (path_of(target.layer), f"channels of {type(target.layer).__name__} are not known")
+                )
+                continue
+            groups.append(_channels(kernel, norms.get(id(target.layer))))
+            continue
+        group = Group(pattern, (kernel,))
+        if group.limit < 1:
+            left.append((path_of(target.layer), f"too small for pattern '{text}'"))
+        else:
+            groups.append(group)
+    return groups, left
+
+
+def _channels(kernel: Member, norm: keras.layers.BatchNormalization | None) -> Group:
+    """A kernel, its bias, and gamma and beta of the batch norm behind: without them channels are constant, not 0."""
+    outputs = kernel.layout.matrix_shape[2]
+    found = [(kernel.layer, weight) for weight in own_weights(kernel.layer) if weight.name == "bias"]
+    if norm is not None:
+        found += [(norm, weight) for weight in own_weights(norm) if weight.name in ("gamma", "beta")]
+    followers = tuple(
+        Member(layer, weight, vector_layout(weight))
+        for layer, weight in found
+        if layer.trainable and weight.trainable and math.prod(weight.shape) == outputs
+    )
+    gamma = next((weight for layer, weight in found if weight.name == "gamma"), None)
+    return Group(Lanes(), (kernel,), followers, gamma)
+
+
+def _heads(targets: Sequence[Target]) -> tuple[list[Group], list[tuple[str, str]]]:
+    """A group per attention layer. Its four layers are known by name, as `quantize` leaves only them."""
+    left: list[tuple[str, str]] = []
+    found: dict[tuple[str, str], dict[str, Target]] = {}
+    for target in targets:
+        match = _ATTENTION.match(path_of(target.layer))
+        if not isinstance(target.layer, keras.layers.EinsumDense) or match is None:
+            left.append((path_of(target.layer), "no attention heads"))
+            continue
+        found.setdefault((match["prefix"], match["number"] or ""), {})[match["role"]] = target
+    groups = []
+    for parts in found.values():
+        if len(parts) == 4 and all(len(part.variable.shape) == 3 for part in parts.values()):
+            groups.append(_attention(parts))
+        else:
+            reason = "query, key, value and output kernels of an attention layer are pruned together, or not at all"
+            left.extend((path_of(part.layer), reason) for part in parts.values())
+    return groups, left
+
+
+def _attention(parts: dict[str, Target]) -> Group:
+    """Heads; with grouped queries, a key and value head together with the query heads that read it."""
+    kernels, followers = [], []
+    for role, part in parts.items():
+        shape = tuple(part.variable.shape)
+        axis = 0 if role == "attention_output" else 1
+        rest = tuple(a for a in range(3) if a != axis)
+        kernels.append(Member(part.layer, part.variable, Layout(shape, rest, (axis,))))
+        for weight in own_weights(part.layer) if axis else ():
+            if weight.name == "bias":
+                followers.append(Member(part.layer, weight, Layout(tuple(weight.shape), (1,), (0,))))
+    return Group(Lanes(parts["key"].variable.shape[1]), tuple(kernels), tuple(followers))

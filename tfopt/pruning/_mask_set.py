@@ -1,0 +1,150 @@
+"""The masks of one training run: put on the weights, made anew, counted and taken off."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfopt.pruning._backend import compiled, create_masks, remove_masks, variable_scope
+from tfopt.pruning._budgets import Bounds
+from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
+from tfopt.pruning._criteria import Criterion
+from tfopt.pruning._groups import Group, Member
+from tfopt.pruning._masks import regrow_mask, soft_threshold
+from tfopt.pruning._select import Statistics, select_units, spread, unit_scores
+
+
+class MaskSet:
+    """A mask on every weight of the groups, which keeps everything until the first `prune`.
+
+    Args:
+        model: the model that trains.
+        groups: its groups.
+        criterion: what is pruned first.
+        scope: how zeros are divided between layers.
+        bounds: least and most sparsity of a layer, for the global scope.
+    """
+
+    def __init__(
+        self, model: keras.Model, groups: Sequence[Group], criterion: Criterion, scope: str, bounds: Bounds
+    ) -> None:
+        self.model = model
+        self.groups = groups
+        self.criterion = criterion
+        self.scope = scope
+        self.bounds = bounds
+        self.members = [member for group in groups for member in group.members]
+        self.kernels = [member for group in groups for member in group.kernels]
+        self.flips: list[Any] = []  # weights whose mask has changed, a count per update
+        self._units: list[Any] = []
+        variables = [member.variable for member in self.members]
+        remove_masks(model, left_behind(variables))
+        self._constraints = [
+            MaskConstraint(mask, own_constraint(variable))
+            for mask, variable in zip(create_masks(model, variables), variables, strict=True)
+        ]
+        for variable, constraint in zip(variables, self._constraints, strict=True):
+            variable.constraint = constraint
+
+    @property
+    def size(self) -> int:
+        """How many weights are counted."""
+        return sum(group.size for group in self.groups)
+
+    def keep_all(self) -> None:
+        """Choose nothing to be zero."""
+        if not self._units:
+            return  # masks begin like that
+        self._units = [ops.ones(group.unit_count, "bool") for group in self.groups]
+        self._set_masks()
+
+    def prune(
+        self, sparsity: float, statistics: Statistics, before_masking: Callable[[], None] | None = None
+    ) -> None:
+        """Choose anew what is zero, and make it zero; in between, weights may be changed."""
+        scores = [unit_scores(group, self.criterion, statistics) for group in self.groups]
+        self._units = select_units(self.groups, scores, sparsity, self.scope, self.bounds)
+        if before_masking is not None:
+            before_masking()
+        self._set_masks(shrink=self.criterion.shrinks)
+
+    def regrow(self, part: float, growth: Criterion, statistics: Statistics) -> None:
+        """Let this part of each group's active units make way for others."""
+        for index, group in enumerate(self.groups):
+            active = self._units[index]
+            kept = int(ops.sum(ops.cast(active, "int32")))
+            count = min(round(part * kept), math.prod(active.shape) - kept)
+            scores = unit_scores(group, self.criterion, statistics)
+            grown = unit_scores(group, growth, statistics)
+            self._units[index] = compiled(regrow_mask)(
+                active, scores, grown, ops.convert_to_tensor(count, "int32")
+            )
+        self._set_masks()
+
+    def _set_masks(self, shrink: bool = False) -> None:
+        masks = iter(self._constraints)
+        counted = {id(member) for member in self.kernels}
+        with variable_scope(self.model):
+            for group, units in zip(self.groups, self._units, strict=True):
+                for member in group.members:
+                    constraint = next(masks)
+                    mask = spread(group, member, units)
+                    if id(member) in counted:
+                        self.flips.append(compiled(_flips)(ops.convert_to_tensor(constraint.mask), mask))
+                    constraint.mask.assign(mask)
+                    if shrink:
+                        weight = ops.convert_to_tensor(member.variable)
+                        member.variable.assign(compiled(_shrunk)(weight, mask))
+        self.apply()
+
+    def apply(self) -> None:
+        """Make zero what the masks say."""
+        with variable_scope(self.model):
+            for member, constraint in zip(self.members, self._constraints, strict=True):
+                member.variable.assign(constraint(member.variable))
+
+    def zeros(self) -> list[int]:
+        """Zeros in each kernel."""
+        return zeros_in(self.kernels)
+
+    def changed(self) -> float:
+        """The fraction of masks that has flipped since this was last asked for."""
+        flips, self.flips = sum(int(count) for count in self.flips), []
+        return flips / self.size
+
+    def check_in_force(self) -> None:
+        """Raise if another callback has put its own masks on the weights."""
+        for member, constraint in zip(self.members, self._constraints, strict=True):
+            if member.variable.constraint is not constraint:
+                raise ValueError(
+                    "The 'where' parameters of two Pruning callbacks in one fit must select different layers. Got "
+                    f"'{member.variable.path}' selected by both instead. Give each callback layers of its own."
+                )
+
+    def remove(self) -> None:
+        """Put the weights' own constraints back."""
+        for member, constraint in zip(self.members, self._constraints, strict=True):
+            member.variable.constraint = constraint.inner
+        remove_masks(self.model, [constraint.mask for constraint in self._constraints])
+
+
+def zeros_in(members: Sequence[Member]) -> list[int]:
+    """Zeros in each weight."""
+    counts = [compiled(_zeros)(ops.convert_to_tensor(member.variable)) for member in members]
+    return [int(count) for count in counts]
+
+
+def _zeros(weight: Any) -> Any:
+    return ops.sum(ops.cast(ops.equal(weight, 0), "int32"))
+
+
+def _flips(old: Any, new: Any) -> Any:
+    return ops.sum(ops.cast(ops.not_equal(old, new), "int32"))
+
+
+def _shrunk(weight: Any, mask: Any) -> Any:
+    """What the mask keeps, shrunk by the largest weight that it does not."""
+    gone = ops.where(mask, ops.zeros_like(weight), ops.abs(weight))
+    return soft_threshold(weight, ops.max(gone))

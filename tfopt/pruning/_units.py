@@ -1,0 +1,55 @@
+"""Where training stands, in optimizer steps, and schedules that are written in epochs."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfopt.pruning._backend import innermost
+
+STEP_FIELDS = ("begin_step", "end_step", "rewind_step", "step")
+
+
+def in_steps(schedule: Any, steps_per_epoch: float) -> Any:
+    """The same schedule or regrowth with its begin, end and rewinding in optimizer steps instead of epochs.
+
+    `frequency` counts optimizer steps in both. Any other function is called with epochs, a float.
+
+    >>> from tfopt.pruning import PolynomialDecay
+    >>> in_steps(PolynomialDecay(0.8, end_step=4, begin_step=1), steps_per_epoch=250).end_step
+    1000
+    >>> in_steps(lambda epoch: 0.1 * epoch, steps_per_epoch=250)(500)
+    0.2
+    """
+    if dataclasses.is_dataclass(schedule):
+        fields = {field.name for field in dataclasses.fields(schedule)} & set(STEP_FIELDS)
+        old = {name: getattr(schedule, name) for name in fields}
+        new = {name: round(value * steps_per_epoch) for name, value in old.items() if value is not None}
+        return dataclasses.replace(schedule, **new)  # type: ignore[type-var]
+    return _scaled(schedule, steps_per_epoch)
+
+
+def _scaled(schedule: Callable[[float], float], steps_per_epoch: float) -> Callable[[int], float]:
+    return lambda step: schedule(step / steps_per_epoch)
+
+
+def progress(model: keras.Model) -> tuple[int, int]:
+    """How many batches the optimizer has seen, and how many of them make one of its steps."""
+    optimizer = innermost(model.optimizer)
+    # `optimizer.iterations` counts steps, and would lose the batches that are accumulated for the next.
+    batches = next(variable for variable in optimizer.variables if variable.name == "iteration")
+    return int(batches.numpy()), optimizer.gradient_accumulation_steps or 1
+
+
+def warn_if_unfinished(schedule: Any, step: int) -> None:
+    """Warn if training ended at a step before the schedule does."""
+    end_step = getattr(schedule, "end_step", None)
+    if end_step is not None and step < end_step:
+        warnings.warn(
+            f"Training ended at step {step}, before the pruning schedule does at step {end_step}: the "
+            f"sparsity is {schedule(step):.3g} instead of {schedule(end_step):.3g}. Train "
+            f"longer, or pass a schedule that ends at step {step} or before.",
+            stacklevel=3,
+        )
