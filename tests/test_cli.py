@@ -90,8 +90,8 @@ def test_demo_keeps_its_promises(tmp_path):
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     rows = {row["name"]: row for row in report["compare"]["rows"]}
-    assert rows["int8"]["score"] >= rows["float"]["score"] - 0.01
-    assert rows["float"]["gzip"] >= 8 * rows["int8"]["gzip"]
+    assert rows["int8"]["metric"] >= rows["float"]["metric"] - 0.01
+    assert rows["float"]["gzip_bytes"] >= 8 * rows["int8"]["gzip_bytes"]
     assert report["verify"]["passed"]
     assert all(output["within_1"] == 1.0 and output["equal"] >= 0.9 for output in report["verify"]["outputs"])
     assert len(report["verify"]["kernels"]) == 5
