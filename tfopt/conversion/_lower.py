@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._rounding import coarse
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -20,7 +21,7 @@ from tfopt.graph import (
 )
 
 # Call arguments that matter to training or to the simulation only.
-_NOT_IN_INFERENCE = ("training", "site", "halves")
+_NOT_IN_INFERENCE = ("training", "operands", "site", "halves")
 FUSED_ACTIVATIONS = ("relu", "relu6")
 
 
@@ -41,6 +42,8 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph)
+    biases = model.rounded_biases() if hasattr(model, "rounded_biases") else {}
+    graph = graph.map_nodes(lambda node: _on_exact_grid(node, biases))
     graph = graph.map_nodes(_to_two_dimensions)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
@@ -71,6 +74,33 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
     layer.build((None, 1, 1, len(factor)))
     layer.set_weights([factor.reshape(1, 1, -1, 1), offset])
     return _through_four_dimensions(node, layer)
+
+
+# How far, in steps, a weight on a grid of 8 bits may be from it: folding a batch norm rounds.
+_NOISE = 0.02
+
+
+def _on_exact_grid(node: Node, biases: dict[str, Any]) -> Expansion | None:
+    """A folded kernel with a scale of few digits per channel, which the converter finds again to the last bit.
+
+    The bias is replaced by the rounded one, where it is known, so that the converter has no half to round.
+    """
+    axes = CHANNEL_AXES.get(kind(node.op))
+    if axes is None or node.opaque:
+        return None
+    kernel, *bias = node.op.get_weights()
+    reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
+    bound = np.abs(kernel).max(axis=reduced, keepdims=True)
+    scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(127.0)))
+    codes = np.round(kernel / scale)
+    exact = (codes * scale).astype("float32")
+    if np.any(np.abs(kernel - exact) > _NOISE * scale):
+        return None  # float weights, or weights on another grid
+    if bias and node.op.name in biases:
+        bias = [np.broadcast_to(np.asarray(biases[node.op.name]), bias[0].shape)]
+    layer = _with_config(node.op)
+    layer.set_weights([exact, *bias])
+    return [dataclasses.replace(node, op=layer)], node.outputs
 
 
 def _fuse_activations(graph: Graph) -> Graph:

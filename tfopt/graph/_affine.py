@@ -21,7 +21,7 @@ def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
         node: a node of a captured graph.
 
     Returns:
-        Two float64 arrays of shape (channels,), or None for other operations.
+        Two arrays of shape (channels,), or None for other operations.
 
     >>> import keras
     >>> from tfopt.graph import affine_of, capture
@@ -51,11 +51,11 @@ def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    factor = 1.0 / np.sqrt(_numbers(layer.moving_variance) + layer.epsilon)
-    if layer.scale:
-        factor = factor * _numbers(layer.gamma)
-    offset = -_numbers(layer.moving_mean) * factor
-    return factor, offset + _numbers(layer.beta) if layer.center else offset
+    # In float32 and this order: a caller that computes the same on a device gets the same bits.
+    gamma = _numbers(layer.gamma, "float32") if layer.scale else np.float32(1.0)
+    factor = gamma / np.sqrt(_numbers(layer.moving_variance, "float32") + np.float32(layer.epsilon))
+    offset = -_numbers(layer.moving_mean, "float32") * factor
+    return factor, offset + _numbers(layer.beta, "float32") if layer.center else offset
 
 
 def _constant_arithmetic(name: str, left: Any, right: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -71,8 +71,8 @@ def _constant_arithmetic(name: str, left: Any, right: Any) -> tuple[np.ndarray, 
     return (1.0 / constant, zero) if isinstance(left, Tensor) else None
 
 
-def _numbers(value: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+def _numbers(value: Any, dtype: str = "float64") -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value), dtype)
 
 
 def _per_channel(pair: tuple[np.ndarray, np.ndarray], channels: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -64,10 +64,12 @@ def _absorb(layer: keras.layers.Layer, norm: Node) -> keras.layers.Layer:
     if affine is None:
         raise ValueError(f"{norm.path!r} is not affine over the last axis.")
     factor, offset = affine
-    kernel = np.asarray(layer.kernel, "float64")
+    # In float32, one multiplication a weight: a caller that does the same finds the same largest weight.
+    factor, offset = factor.astype("float32"), offset.astype("float32")
+    kernel = np.asarray(layer.kernel, "float32")
     axes = {axis % kernel.ndim for axis in CHANNEL_AXES[kind(layer)]}
     along = [size if axis in axes else 1 for axis, size in enumerate(kernel.shape)]
-    bias = np.asarray(layer.bias, "float64") if layer.use_bias else np.zeros_like(factor)
+    bias = np.asarray(layer.bias, "float32") if layer.use_bias else np.zeros_like(factor)
     config: dict[str, Any] = {**layer.get_config(), "use_bias": True}
     new = type(layer).from_config(config)
     new.build_from_config(layer.get_build_config())

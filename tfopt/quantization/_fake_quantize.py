@@ -6,13 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt.quantization._grids import fake_quantize, nudge_range, round_to_grid
-from tfopt.quantization._sums import sum_step
+from tfopt.quantization._grids import activation_grid, fake_quantize, nudge_range, round_to_grid
+from tfopt.quantization._sums import Kernel
 
 
 @dataclasses.dataclass(frozen=True)
 class _Feeds:
-    by_site: dict[int, tuple[Any, Any, Any]]
+    by_site: dict[int, Kernel]
 
 
 def check_range(argument: str, limits: tuple[float, float]) -> None:
@@ -46,6 +46,7 @@ class FakeQuantize(keras.layers.Layer):
     Call arguments:
         inputs: float tensor of any shape.
         site: which of the `num_sites` places this is, from 0.
+        operands: what the kernel reads that writes this tensor, where its rounding depends on more than their sum.
         halves: `"even"`, `"up"` or `"away"`: where the kernel that writes this tensor rounds halves, in inference.
         training: whether to update the range.
 
@@ -99,39 +100,42 @@ class FakeQuantize(keras.layers.Layer):
             self.minimum = self.add_weight(name="minimum", initializer="zeros", **options)
             self.maximum = self.add_weight(name="maximum", initializer="ones", **options)
 
-    def call(self, inputs: Any, site: int = 0, halves: str = "even", training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        operands: Any = None,
+        site: int = 0,
+        halves: str = "even",
+        training: bool | None = None,
+    ) -> Any:
         if training and self.float_training:
             return inputs
         if not training:
-            inputs = self._as_sums(inputs, site)
+            inputs = self._as_kernel(inputs, operands, site)
             return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
         if self.fixed_range is None:
             self._follow(ops.stop_gradient(inputs), site)
         return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
 
-    def follow(
-        self,
-        site: int,
-        source: "FakeQuantize",
-        weights: keras.layers.Layer | None,
-        norm: keras.layers.Layer | None,
-    ) -> None:
-        """Names the kernel that writes a site: its input's quantizer, its layer with weights and its batch norm."""
-        self._feeds.by_site[site] = (source, weights, norm)
+    def follow(self, site: int, kernel: Kernel) -> None:
+        """Names the kernel that writes a site."""
+        self._feeds.by_site[site] = kernel
 
-    def _as_sums(self, inputs: Any, site: int) -> Any:
-        """The inputs as the kernel has them: whole numbers of steps of its 32-bit sums, the rounded bias in them."""
-        if site not in self._feeds.by_site:
+    def kernel(self, site: int = 0) -> Kernel | None:
+        """The kernel that writes a site, where `follow` named it."""
+        return self._feeds.by_site.get(site)
+
+    def _as_kernel(self, inputs: Any, operands: Any, site: int) -> Any:
+        """The inputs as the kernel that feeds this site rounds them: whole steps of this grid, not yet clipped."""
+        kernel = self.kernel(site)
+        if kernel is None:
             return inputs
-        source, weights, norm = self._feeds.by_site[site]
-        step = sum_step(source.step(), weights, norm)
-        sums = ops.round(ops.cast(inputs, "float32") / ops.where(step > 0, step, 1.0))
-        return ops.cast(ops.where(step > 0, sums * step, inputs), inputs.dtype)
+        step = self.step()
+        return ops.cast(kernel.codes(inputs, operands, step) * step, inputs.dtype)
 
     def step(self) -> Any:
         """The real value of one code: a scalar."""
-        lo, hi = nudge_range(*self.range(), self.num_bits)
-        return (hi - lo) / (2**self.num_bits - 1)
+        return activation_grid(*self.range(), self.num_bits)[0]
 
     def _follow(self, inputs: Any, site: int) -> None:
         here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)

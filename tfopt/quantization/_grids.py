@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt._rounding import HALF_WINDOW
+from tfopt._rounding import HALF_WINDOW, coarse
 
 # Below this a channel's weights are zero for every purpose; dividing by a smaller scale overflows.
 SMALLEST_WEIGHT = 1e-20
@@ -23,15 +23,39 @@ _SMALLEST_STEP = 1e-9
 _MEAN_WINDOW = 2.0**-11
 
 
+def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
+    """The grid of a range: its step, and the code of 0.0 counted from the lowest one.
+
+    With `n = 2**num_bits - 1` steps: `lo = min(minimum, 0)`, `hi = max(maximum, 0)`, `step = (hi - lo) / n`,
+    `zero_point = round(-lo / step)`, halves down (section 3 of arXiv 1712.05877).
+
+    Args:
+        minimum: scalar tensor or float, lower end of the real values.
+        maximum: scalar tensor or float, upper end.
+        num_bits: bits of a code.
+
+    Returns:
+        `(step, zero_point)` as float32 scalars, the zero point a whole number in [0, n].
+
+    >>> from tfopt.quantization._grids import activation_grid
+    >>> [float(number) for number in activation_grid(-0.75, 0.75)]
+    [0.00588226318359375, 127.0]
+    """
+    steps = float(2**num_bits - 1)
+    lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
+    hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
+    step = ops.maximum((hi - lo) / steps, _SMALLEST_STEP)
+    # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
+    # XLA); moved off the half, all agree.
+    zero_point = ops.clip(ops.round(-lo / step - _OFF_THE_HALF), 0.0, steps)
+    return coarse(step, num_bits), zero_point
+
+
 def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
     """The nearest range whose zero is an integer code, so that 0.0 has no rounding error.
 
-    With `n = 2**num_bits - 1` steps: `lo = min(minimum, 0)`, `hi = max(maximum, 0)`,
-    `scale = (hi - lo) / n`, `zero_point = round(-lo / scale)`, halves down; the result is
-    `(-zero_point * scale, (n - zero_point) * scale)` (section 3 of arXiv 1712.05877).
-
-    It is done here, before the fake-quantization op, because that op rounds its own zero point in another
-    way under XLA than without.
+    `(-zero_point * step, (n - zero_point) * step)` of `activation_grid`, exact in float32. It is done here, before the
+    fake-quantization op, because that op rounds its own zero point in another way under XLA than without.
 
     Args:
         minimum: scalar tensor or float, lower end of the real values.
@@ -43,20 +67,14 @@ def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any
 
     >>> from tfopt.quantization._grids import nudge_range
     >>> [round(float(end), 4) for end in nudge_range(-0.75, 0.75)]
-    [-0.7471, 0.7529]
+    [-0.747, 0.7529]
     """
-    steps = float(2**num_bits - 1)
-    lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
-    hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
-    scale = ops.maximum((hi - lo) / steps, _SMALLEST_STEP)
-    # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
-    # XLA); moved off the half, all agree.
-    zero_point = ops.clip(ops.round(-lo / scale - _OFF_THE_HALF), 0.0, steps)
-    return -zero_point * scale, (steps - zero_point) * scale
+    step, zero_point = activation_grid(minimum, maximum, num_bits)
+    return -zero_point * step, (float(2**num_bits - 1) - zero_point) * step
 
 
 def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> Any:
-    """The step of each channel's symmetric grid: `max|w| / (2**(num_bits - 1) - 1)`, at least a tiny number.
+    """The step of each channel's symmetric grid: `coarse(max|w| / (2**(num_bits - 1) - 1))`, at least a tiny number.
 
     Args:
         weight: kernel of any shape.
@@ -69,7 +87,7 @@ def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> 
     kept = {axis % len(weight.shape) for axis in kept_axes}
     reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
     bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
-    return ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) / (2.0 ** (num_bits - 1) - 1.0)
+    return coarse(ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) / (2.0 ** (num_bits - 1) - 1.0), num_bits)
 
 
 def fake_quantize_weight(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> Any:
@@ -116,8 +134,8 @@ def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
 
     >>> import numpy as np
     >>> from tfopt.quantization._grids import fake_quantize
-    >>> np.round(fake_quantize(np.array([-9.0, 0.0, 0.501, 9.0], "float32"), 0.0, 2.55), 4)
-    array([0.  , 0.  , 0.5 , 2.55], dtype=float32)
+    >>> np.array(fake_quantize(np.array([-9.0, 0.0, 50.1, 900.0], "float32"), 0.0, 255.0)).tolist()
+    [0.0, 0.0, 50.0, 255.0]
     """
     lo, hi = nudge_range(minimum, maximum, num_bits)
     return keras.quantizers.fake_quant_with_min_max_vars(x, lo, hi, num_bits=num_bits)
@@ -140,14 +158,12 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
 
     >>> import numpy as np
     >>> from tfopt.quantization._grids import round_to_grid
-    >>> [np.round(round_to_grid(np.array([0.005, 0.015]), 0.0, 2.55, halves=h), 4).tolist() for h in ("even", "up")]
-    [[0.0, 0.02], [0.01, 0.02]]
+    >>> [np.array(round_to_grid(np.array([0.5, 1.5]), 0.0, 255.0, halves=h)).tolist() for h in ("even", "up")]
+    [[0.0, 2.0], [1.0, 2.0]]
     """
-    lo, hi = nudge_range(minimum, maximum, num_bits)
-    scale = (hi - lo) / (2**num_bits - 1)
-    # The ends are whole steps up to float32 noise.
-    first, last = ops.round(lo / scale), ops.round(hi / scale)
-    steps = ops.cast(x, "float32") / scale
+    step, below = activation_grid(minimum, maximum, num_bits)
+    first, last = -below, (2.0**num_bits - 1.0) - below
+    steps = ops.cast(x, "float32") / step
     if halves == "up":
         steps = ops.floor(steps + (0.5 + HALF_WINDOW))
     elif halves == "away":
@@ -156,4 +172,4 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
         steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + zero_point
     else:
         steps = ops.round(steps)
-    return ops.cast(ops.clip(steps, first, last) * scale, x.dtype)
+    return ops.cast(ops.clip(steps, first, last) * step, x.dtype)

@@ -1,11 +1,13 @@
 """The model that `quantize` returns: a Functional model whose quantizers know the kernels that feed them."""
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import keras
 
 from tfopt.quantization._report import LayerReport, QuantizationReport
+from tfopt.quantization._sums import Kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,14 +17,16 @@ class Link:
     Attributes:
         quantizer: the `FakeQuantize` behind the kernel.
         site: the site of it.
-        source: the `FakeQuantize` whose grid the kernel's input is on.
+        kernel: which kernel it is, a key of `tfopt.quantization._sums.KERNELS`.
+        sources: the `FakeQuantize` layers whose grids the kernel's inputs are on.
         weights: the layer with the kernel; "" for a batch norm that stands alone.
         norm: the batch norm that is folded into the kernel, or that stands alone; "" for none.
     """
 
     quantizer: str
     site: int
-    source: str
+    kernel: str
+    sources: tuple[str, ...]
     weights: str = ""
     norm: str = ""
 
@@ -53,12 +57,18 @@ class QuantizedModel(keras.Model):
         """Keeps the report, and ties each quantizer to the layers that a link names."""
         self.report, self.links = report, links
         for link in links:
-            self.get_layer(link.quantizer).follow(
-                link.site,
-                self.get_layer(link.source),
-                self.get_layer(link.weights) if link.weights else None,
-                self.get_layer(link.norm) if link.norm else None,
-            )
+            layers = [self.get_layer(name) if name else None for name in (link.weights, link.norm)]
+            sources = tuple(self.get_layer(name) for name in link.sources)
+            self.get_layer(link.quantizer).follow(link.site, Kernel(link.kernel, sources, *layers))
+
+    def rounded_biases(self) -> dict[str, Any]:
+        """The bias, rounded as its kernel has it, of each layer with weights that is called once, by name."""
+        links = [link for link in self.links if link.kernel == "weights"]
+        calls = Counter(link.weights or link.norm for link in links)
+        kernels = {
+            link.weights or link.norm: self.get_layer(link.quantizer).kernel(link.site) for link in links
+        }
+        return {name: kernel.bias() for name, kernel in kernels.items() if calls[name] == 1}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -71,7 +81,7 @@ class QuantizedModel(keras.Model):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "QuantizedModel":
         config = dict(config)
-        links = tuple(Link(**link) for link in config.pop("links", ()))
+        links = tuple(Link(**{**link, "sources": tuple(link["sources"])}) for link in config.pop("links", ()))
         report = config.pop("report", None)
         model = super().from_config(config, custom_objects)
         if report:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 
 from tfopt.graph import Graph, Node, activation_name, folds_into, kind, tensors_in
+from tfopt.quantization._sums import KERNELS
 
 # How an operation's output comes to its grid.
 OWN = "own"  # the kernel rounds its result to a grid of its own
@@ -133,11 +134,13 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Feed:
-    """A kernel with weights: the grid of its input, its layer, and the batch norm folded into it, if any."""
+    """What rounds a site: see `tfopt.quantization._sums.Kernel`; `operands` are the tensors that the kernel reads."""
 
-    source: Grid
-    weights: keras.layers.Layer | None
-    norm: keras.layers.Layer | None
+    kernel: str
+    sources: tuple[Grid, ...]
+    operands: tuple[keras.KerasTensor, ...] = ()
+    weights: keras.layers.Layer | None = None
+    norm: keras.layers.Layer | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +151,7 @@ class Placement:
         grids: each grid with its sites.
         fused: path of each node that is computed inside another one's kernel -> that one's path.
         averaged: `id` of each site that holds means of codes, whose halves the kernel rounds away from code 0.
-        feeds: the kernel with weights that writes each site, by `id(site)`.
+        feeds: the kernel that writes each site, by `id(site)`, where its rounding is known to the last bit.
     """
 
     grids: tuple[Grid, ...]
@@ -227,15 +230,16 @@ def place(graph: Graph) -> Placement:
 
 
 def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
-    """What is known of the kernel of `node`; None where it has no weights."""
-    row = row_of(node)
-    source = grids.of(node.inputs[0]) if row is not None and node.inputs else None
-    if row is None or source is None or not (row.weights or kind(node.op) == "BatchNormalization"):
+    """What is known of the kernel of `node`; None where that is nothing special."""
+    row, sources = row_of(node), tuple(grids.of(tensor) for tensor in node.inputs)
+    if row is None or not sources or None in sources:
         return None
-    if not row.weights:
-        return Feed(source, None, node.op)
-    norm = next((one.op for one in followers if kind(one.op) == "BatchNormalization"), None)
-    return Feed(source, node.op, norm)
+    if row.weights or kind(node.op) == "BatchNormalization":
+        norms = [one.op for one in (node, *followers) if kind(one.op) == "BatchNormalization"]
+        return Feed("weights", sources, (), node.op if row.weights else None, norms[0] if norms else None)
+    if kind(node.op) in KERNELS and len(sources) == 2:
+        return Feed(kind(node.op), sources, tuple(node.inputs))
+    return None
 
 
 def _share(grids: _Grids, node: Node, row: Row) -> None:

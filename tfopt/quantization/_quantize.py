@@ -15,6 +15,7 @@ from tfopt.graph import (
     capture,
     clone_operation,
     kind,
+    substitute,
     tensors_in,
 )
 from tfopt.quantization._batch_norm import FusedBatchNormalization
@@ -174,7 +175,8 @@ def _links(
             if feed is not None:
                 parts = {"weights": feed.weights, "norm": feed.norm}
                 names = {part: made[id(op)].name for part, op in parts.items() if op is not None}
-                yield Link(layer.name, index, quantizer[id(feed.source)].name, **names)
+                sources = tuple(quantizer[id(source)].name for source in feed.sources)
+                yield Link(layer.name, index, feed.kernel, sources, **names)
 
 
 def _insert(graph: Graph, placement: Placement, layers: list[FakeQuantize]) -> Graph:
@@ -189,8 +191,14 @@ def _insert(graph: Graph, placement: Placement, layers: list[FakeQuantize]) -> G
                 kwargs["halves"] = "up"
             elif id(site) in placement.averaged:
                 kwargs["halves"] = "away"
+            if id(site) in placement.feeds and placement.feeds[id(site)].operands:
+                kwargs["operands"] = placement.feeds[id(site)].operands
             rounding[id(site)] = Node(layer, (site,), kwargs, output, layer.name)
     values = {key: node.output for key, node in rounding.items()}
+    rounding = {
+        key: dataclasses.replace(node, kwargs=substitute(node.kwargs, values))
+        for key, node in rounding.items()
+    }
     nodes = [rounding[id(tensor)] for tensor in tensors_in(graph.inputs) if id(tensor) in rounding]
     for node in graph.nodes:
         nodes.append(node.reading(values))

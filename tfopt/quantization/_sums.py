@@ -1,33 +1,120 @@
-"""The step of a kernel's 32-bit sums: what its bias is rounded to."""
+"""What integer kernels do to their 32-bit sums: each multiplies and rounds in a way of its own."""
 
+import dataclasses
 from typing import Any
 
 import keras
 from keras import ops
 
+from tfopt._rounding import coarse, power_of_two
 
-def sum_step(input_step: Any, weights: keras.layers.Layer | None, norm: keras.layers.Layer | None) -> Any:
-    """`input_step * weight_step * |factor|` per output channel, `factor` being that of the folded batch norm.
 
-    A sum of products of codes is a whole number of these steps, and so is the bias that the kernel adds to it
-    (TFLite 8-bit specification).
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kernel:
+    """The kernel that writes a site.
 
-    Args:
-        input_step: scalar, the real value of one code of the kernel's input.
-        weights: the layer with the kernel, of `tfopt.quantization`; None for a batch norm that stands alone, which
-            is exported as a depthwise convolution with weights of 127 codes.
-        norm: the batch norm that is folded into the kernel, or None.
-
-    Returns:
-        float32 tensor of shape (channels,), or a scalar.
+    Attributes:
+        kind: a key of `KERNELS`.
+        sources: the quantizers of its inputs.
+        weights: the layer with its weights, of `tfopt.quantization`, if it has any.
+        norm: the batch norm that is folded into them, or that stands alone, if any.
     """
-    step = ops.cast(input_step, "float32")
-    step = step * (ops.reshape(weights.weight_step(), (-1,)) if weights is not None else 1.0 / 127.0)
-    return step * ops.abs(_factor(norm)) if norm is not None else step
+
+    kind: str
+    sources: tuple[Any, ...]
+    weights: keras.layers.Layer | None = None
+    norm: keras.layers.Layer | None = None
+
+    def codes(self, x: Any, operands: Any, step: Any) -> Any:
+        """The kernel's output in codes, before it clips them, from the real numbers that they stand for.
+
+        Args:
+            x: float tensor, channels last: the output computed in float.
+            operands: the float tensors that the kernel reads, where `x` does not tell them.
+            step: scalar, the real value of one code of the output.
+
+        Returns:
+            float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
+        """
+        return KERNELS[self.kind](self, ops.cast(x, "float32"), operands, step)
+
+    def bias(self) -> Any:
+        """The bias of a weighted kernel as the kernel has it, a whole number of steps of its sums: (channels,)."""
+        _, step, offset = _sum_grid(self)
+        return ops.round(offset / step) * step
 
 
-def _factor(norm: keras.layers.Layer) -> Any:
-    if isinstance(norm, keras.layers.BatchNormalization):
-        factor = ops.rsqrt(ops.cast(norm.moving_variance, "float32") + norm.epsilon)
-        return factor * ops.cast(norm.gamma, "float32") if norm.scale else factor
-    return ops.convert_to_tensor(norm.scale, "float32")
+def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+    """`round((sum + bias) * multiplier)`, halves to even, `multiplier = input_step * weight_step / output_step`.
+
+    In float32, as XNNPACK has it (TFLite 8-bit specification; arXiv 1712.05877, section 2.2). A sum of products of
+    codes is a whole number of steps `input_step * weight_step`, and so is the bias. The sum is found again by
+    rounding, which takes away the noise of float32 convolutions.
+    """
+    step, stored, offset = _sum_grid(kernel)
+    is_alive = step > 0
+    step = ops.where(is_alive, step, 1.0)
+    sums = ops.round((x - offset) / step) + ops.round(offset / stored)
+    return ops.round(ops.where(is_alive, sums * (stored / output_step), x / output_step))
+
+
+def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
+    """The real value of one unit of the sums, the same as the file has it, and the bias: of each output channel."""
+    most, step = _weight_grid(kernel.weights)
+    stored, offset = step, _bias(kernel.weights)
+    if kernel.norm is not None:
+        norm = kernel.norm
+        gamma = _float32(norm.gamma) if norm.scale else 1.0
+        deviation = ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
+        factor = gamma / deviation
+        # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
+        offset = (offset - _float32(norm.moving_mean)) * gamma / deviation
+        offset = offset + _float32(norm.beta) if norm.center else offset
+        # In the order in which `export` multiplies: both then find the same scale.
+        stored = coarse(step * most * ops.abs(factor) / most)
+        step = step * ops.abs(factor)
+    input_step = kernel.sources[0].step()
+    return input_step * step, input_step * ops.where(stored > 0, stored, 1.0), offset
+
+
+def _multiply(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+    """The product of two codes is a whole number; it is multiplied in float32 and rounded, halves to even."""
+    left, right = kernel.sources
+    step = left.step() * right.step()
+    return ops.round(ops.round(x / step) * (step / output_step))
+
+
+def _add(kernel: Kernel, x: Any, operands: Any, output_step: Any, sign: int = 1) -> Any:
+    """`(a * A + b * B + half) >> shift` on 32-bit integers, halves up; `A`, `B` have 21 bits, as in XNNPACK."""
+    ratios = [source.step() / output_step for source in kernel.sources]
+    shift = 20.0 - ops.floor(ops.log2(ops.maximum(*ratios)))
+    total = ops.left_shift(1, ops.cast(shift, "int32") - 1)
+    for factor, ratio, source, operand in zip((1, sign), ratios, kernel.sources, operands, strict=True):
+        multiplier = ops.cast(ops.round(ratio * power_of_two(shift)), "int32")
+        codes = ops.cast(ops.round(ops.cast(operand, "float32") / source.step()), "int32")
+        total = total + factor * multiplier * codes
+    return ops.cast(ops.right_shift(total, ops.cast(shift, "int32")), "float32")
+
+
+def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+    return _add(kernel, x, operands, output_step, sign=-1)
+
+
+KERNELS = {"weights": _weighted, "Add": _add, "Subtract": _subtract, "Multiply": _multiply}
+
+
+def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float, Any]:
+    """The largest code of a weight, and the step of each channel's."""
+    if (
+        weights is None
+    ):  # a batch norm that stands alone is exported as a depthwise convolution, each weight at 127
+        return 127.0, 1.0 / 127.0
+    return 2.0 ** (weights.weight_bits - 1) - 1.0, ops.reshape(weights.weight_step(), (-1,))
+
+
+def _bias(weights: keras.layers.Layer | None) -> Any:
+    return _float32(weights.bias) if weights is not None and weights.use_bias else 0.0
+
+
+def _float32(variable: Any) -> Any:
+    return ops.cast(ops.convert_to_tensor(variable), "float32")

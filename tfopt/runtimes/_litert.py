@@ -163,7 +163,9 @@ def quantize_values(x: np.ndarray, scale: float, zero_point: int, dtype: str) ->
     >>> quantize_values(np.array([8.0]), scale=float(np.float32(16 / 255)), zero_point=-128, dtype="int8")
     array([0], dtype=int8)
     """
-    rounded = np.floor(np.asarray(x, np.float64) / scale + 0.5 + HALF_WINDOW) + zero_point
+    # In float32, as the simulation computes it: in float64 one value in 100,000 would go the other way.
+    steps = np.asarray(x, np.float32) / np.float32(scale)
+    rounded = np.floor(steps + np.float32(0.5 + HALF_WINDOW)) + zero_point
     limits = np.iinfo(dtype)
     return np.clip(rounded, limits.min, limits.max).astype(dtype)
 
