@@ -1,14 +1,14 @@
-"""The ways to run `fit`: dtypes, XLA, steps per execution, gradient accumulation, strategies, saving, resuming."""
+"""The ways to run `fit`: dtypes, XLA, steps per execution, gradient accumulation, strategies, pruning."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-import tfopt.pruning
-from tests.distillation.test_distiller import Subclassed, built, classifier
+import tfopt
+from tests.distillation.models import assert_same_run, classifier
 from tests.strategies import two_devices
-from tfopt.distillation import Distiller, SoftTargets
+from tfopt.distillation import Distiller
 
 
 def run(blobs, student_loss_weight=0.5, optimizer=None, **settings):
@@ -25,17 +25,13 @@ def run(blobs, student_loss_weight=0.5, optimizer=None, **settings):
     return logs, distiller.student.get_weights()
 
 
-def assert_same_run(one, other, tolerance=1e-4):
-    for name, values in one[0].items():
-        np.testing.assert_allclose(values, other[0][name], rtol=tolerance, err_msg=name)
-    for a, b in zip(one[1], other[1], strict=True):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-
-
-def test_how_the_step_is_compiled_does_not_matter(blobs):
-    plain = run(blobs, jit_compile=False)
-    for settings in ({"jit_compile": True}, {"steps_per_execution": 4}):
-        assert_same_run(run(blobs, **settings), plain)
+@pytest.mark.parametrize(
+    "settings",
+    [{"steps_per_execution": 4}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow)],
+    ids=str,
+)
+def test_how_the_step_is_compiled_does_not_matter(blobs, settings):
+    assert_same_run(run(blobs, **settings), run(blobs, run_eagerly=True))
 
 
 def without_batch_norm():
@@ -58,7 +54,7 @@ def test_gradient_accumulation_is_a_larger_batch(blobs):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-@pytest.mark.parametrize("teacher_inside", [True, False])
+@pytest.mark.parametrize("teacher_inside", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_two_devices_compute_what_one_does(blobs, teacher_inside):
     x, y = blobs
     weight = np.linspace(0.5, 1.5, len(x))
@@ -87,10 +83,15 @@ def test_two_devices_compute_what_one_does(blobs, teacher_inside):
     ("teacher", "student"),
     [
         ("float32", "mixed_float16"),
-        ("float32", "mixed_bfloat16"),
-        ("mixed_float16", "float32"),
         ("mixed_bfloat16", "mixed_float16"),
-        ("mixed_float16", "mixed_float16"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (
+                ("float32", "mixed_bfloat16"),
+                ("mixed_float16", "float32"),
+                ("mixed_float16", "mixed_float16"),
+            )
+        ),
     ],
 )
 def test_teacher_and_student_may_differ_in_dtype(blobs, teacher, student):
@@ -110,80 +111,6 @@ def test_teacher_and_student_may_differ_in_dtype(blobs, teacher, student):
     logs = distiller.fit(*blobs, epochs=3, verbose=0).history
     assert np.isfinite(list(logs.values())).all()
     assert logs["loss"][-1] < logs["loss"][0]
-
-
-@keras.saving.register_keras_serializable(package="tfopt_tests")
-class Saveable(Subclassed):
-    """Registered, so that it loads with no scope."""
-
-
-@keras.saving.register_keras_serializable(package="tfopt_tests")
-def even_teacher(x):
-    return keras.ops.full((keras.ops.shape(x)[0], 4), 0.25)
-
-
-def compiled_teacher():
-    """Compiled with a loss that no loader knows, and none needs."""
-
-    def unregistered(y, p):
-        return keras.ops.mean(p)
-
-    teacher = classifier(16)
-    teacher.compile("adam", loss=unregistered)
-    return teacher
-
-
-@pytest.mark.parametrize(
-    ("make_student", "make_teacher"),
-    [
-        (classifier, lambda: classifier(16)),
-        (Saveable, lambda: classifier(16)),
-        (classifier, lambda: built(Saveable())),
-        (classifier, compiled_teacher),
-        (classifier, lambda: even_teacher),
-    ],
-    ids=["sequential", "subclassed student", "subclassed teacher", "compiled teacher", "function"],
-)
-def test_a_saved_run_resumes_as_if_never_stopped(blobs, tmp_path, make_student, make_teacher):
-    x, y = blobs
-    distiller = Distiller(
-        make_student(), make_teacher(), [SoftTargets(2.0, weight=0.5)], student_loss_weight=0.3
-    )
-    distiller.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    path = str(tmp_path / "distiller.keras")
-    checkpoint = keras.callbacks.ModelCheckpoint(path)
-    fit = {"shuffle": False, "verbose": 0}
-    distiller.fit(x, y, callbacks=[checkpoint], **fit)
-
-    loaded = keras.models.load_model(path)
-    assert loaded.student_loss_weight == 0.3
-    assert [loss.get_config() for loss in loaded.distillation_losses] == [
-        loss.get_config() for loss in distiller.distillation_losses
-    ]
-    expected, resumed = distiller.fit(x, y, **fit).history, loaded.fit(x, y, **fit).history
-    weights = [model.student.get_weights() for model in (loaded, distiller)]
-    assert_same_run((resumed, weights[0]), (expected, weights[1]), tolerance=1e-6)
-    np.testing.assert_allclose(distiller.teacher(x[:4]), loaded.teacher(x[:4]), atol=1e-6)
-
-
-def test_weights_alone_are_saved_and_loaded(blobs, tmp_path):
-    path = str(tmp_path / "d.weights.h5")
-    one, other = (Distiller(classifier(), classifier(16)) for _ in range(2))
-    one.save_weights(path)
-    other.load_weights(path)
-    np.testing.assert_array_equal(one(blobs[0][:4]), other(blobs[0][:4]))
-    np.testing.assert_array_equal(one.teacher(blobs[0][:4]), other.teacher(blobs[0][:4]))
-
-
-def test_the_student_is_a_plain_model_afterwards(blobs, tmp_path):
-    distiller = Distiller(classifier(), classifier(16))
-    distiller.compile("adam", "sparse_categorical_crossentropy")
-    distiller.fit(*blobs, verbose=0)
-    path = str(tmp_path / "student.keras")
-    distiller.student.save(path)
-    loaded = keras.models.load_model(path)
-    assert type(loaded) is keras.Sequential
-    np.testing.assert_array_equal(loaded(blobs[0][:4]), distiller(blobs[0][:4]))
 
 
 def test_pruning_prunes_only_the_student(blobs):

@@ -11,78 +11,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import tfopt.distillation as td
-from tests.distillation.test_soft_targets import log_softmax, softmax
-
-
-def normal(shape, seed, scale=1.0):
-    return scale * np.random.default_rng(seed).normal(size=shape)
-
-
-def kl(p, q):
-    return (p * (np.log(p) - np.log(q))).sum(-1)
-
-
-def decoupled(t, s, target, alpha=1.0, beta=8.0, temperature=4.0):
-    p, q = softmax(t / temperature), softmax(s / temperature)
-    rows = []
-    for pi, qi, k in zip(p, q, target, strict=True):
-        others = np.arange(len(pi)) != k
-        binary = [np.array([x[k], x[others].sum()]) for x in (pi, qi)]
-        rest = [x[others] / x[others].sum() for x in (pi, qi)]
-        rows.append(temperature**2 * (alpha * kl(*binary) + beta * kl(*rest)))
-    return np.array(rows)
-
-
-def centered_mse(t, s):
-    d = t - s
-    return ((d - d.mean(-1, keepdims=True)) ** 2).mean(-1)
-
-
-def attention(t, s):
-    maps = [(x**2).mean(-1).reshape(len(x), -1) for x in (t, s)]
-    maps = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in maps]
-    return ((maps[0] - maps[1]) ** 2).sum(-1)
-
-
-def similarity(t, s):
-    grams = [x.reshape(len(x), -1) @ x.reshape(len(x), -1).T for x in (t, s)]
-    grams = [g / np.linalg.norm(g, axis=1, keepdims=True) for g in grams]
-    return ((grams[0] - grams[1]) ** 2).mean(-1)
-
-
-def huber(x):
-    return np.where(np.abs(x) <= 1, x**2 / 2, np.abs(x) - 0.5)
-
-
-def distances(t, s):
-    n, found = len(t), []
-    for x in (t.reshape(n, -1), s.reshape(n, -1)):
-        d = np.array([[np.linalg.norm(a - b) for b in x] for a in x])
-        found.append(d / (d.sum() / (n * (n - 1))))
-    return huber(found[0] - found[1]).sum(1) / (n - 1)
-
-
-def angles(t, s):
-    n, found = len(t), []
-    for x in (t.reshape(n, -1), s.reshape(n, -1)):
-        cosines = np.zeros((n, n, n))
-        for i in range(n):
-            for j in range(n):
-                for k in range(n):
-                    if j != i and k != i:
-                        a, b = x[j] - x[i], x[k] - x[i]
-                        cosines[i, j, k] = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
-        found.append(cosines)
-    return huber(found[0] - found[1]).mean((1, 2))
-
-
-def bounded(t, s, y, margin=0.0):
-    errors = [((x - y) ** 2).mean(-1) for x in (t, s)]
-    return np.where(errors[1] + margin > errors[0], errors[1], 0.0)
+from tests.distillation.references import (
+    angles,
+    attention,
+    bounded,
+    centered_mse,
+    decoupled,
+    distances,
+    kl,
+    log_softmax,
+    normal,
+    similarity,
+    softmax,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +41,14 @@ class Row:
 
 
 LABELS = np.array([0, 2, 1, 3, 0])
+
+
 VALUES = normal((5, 4), 7)
+
+
 BATCH = ((5, 3, 2), (5, 7))
+
+
 LOSSES = {
     "soft_targets": Row(
         lambda t, s: td.soft_targets(t, s, 3.0),
@@ -151,6 +100,8 @@ LOSSES = {
         zero_at_equality=False,
     ),
 }
+
+
 EVERY = pytest.mark.parametrize("row", LOSSES.values(), ids=LOSSES)
 
 
@@ -244,45 +195,6 @@ def test_config_round_trip(row):
     assert copy.get_config() == loss.get_config()
 
 
-floats = st.floats(-100.0, 100.0)
-
-
-@settings(max_examples=25, deadline=None)
-@given(floats, floats, st.integers(0, 2**32 - 1))
-def test_a_constant_added_to_all_logits_changes_nothing(shift_t, shift_s, seed):
-    t, s = normal((5, 4), seed), normal((5, 4), seed + 1)
-    for name in ("soft_targets", "logit_mse", "decoupled_targets"):
-        row = LOSSES[name]
-        np.testing.assert_allclose(
-            row.function(t + shift_t, s + shift_s, *row.extra), row.function(t, s, *row.extra), atol=1e-9
-        )
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.floats(0.01, 100.0), st.integers(0, 2**32 - 1))
-def test_scale_rotation_and_position_of_features(scale, seed):
-    t, s = normal((5, 6), seed), normal((5, 6), seed + 1)
-    rotation = np.linalg.qr(normal((6, 6), seed + 2))[0]
-    for name in ("similarity_preserving", "relational_distances", "relational_angles"):
-        function = LOSSES[name].function
-        np.testing.assert_allclose(function(t, scale * s @ rotation), function(t, s), atol=1e-9)
-    for name in ("relational_distances", "relational_angles"):
-        function = LOSSES[name].function
-        np.testing.assert_allclose(function(t + scale, s), function(t, s), atol=1e-9)
-    maps = t.reshape(5, 3, 2), s.reshape(5, 3, 2)
-    np.testing.assert_allclose(
-        td.attention_transfer(maps[0], -scale * maps[1][..., ::-1]), td.attention_transfer(*maps), atol=1e-9
-    )
-
-
-def test_decoupled_targets_are_soft_targets_with_the_teachers_doubt_for_beta():
-    t, s = normal((6, 5), 0, 2.0), normal((6, 5), 1, 2.0)
-    target = t.argmax(-1)
-    doubt = 1 - softmax(t / 3.0)[np.arange(6), target]
-    got = td.decoupled_targets(t, s, target, alpha=1.0, beta=doubt, temperature=3.0)
-    np.testing.assert_allclose(got, td.soft_targets(t, s, 3.0), rtol=1e-9)
-
-
 def test_decoupled_targets_take_labels_in_every_form():
     t, s = normal((5, 4), 0), normal((5, 4), 1)
     loss = td.DecoupledTargets(from_logits=True)
@@ -325,60 +237,3 @@ def test_the_margin_of_bounded_regression():
     np.testing.assert_allclose(td.BoundedRegression(margin=0.5)((t, y), s), 0.81, rtol=1e-6)
     with pytest.raises(ValueError, match=r"BoundedRegression needs the true values .* Pass y to fit"):
         td.BoundedRegression()(t, s)
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (
-            lambda: td.DecoupledTargets(alpha=-1),
-            ValueError,
-            r"'alpha' argument of DecoupledTargets .*>= 0. Got -1",
-        ),
-        (
-            lambda: td.DecoupledTargets(beta="8"),
-            TypeError,
-            r"'beta' argument .* number, or a schedule.* Got '8'",
-        ),
-        (lambda: td.DecoupledTargets(temperature=0), ValueError, r"'temperature' .* > 0. Got 0 instead"),
-        (
-            lambda: td.RelationalKD(angle=float("nan")),
-            ValueError,
-            r"'angle' argument of RelationalKD .* Got nan",
-        ),
-        (lambda: td.BoundedRegression(margin=-0.1), ValueError, r"'margin' argument .* Got -0.1"),
-        (
-            lambda: td.LogitMSE(weight=lambda step: -1.0),
-            ValueError,
-            r"'weight' .* Got -1.0 at step 0 instead",
-        ),
-        (
-            lambda: td.FeatureMatching("conv"),
-            TypeError,
-            r"'layers' argument of FeatureMatching .* Got 'conv'",
-        ),
-        (lambda: td.FeatureMatching([("a", "b", "c")]), TypeError, r"'layers' argument .* pairs"),
-        (lambda: td.AttentionMaps(), ValueError, r"'layers' argument of AttentionMaps .* at least one"),
-        (lambda: td.KerasDistillationLoss("mse"), TypeError, r"'loss' argument .* Got 'mse' instead"),
-    ],
-)
-def test_bad_arguments(make, error, message):
-    with pytest.raises(error, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("loss", "teacher", "student"),
-    [
-        (td.FeatureMatching(), (2, 4, 4, 3), (2, 16, 3)),
-        (td.HiddenStates(), (2, 5, 3), (2, 6, 3)),
-        (td.AttentionTransfer(), (2, 3), (2, 3)),
-        (td.SimilarityPreserving(), (2,), (2, 3)),
-        (td.RelationalKD(), (2, 3), (2,)),
-    ],
-)
-def test_features_that_cannot_be_compared(loss, teacher, student):
-    with pytest.raises(
-        ValueError, match=f"{type(loss).__name__} compares .* must have .*Choose other layers"
-    ):
-        loss.compare([np.ones(teacher)], [np.ones(student)])

@@ -7,21 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.distillation.references import reference, softmax
 from tfopt.distillation import DistillationLoss, Distiller, SoftTargets, soft_targets
-
-
-def log_softmax(z):
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
-
-
-def softmax(z):
-    return np.exp(log_softmax(z))
-
-
-def reference(t, s, temperature):
-    t, s = log_softmax(t / temperature), log_softmax(s / temperature)
-    return temperature**2 * (np.exp(t) * (t - s)).sum(axis=-1)
 
 
 def logits(shape, scale=3.0, seed=0):
