@@ -75,7 +75,7 @@ def test_weights_alone_are_saved_and_loaded(blobs, tmp_path):
 def test_the_student_is_a_plain_model_afterwards(blobs, tmp_path):
     distiller = Distiller(classifier(), classifier(16))
     distiller.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
-    distiller.fit(*blobs, verbose=0)
+    distiller.fit(*blobs, batch_size=128, verbose=0)
     path = str(tmp_path / "student.keras")
     distiller.student.save(path)
     loaded = keras.models.load_model(path)

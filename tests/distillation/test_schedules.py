@@ -76,7 +76,7 @@ def test_schedules_are_saved(tmp_path, blobs):
     loss = td.SoftTargets(keras.optimizers.schedules.ExponentialDecay(4.0, 10, 0.5), weight=warm_up)
     distiller = td.Distiller(classifier(), classifier(), [loss])
     distiller.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
-    distiller.fit(*blobs, verbose=0)
+    distiller.fit(*blobs, batch_size=128, verbose=0)
     distiller.save(tmp_path / "d.keras")
     (loaded,) = keras.models.load_model(tmp_path / "d.keras").distillation_losses
     assert loaded.weight is warm_up

@@ -101,7 +101,7 @@ def test_no_gradient_flows_into_the_exit_that_teaches(blobs):
     before = student.get_layer("third").get_weights()
     distiller = td.Distiller(student, td.SelfDistillation(), [td.SoftTargets(2.0)])
     distiller.compile(keras.optimizers.SGD(1.0))
-    distiller.fit(blobs[0], verbose=0)
+    distiller.fit(blobs[0], batch_size=128, verbose=0)
     for a, b in zip(before, student.get_layer("third").get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 

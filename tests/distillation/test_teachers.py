@@ -30,7 +30,7 @@ def test_an_ensemble_is_the_mean_of_its_members(blobs):
 def test_an_ensemble_saves_and_resumes(blobs, tmp_path):
     distiller = td.Distiller(classifier(), [classifier(16), classifier(8)])
     distiller.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", run_eagerly=True)
-    distiller.fit(*blobs, verbose=0)
+    distiller.fit(*blobs, batch_size=128, verbose=0)
     distiller.save(tmp_path / "d.keras")
     loaded = keras.models.load_model(tmp_path / "d.keras")
     for ours, theirs in zip(distiller.teacher, loaded.teacher, strict=True):

@@ -30,7 +30,7 @@ class _Untracked:
 
     teacher: Any
     plan: FeaturePlan
-    # The features of the step that runs: each replica of a MirroredStrategy runs in a thread of its own.
+    # Features and number of the step that runs: each replica of a MirroredStrategy runs in a thread of its own.
     step: threading.local = dataclasses.field(default_factory=threading.local)
 
 
@@ -75,7 +75,6 @@ class Distiller(keras.Model):
         ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
             student itself, or a loss cannot compare the two models (other shapes, a layer that is not there, or
             probabilities where logits are expected).
-        NotImplementedError: in `fit`, for schedules on the JAX backend.
 
     Example:
 
@@ -204,12 +203,24 @@ class Distiller(keras.Model):
         """The number of the training step, for schedules."""
         if not self._untracked.plan.has_schedules:
             return 0
-        if keras.backend.backend() == "jax":
-            # The compiled step gets the optimizer's variables apart, and would bake in the number of its first step.
-            raise NotImplementedError(
-                "Schedules for weights and temperatures do not work on the JAX backend. Pass numbers instead."
-            )
-        return ops.convert_to_tensor(self.optimizer.iterations)
+        given = getattr(self._untracked.step, "number", None)
+        return ops.convert_to_tensor(self.optimizer.iterations if given is None else given)
+
+    def compute_loss_and_updates(self, *args: Any, **kwargs: Any) -> Any:
+        """What Keras differentiates on the JAX backend, and calls on no other.
+
+        Its compiled step gets the optimizer's variables as an argument. The number of the step is read from there: that
+        of the optimizer itself would be baked in, and schedules would stand still.
+        """
+        values = kwargs.get("optimizer_variables")
+        if values is not None:
+            mapping = list(zip(self.optimizer.variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                self._untracked.step.number = ops.convert_to_tensor(self.optimizer.iterations)
+        try:
+            return super().compute_loss_and_updates(*args, **kwargs)
+        finally:
+            self._untracked.step.number = None
 
     def get_metrics_result(self) -> dict[str, Any]:
         logs = super().get_metrics_result()

@@ -37,7 +37,8 @@ class _Average(keras.layers.Layer):
         ]
         self.built = True
         for average, weight in zip(self.averages, weights, strict=True):
-            average.assign(ops.cast(ops.convert_to_tensor(weight), "float32"))
+            # A copy: JAX gives the buffers of all variables to its compiled step, each of them once.
+            average.assign(ops.copy(ops.cast(ops.convert_to_tensor(weight), "float32")))
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
