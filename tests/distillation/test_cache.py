@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import tfopt
 import tfopt.distillation as td
 from tests.distillation.models import assert_same_run, classifier, two_heads
 
@@ -220,3 +221,22 @@ def test_what_the_distiller_asks_of_a_cache(blobs, tmp_path):
     distiller.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"the batch does not carry its outputs. Pass cache.attach\(x\)"):
         distiller.fit(x, y, verbose=0)
+
+
+def test_pruning_a_quantized_student_from_a_cache_saves_and_resumes(blobs, tmp_path):
+    x, y = blobs[0][:64], blobs[1][:64]
+    student = tfopt.quantize(classifier(), calibration=x)
+    distiller = td.Distiller(student, make(classifier(16), x, tmp_path))
+    distiller.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    prune = {"callbacks": [tfopt.Pruning(tfopt.ConstantSparsity(0.5))], "shuffle": False, **FIT}
+    distiller.fit(distiller.teacher.attach(x), y, **prune)
+    distiller.save(tmp_path / "d.keras")
+    loaded = keras.models.load_model(tmp_path / "d.keras")
+    runs = [
+        (one.fit(one.teacher.attach(x), y, **prune).history, one.student.get_weights())
+        for one in (distiller, loaded)
+    ]
+    assert_same_run(*runs, tolerance=1e-6)
+    assert distiller.student is student
+    kernels = [np.array(layer.kernel) for layer in student.layers if hasattr(layer, "kernel")]
+    assert np.mean(kernels[0] == 0) == 0.5

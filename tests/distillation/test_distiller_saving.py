@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.distillation.models import Subclassed, assert_same_run, built, classifier
-from tfopt.distillation import Distiller, SoftTargets
+from tfopt.distillation import Distiller, FeatureMatching, SoftTargets
 
 
 @keras.saving.register_keras_serializable(package="tfopt_tests")
@@ -81,3 +81,29 @@ def test_the_student_is_a_plain_model_afterwards(blobs, tmp_path):
     loaded = keras.models.load_model(path)
     assert type(loaded) is keras.Sequential
     np.testing.assert_array_equal(loaded(blobs[0][:4]), distiller(blobs[0][:4]))
+
+
+def test_a_run_that_was_interrupted_goes_on_from_its_backup(blobs, tmp_path):
+    """Weights, projections, the optimizer, and with it the step of a schedule, come back."""
+    x, y = blobs[0][:64], blobs[1][:64]
+    weight = keras.optimizers.schedules.PolynomialDecay(1.0, 6, 0.1)
+
+    class Interruption(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def fitted(*callbacks):
+        keras.utils.set_random_seed(1)
+        student, teacher = classifier(), classifier(16)
+        features = FeatureMatching([(teacher.layers[1].name, student.layers[1].name)])
+        distiller = Distiller(student, teacher, [features, SoftTargets(weight=weight)])
+        distiller.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+        distiller.fit(x, y, epochs=3, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return distiller.get_weights()
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(keras.callbacks.BackupAndRestore(tmp_path / "backup"), Interruption())
+    resumed = fitted(keras.callbacks.BackupAndRestore(tmp_path / "backup"))
+    for a, b in zip(resumed, fitted(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)

@@ -92,3 +92,23 @@ def test_names_of_several_layers_and_calls():
         run_with_taps(model, [find_tap(model, "shared", "student")], x)
     with pytest.raises(ValueError, match=r"called 2 times in one step, and call 2 \(from 0\) is asked for"):
         run_with_taps(model, [find_tap(model, "shared:2", "student")], x)
+
+
+@pytest.mark.parametrize("name", ["subclassed", "nested"])
+def test_layers_inside_other_models_are_distilled_by_path(name):
+    student, teacher = (trained_like(MODELS[name]()) for _ in range(2))
+    paths = [
+        [path for path, layer in layer_paths(model).items() if isinstance(layer, layers.Conv2D)][-1]
+        for model in (teacher, student)
+    ]
+    assert all("/" in path for path in paths)
+    distiller = td.Distiller(student, teacher, [td.FeatureMatching([tuple(paths)])])
+    distiller.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
+    x = samples_for(student, 4)
+    logs = distiller.train_on_batch(x, np.zeros(student(x).shape), return_dict=True)
+    read = [
+        run_with_taps(model, [find_tap(model, path, "student")], x, training=model is student)[1][0]
+        for model, path in zip((teacher, student), paths, strict=True)
+    ]
+    expected = ((np.array(read[0]) - np.array(read[1])) ** 2).mean()
+    np.testing.assert_allclose(logs["distillation_loss"], expected, rtol=1e-4)

@@ -138,3 +138,11 @@ def test_exits_that_are_not_there(blobs):
     distiller.compile("sgd", run_eagerly=True)
     with pytest.raises(ValueError, match=r"SelfDistillation needs a student with several outputs"):
         distiller.train_on_batch(blobs[0][:8])
+
+
+def test_the_mean_teacher_has_features(blobs):
+    student = classifier()
+    distiller = td.Distiller(student, td.EMATeacher(0.9), [td.FeatureMatching([student.layers[1].name])])
+    distiller.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=True)
+    logs = distiller.fit(*blobs, batch_size=128, epochs=2, verbose=0).history
+    assert logs["distillation_loss"][1] > 0

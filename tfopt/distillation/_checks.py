@@ -47,8 +47,9 @@ def check_losses(losses: Any, student_loss_weight: float) -> None:
     """There is at least one distillation loss, and the student's own loss has a valid weight."""
     if not isinstance(losses, (list, tuple)) or not all(isinstance(one, DistillationLoss) for one in losses):
         raise TypeError(
-            "The 'losses' argument of Distiller must be a list of tfopt.distillation.DistillationLoss objects. "
-            f"Got {losses!r} instead. Pass, for example, losses=[tfopt.SoftTargets(temperature=4.0)]."
+            "The 'losses' argument of Distiller must be a list of tfopt.distillation.DistillationLoss objects, "
+            f"or a dict of them by output. Got {losses!r} instead. Pass, for example, "
+            "losses=[tfopt.SoftTargets(temperature=4.0)]."
         )
     if not losses:
         raise ValueError(

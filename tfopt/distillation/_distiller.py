@@ -12,9 +12,10 @@ from keras import ops
 from tfopt.distillation._attached import split_attached
 from tfopt.distillation._checks import check_losses, check_models
 from tfopt.distillation._features import FeaturePlan
-from tfopt.distillation._keras_losses import as_distillation_loss
 from tfopt.distillation._loss import DistillationLoss
+from tfopt.distillation._outputs import OutputOf, flat_losses, pick
 from tfopt.distillation._replicas import replicas
+from tfopt.distillation._serialize import serialize_losses, serialize_model, serialize_teacher
 from tfopt.distillation._soft_targets import SoftTargets
 from tfopt.distillation._taps import run_with_taps
 from tfopt.distillation._teachers import Lesson, as_teacher, flat_teachers
@@ -65,7 +66,10 @@ class Distiller(keras.Model):
             the student teaches itself. To save a Distiller that has a plain function for a teacher, register it with
             `keras.saving.register_keras_serializable`.
         losses: the `DistillationLoss` objects to add up; those of `keras.distillation` are taken too. Their weights and
-            temperatures may be schedules of the optimizer's step. Defaults to `[SoftTargets()]`.
+            temperatures may be schedules of the optimizer's step. A loss over outputs reads all of them; where they
+            are of several kinds, pass a dict from output to loss (or list of losses), as to `compile`:
+            `{"kind": SoftTargets(), "box": BoundedRegression()}`, or with numbers from 0 for models that return
+            lists. Outputs that it leaves out are not compared. Defaults to `[SoftTargets()]`.
         student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the labels are
             not learned, only the teacher is.
         name: name of the model.
@@ -73,7 +77,7 @@ class Distiller(keras.Model):
     Raises:
         TypeError: an argument is not of the kind described above.
         ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
-            student itself, or a loss cannot compare the two models (other shapes, a layer that is not there, or
+            student itself, or a loss cannot compare the two models (other shapes, a layer or output not there, or
             probabilities where logits are expected).
 
     Example:
@@ -97,23 +101,28 @@ class Distiller(keras.Model):
         self,
         student: keras.Model,
         teacher: keras.Model | Callable[[Any], Any],
-        losses: Sequence[DistillationLoss] | None = None,
+        losses: Sequence[DistillationLoss] | dict[str, Any] | None = None,
         student_loss_weight: float = 1.0,
         name: str | None = None,
     ) -> None:
         losses = [SoftTargets()] if losses is None else losses
-        if isinstance(losses, (list, tuple)):
-            losses = [as_distillation_loss(loss) for loss in losses]
+        outputs: list[str | None] = []
+        if isinstance(losses, (list, tuple, dict)):
+            losses, outputs = flat_losses(losses)
         check_models(student, teacher)
         check_losses(losses, student_loss_weight)
-        for loss in losses:
-            loss.check(teacher, student)
+        for loss, output in zip(losses, outputs, strict=True):
+            if output is None:
+                loss.check(teacher, student)
+            else:
+                loss.check(OutputOf(teacher, output, "teacher"), OutputOf(student, output, "student"))
         plan = FeaturePlan(student, as_teacher(teacher), losses)
         # The student's dtype policy decides whether compile() scales the loss, as mixed_float16 needs; the student
         # casts its inputs itself.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
         self.distillation_losses = list(losses)
+        self._loss_outputs = tuple(outputs)
         self.student_loss_weight = float(student_loss_weight)
         self.student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self.distillation_loss_tracker = keras.metrics.Mean(name="distillation_loss")
@@ -193,10 +202,17 @@ class Distiller(keras.Model):
         lesson = Lesson(inputs, attached, y_pred, student_features)
         outputs, features = keras.tree.map_structure(ops.stop_gradient, plan.teacher.teach(lesson))
         total: Any = 0.0
-        for index, loss in enumerate(plan.losses):
-            teacher, student = plan.views(index, (outputs, features), (y_pred, student_features))
+        for index, (loss, output) in enumerate(zip(plan.losses, self._loss_outputs, strict=True)):
+            teacher, student = plan.views(
+                index,
+                (pick(outputs, output, "teacher"), features),
+                (pick(y_pred, output, "student"), student_features),
+            )
             now = loss.at(step)
-            total = total + now.weight * now.compare(teacher, student, sample_weight, y)
+            weight, labels = (
+                pick(part, output, who) for part, who in ((sample_weight, "sample_weight"), (y, "targets"))
+            )
+            total = total + now.weight * now.compare(teacher, student, weight, labels)
         return total
 
     def _step(self) -> Any:
@@ -249,9 +265,9 @@ class Distiller(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "student": _serialize_model(self.student),
-            "teacher": _serialize_teacher(self.teacher),
-            "losses": [keras.saving.serialize_keras_object(loss) for loss in self.distillation_losses],
+            "student": serialize_model(self.student),
+            "teacher": serialize_teacher(self.teacher),
+            "losses": serialize_losses(self.distillation_losses, self._loss_outputs),
             "student_loss_weight": self.student_loss_weight,
             "name": self.name,
         }
@@ -263,16 +279,3 @@ class Distiller(keras.Model):
             for key in ("student", "teacher", "losses")
         }
         return cls(**{**config, **parts})
-
-
-def _serialize_teacher(teacher: Any) -> Any:
-    if isinstance(teacher, (list, tuple)):
-        return [_serialize_teacher(one) for one in teacher]
-    return _serialize_model(teacher)
-
-
-def _serialize_model(model: Any) -> dict[str, Any]:
-    config = keras.saving.serialize_keras_object(model)
-    # How the model was compiled before is of no use here, and a custom loss in it would need a scope to load.
-    config.pop("compile_config", None)
-    return config

@@ -1,0 +1,70 @@
+"""Losses for single outputs of models with several: which loss reads which output, as in `compile(loss={...})`."""
+
+import dataclasses
+from typing import Any
+
+from tfopt.distillation._keras_losses import as_distillation_loss
+from tfopt.distillation._loss import symbolic_outputs
+
+
+def flat_losses(losses: Any) -> tuple[list[Any], list[str | None]]:
+    """The losses one by one, and for each the output that it reads; None for all of them.
+
+    >>> from tfopt.distillation._outputs import flat_losses
+    >>> flat_losses({"kind": ["a", "b"], 1: "c"}), flat_losses(["a"])
+    ((['a', 'b', 'c'], ['kind', 'kind', '1']), (['a'], [None]))
+    """
+    if not isinstance(losses, dict):
+        return [as_distillation_loss(loss) for loss in losses], [None] * len(losses)
+    pairs = [
+        (as_distillation_loss(loss), str(output))
+        for output, some in losses.items()
+        for loss in (some if isinstance(some, (list, tuple)) else [some])
+    ]
+    return [loss for loss, _ in pairs], [output for _, output in pairs]
+
+
+def pick(structure: Any, output: str | None, who: str) -> Any:
+    """One output of a model, or what belongs to it: a target or a weight, of which a single one serves all outputs.
+
+    Args:
+        structure: a dict by name, a list by number, or one tensor or None.
+        output: a name, or a number as text; None for the whole structure.
+        who: what the structure is, for the error message.
+
+    Raises:
+        ValueError: there is no such output.
+
+    >>> from tfopt.distillation._outputs import pick
+    >>> pick({"kind": 1, "box": 2}, "box", "student"), pick([1, 2], "1", "student"), pick(5, "box", "student")
+    (2, 2, 5)
+    """
+    if output is None or not isinstance(structure, (dict, list, tuple)):
+        return structure
+    by_name = structure if isinstance(structure, dict) else dict(enumerate(structure))
+    known = {str(name): part for name, part in by_name.items()}
+    if output not in known:
+        raise ValueError(
+            f"The 'losses' argument of Distiller names the output {output!r}, which the {who} does not have. Its "
+            f"outputs are {list(known)}. Name them as the models do: the keys of a dict, or numbers from 0 for a list."
+        )
+    return known[output]
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputOf:
+    """One output of a teacher or student, as far as the checks of a loss ask."""
+
+    model: Any
+    output: str
+    role: str
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return getattr(self.model, "name", "")
+
+    def symbolic_outputs(self) -> Any:
+        """The output as a Keras tensor, or None where only a batch can tell."""
+        outputs = symbolic_outputs(self.model)
+        return None if outputs is None else pick(outputs, self.output, self.role)
