@@ -31,7 +31,7 @@ from tfopt.pruning import (
     PruningReport,
     RigL,
 )
-from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize
+from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize, register_quantized
 from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
 from tfopt.shrinking import (
     PartialLayerNormalization,
@@ -82,6 +82,7 @@ __all__ = [
     "export",
     "make_student",
     "quantize",
+    "register_quantized",
     "shrink",
     "update_batch_norm",
     "verify",

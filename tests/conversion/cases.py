@@ -1,16 +1,51 @@
 """One row per operation of the placement table: a layer and the shape of its input."""
 
+import math
 from collections.abc import Callable
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
 from tfopt.quantization._decompose import TABLE as DECOMPOSED
-from tfopt.quantization._placement import TABLE
+from tfopt.quantization._table import TABLE
 
 
 def _binary(layer: keras.layers.Layer) -> Callable:
     return lambda x: layer([layers.Dense(4, name="left")(x), layers.Dense(4, name="right")(x)])
+
+
+def _after_dense(function: Callable) -> Callable:
+    """The operation between two kernels with weights, where most stand."""
+    return lambda x: function(layers.Dense(4, name="before")(x))
+
+
+def _of_positive(function: Callable) -> Callable:
+    """The operation on numbers of at least 0.5."""
+    return lambda x: function(layers.ReLU(name="positive")(x) + 0.5)
+
+
+def _activation(name: str) -> tuple[Callable, tuple[int, ...]]:
+    return _after_dense(layers.Activation(name)), (6,)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LayerScale(layers.Layer):
+    """As in ConvNeXt."""
+
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=(shape[-1],), name="gamma")
+
+    def call(self, x):
+        return x * self.gamma
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class DropPath(layers.Layer):
+    """Acts in training alone."""
+
+    def call(self, x, training=None):
+        return keras.random.dropout(x, 0.5) if training else x
 
 
 # Kind of operation -> (what to apply to the input, input shape without the batch).
@@ -25,11 +60,11 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Add": (_binary(layers.Add()), (6,)),
     "Subtract": (_binary(layers.Subtract()), (6,)),
     "Multiply": (_binary(layers.Multiply()), (6,)),
-    "Divide": (lambda x: keras.ops.divide(x, 3.0), (5, 4)),
+    "Divide": (lambda x: ops.divide(x, 3.0), (5, 4)),
     "TrueDivide": (lambda x: x / 3.0, (5, 4)),
     "Rescaling": (layers.Rescaling(0.1, offset=-2.0), (5, 5, 3)),
     "Normalization": (layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[0.1, 1.0, 4.0]), (5, 5, 3)),
-    "Mean": (lambda x: keras.ops.mean(x, axis=(1, 2)), (5, 5, 4)),
+    "Mean": (lambda x: ops.mean(x, axis=(1, 2)), (5, 5, 4)),
     "GlobalAveragePooling1D": (layers.GlobalAveragePooling1D(), (9, 4)),
     "GlobalAveragePooling2D": (layers.GlobalAveragePooling2D(), (5, 5, 4)),
     "relu": (layers.ReLU(), (5, 4)),
@@ -47,9 +82,9 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "GlobalMaxPooling2D": (layers.GlobalMaxPooling2D(), (8, 8, 4)),
     "Reshape": (layers.Reshape((2, -1)), (4, 3)),
     "Flatten": (layers.Flatten(), (4, 3)),
-    "Squeeze": (lambda x: keras.ops.squeeze(x, 1), (1, 5)),
-    "ExpandDims": (lambda x: keras.ops.expand_dims(x, 1), (5,)),
-    "Transpose": (lambda x: keras.ops.transpose(x, (0, 2, 1)), (4, 3)),
+    "Squeeze": (lambda x: ops.squeeze(x, 1), (1, 5)),
+    "ExpandDims": (lambda x: ops.expand_dims(x, 1), (5,)),
+    "Transpose": (lambda x: ops.transpose(x, (0, 2, 1)), (4, 3)),
     "Permute": (layers.Permute((2, 1)), (4, 3)),
     "GetItem": (lambda x: x[:, 1:3], (5, 3)),
     "ZeroPadding1D": (layers.ZeroPadding1D(1), (5, 3)),
@@ -63,23 +98,148 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "SpatialDropout2D": (layers.SpatialDropout2D(0.5), (5, 5, 3)),
     "GaussianNoise": (layers.GaussianNoise(0.5), (5,)),
     "ActivityRegularization": (layers.ActivityRegularization(l2=0.1), (5,)),
+    "EinsumDense": (
+        layers.EinsumDense("abc,dec->adbe", (3, 5, 2), bias_axes="de", activation="relu"),
+        (5, 4),
+    ),
+    "Conv1DTranspose": (layers.Conv1DTranspose(5, 3, strides=2, padding="same"), (4, 3)),
+    "Embedding": (lambda x: layers.Embedding(8, 4)(ops.argmax(x, -1)), (3, 8)),
+    "PReLU": (layers.PReLU(shared_axes=[1]), (5, 4)),
+    "LayerScale": (lambda x: LayerScale()(x), (5, 4)),
+    "Argmax": (lambda x: layers.Embedding(5, 4)(ops.argmax(x, axis=-1)), (3, 5)),
+    "Matmul": (lambda x: ops.matmul(x, ops.transpose(x, (0, 2, 1))), (5, 6)),
+    "Einsum": (lambda x: ops.einsum("abc,adc->abd", x, x), (5, 6)),
+    "Dot": (lambda x: layers.Dot((2, 2))([x, layers.Dense(6)(x)]), (5, 6)),
+    "Absolute": (_after_dense(ops.abs), (6,)),
+    "Exp": (_after_dense(ops.exp), (6,)),
+    "Log": (_of_positive(ops.log), (5, 4)),
+    "Reciprocal": (_of_positive(ops.reciprocal), (5, 4)),
+    "Rsqrt": (_of_positive(ops.rsqrt), (5, 4)),
+    "Sum": (lambda x: ops.sum(x, axis=1), (5, 4)),
+    "GlobalAveragePooling3D": (layers.GlobalAveragePooling3D(), (3, 3, 3, 4)),
+    "hard_tanh": _activation("hard_tanh"),
+    "gelu": _activation("gelu"),
+    "exponential": _activation("exponential"),
+    "log_softmax": _activation("log_softmax"),
+    "UpSampling2D": (layers.UpSampling2D(2, interpolation="bilinear"), (4, 4, 3)),
+    "Resizing": (layers.Resizing(7, 7), (4, 4, 3)),
+    "Resize": (lambda x: ops.image.resize(x, (8, 8), interpolation="nearest"), (4, 4, 3)),
+    "Clip": (_after_dense(lambda x: ops.clip(x, -0.5, 0.7)), (6,)),
+    "Pad": (lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 0)), constant_values=1.0), (5, 3)),
+    "Maximum": (_binary(layers.Maximum()), (6,)),
+    "Minimum": (_after_dense(lambda x: ops.minimum(x, 0.3)), (6,)),
+    "Stack": (lambda x: ops.stack([x, layers.Dense(4)(x)], axis=1), (5, 4)),
+    "Where": (lambda x: ops.where(np.eye(4, dtype=bool)[None], x, layers.Dense(4)(x)), (4, 4)),
+    "Cast": (lambda x: ops.cast(ops.cast(x, "float16"), "float32"), (5,)),
+    "Take": (lambda x: ops.take(x, [0, 2, 1], axis=1), (5, 3)),
+    "GlobalMaxPooling3D": (layers.GlobalMaxPooling3D(), (3, 3, 3, 4)),
+    "Max": (lambda x: ops.max(x, axis=1), (5, 4)),
+    "Min": (lambda x: ops.min(x, axis=-1), (5, 4)),
+    "Ravel": (lambda x: ops.reshape(ops.ravel(x), (-1, 20)), (5, 4)),
+    "Swapaxes": (lambda x: ops.swapaxes(x, 1, 2), (5, 4)),
+    "Moveaxis": (lambda x: ops.moveaxis(x, 1, 2), (5, 4)),
+    "Flip": (lambda x: ops.flip(x, axis=1), (5, 4)),
+    "Roll": (lambda x: ops.roll(x, 1, axis=1), (5, 4)),
+    "Split": (lambda x: ops.add(*ops.split(x, 3, axis=-1)[:2]), (5, 6)),
+    "ArraySplit": (lambda x: ops.concatenate(ops.array_split(x, 3, axis=-1)[::-1], axis=-1), (5, 7)),
+    "Unstack": (lambda x: ops.unstack(x, axis=1)[1], (3, 5)),
+    "Tile": (lambda x: ops.tile(x, (1, 2, 1)), (5, 4)),
+    "Repeat": (lambda x: ops.repeat(x, 2, axis=1), (5, 4)),
+    "RepeatVector": (layers.RepeatVector(3), (5,)),
+    "ZeroPadding3D": (layers.ZeroPadding3D(1), (3, 3, 3, 2)),
+    "Cropping3D": (layers.Cropping3D(1), (3, 3, 3, 2)),
+    "UpSampling1D": (layers.UpSampling1D(2), (5, 3)),
+    "UpSampling3D": (layers.UpSampling3D(2), (2, 2, 2, 3)),
+    "SpatialDropout3D": (layers.SpatialDropout3D(0.5), (3, 3, 3, 2)),
+    "AlphaDropout": (layers.AlphaDropout(0.5), (5,)),
+    "GaussianDropout": (layers.GaussianDropout(0.5), (5,)),
     # Taken apart by `decompose`.
+    "Attention": (lambda x: layers.Attention()([x, x]), (5, 6)),
     "Average": (_binary(layers.Average()), (6,)),
+    "AveragePooling3D": (layers.AveragePooling3D(2, padding="same"), (3, 4, 5, 2)),
+    "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
+    "MaxPooling3D": (layers.MaxPooling3D((2, 1, 3), padding="same"), (3, 4, 5, 2)),
+    "Negative": (_after_dense(ops.negative), (6,)),
+    "Power": (_after_dense(lambda x: ops.power(x, 2.0)), (6,)),
+    "OneHot": (lambda x: ops.one_hot(ops.argmax(x, -1), 4), (5, 4)),
+    "ReLU": (_after_dense(layers.ReLU(1.5)), (6,)),
     "SeparableConv1D": (layers.SeparableConv1D(5, 3, activation="silu"), (9, 4)),
     "SeparableConv2D": (layers.SeparableConv2D(5, 3, strides=2, padding="same"), (9, 9, 4)),
-    "hard_sigmoid": (layers.Activation("hard_sigmoid"), (8,)),
-    "hard_silu": (layers.Activation("hard_silu"), (8,)),
-    "silu": (layers.Dense(6, activation="silu"), (8,)),
+    "Square": (_after_dense(ops.square), (6,)),
+    **{name: _activation(name) for name in DECOMPOSED if hasattr(keras.activations, name) and name != "glu"},
+    "glu": (lambda x: ops.glu(layers.Dense(8)(x)), (6,)),
+}
+
+# Rows that apply to several inputs or forms; one is in the table above, the rest here.
+FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "EinsumDense, two axes summed over": (
+        layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
+        (5, 2, 3),
+    ),
+    "EinsumDense, ellipsis": (layers.EinsumDense("...x,xy->...y", 3, bias_axes="y"), (2, 5, 4)),
+    "GroupQueryAttention": (lambda x: layers.GroupQueryAttention(3, 4, 2)(x, x), (5, 6)),
+    "MultiHeadAttention with dropout": (lambda x: layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x), (5, 6)),
+    "a custom dropout": (lambda x: DropPath()(x), (5, 4)),
+    "TimeDistributed": (layers.TimeDistributed(layers.Conv1D(3, 2)), (3, 5, 4)),
+    "Maximum of a constant": (_after_dense(lambda x: ops.maximum(x, 0.3)), (6,)),
+    "a constant minus x": (lambda x: 1.5 - x, (5, 4)),
+    "a constant over x": (_of_positive(lambda x: 1.5 / x), (5, 4)),
+    "Add of a table": (lambda x: x + np.linspace(-0.3, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
+    "Multiply with a table": (lambda x: x * np.linspace(-1, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
+    "Multiply with itself": (lambda x: x * x, (5, 4)),
+    "Add of three": (lambda x: layers.Add()([x, layers.Dense(4)(x), layers.Dense(4)(x)]), (4,)),
+    "gelu by tanh": (_after_dense(lambda x: keras.activations.gelu(x, approximate=True)), (6,)),
+    "relu beside its input": (_after_dense(lambda x: layers.Concatenate()([x, ops.relu(x)])), (6,)),
+    "softmax over another axis": (lambda x: ops.softmax(x, axis=1), (5, 4)),
+    "UpSampling2D, nearest": (layers.UpSampling2D(2), (4, 4, 3)),
+    "Pad, reflecting": (lambda x: ops.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), (5, 3)),
+}
+
+# What stays float: operation -> (what to apply, input shape).
+ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "LayerNormalization": (layers.LayerNormalization(), (5, 4)),
+    "RMSNormalization": (layers.RMSNormalization(), (5, 4)),
+    "GroupNormalization": (layers.GroupNormalization(2), (5, 4)),
+    "UnitNormalization": (layers.UnitNormalization(), (5, 4)),
+    "LSTM": (layers.LSTM(3, return_sequences=True), (5, 4)),
+    "GRU": (layers.GRU(3), (5, 4)),
+    "SimpleRNN": (layers.SimpleRNN(3), (5, 4)),
+    "Bidirectional": (layers.Bidirectional(layers.LSTM(3)), (5, 4)),
+    "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
+    "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
+    "Sqrt": (_of_positive(ops.sqrt), (5, 4)),
+    "hard_shrink": _activation("hard_shrink"),
+    "softmax of a causal attention": (
+        lambda x: layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True),
+        (5, 6),
+    ),
+    "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
+    "sparse_plus": _activation("sparse_plus"),
+    "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
+    "Var": (lambda x: ops.var(x, axis=1), (5, 4)),
 }
 
 assert CASES.keys() == {*TABLE, *DECOMPOSED}, CASES.keys() ^ {*TABLE, *DECOMPOSED}
 
+# Checked by default; the others are marked slow, for each takes about a second.
+QUICK = """
+    ActivityRegularization Add Average AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D
+    Conv2D Conv2DTranspose Cropping1D Cropping2D Dense DepthwiseConv1D DepthwiseConv2D Divide
+    DotProductAttention Dropout EinsumDense Embedding ExpandDims Flatten GaussianNoise GetItem
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D Identity MaxPooling1D
+    MaxPooling2D Maximum Mean Multiply Normalization PReLU Permute Rescaling Reshape SeparableConv1D
+    SeparableConv2D SpatialDropout1D SpatialDropout2D Split Squeeze Subtract Transpose TrueDivide Where
+    ZeroPadding1D ZeroPadding2D gelu hard_sigmoid hard_silu leaky_relu linear relu relu6 sigmoid silu softmax
+    tanh
+"""
+
 
 def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The row's operation with a dense layer behind it, so that its output is read by an int8 kernel."""
-    apply, default = CASES[name]
+    apply, default = {**FORMS, **ISLANDS, **CASES}[name]
     if isinstance(apply, keras.layers.Layer):
         apply = type(apply).from_config(apply.get_config())
     inputs = keras.Input(shape or default)
     x = apply(inputs)
-    return keras.Model(inputs, layers.Dense(3, name="reader")(layers.Flatten(name="flat")(x)))
+    size = math.prod(x.shape[1:])
+    return keras.Model(inputs, layers.Dense(3, name="reader")(layers.Reshape((size,), name="flat")(x)))

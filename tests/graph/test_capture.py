@@ -9,6 +9,7 @@ from tests.models import IMAGE, MODELS, Block, samples_for, trained_like
 from tfopt.graph import (
     build_model,
     capture,
+    einsum_axes,
     final_activation,
     flatten_layers,
     fold_batch_norms,
@@ -124,7 +125,7 @@ class NumPyOnly(layers.Layer):
     "layer, reason",
     [
         (layers.LSTM(2), "LSTM loops over time"),
-        (layers.TimeDistributed(layers.Dense(2)), "TimeDistributed loops over time"),
+        (layers.TimeDistributed(layers.BatchNormalization()), "TimeDistributed loops over time"),
         (Scale(), "holds weights of its own beside its layers: variable"),
         (NumPyOnly(), "cannot run on symbolic inputs"),
     ],
@@ -134,6 +135,42 @@ def test_what_cannot_be_opened_says_why(layer, reason):
     (node,) = capture(keras.Model(inputs, layer(inputs))).nodes
     assert node.op is layer
     assert reason in node.opaque
+
+
+def test_time_distributed_opens_into_its_layer():
+    inputs = keras.Input((4, 3, 6))
+    model = keras.Model(inputs, layers.TimeDistributed(layers.Conv1D(2, 2))(inputs))
+    x = samples_for(model, 8)
+    graph = capture(model)
+    assert [kind(node.op) for node in graph.nodes] == ["Reshape", "Conv1D", "Reshape"]
+    np.testing.assert_allclose(build_model(graph)(x), model(x), atol=1e-6)
+
+
+def test_a_layer_that_acts_in_training_alone_is_kept():
+    class DropPath(layers.Layer):
+        def call(self, x, training=None):
+            return 0 * x if training else x
+
+    inputs = keras.Input((4,))
+    (node,) = capture(keras.Model(inputs, DropPath(name="drop")(inputs))).nodes
+    assert node.drops and node.op.name == "drop"
+
+
+@pytest.mark.parametrize(
+    "equation, output, bias, axes",
+    [
+        ("abc,cde->abde", (5, 2, 3), "de", ((1, 2), (0,), (0, 1, 2), (0, 1, 2, 3))),
+        ("abde,dec->abc", (5, 7), "c", ((2,), (0, 1), (0, 1, 2, 3), (0, 1, 2))),
+        ("abc,dec->adbe", (2, 5, 3), None, ((0, 1), (2,), (0, 1, 2), (0, 2, 1, 3))),
+        ("abc,bcd->abd", (5, 3), None, None),
+        ("abc,cd->abd", (5, 3), "b", None),
+    ],
+)
+def test_einsum_axes(equation, output, bias, axes):
+    layer = layers.EinsumDense(equation, output, bias_axes=bias)
+    layer.build((None, 5, 2, 3) if equation.startswith("abd") else (None, 5, 4))
+    found = einsum_axes(layer)
+    assert (found and (found.kept, found.summed, found.inputs, found.outputs)) == axes
 
 
 def test_attention_opens_into_its_projections():

@@ -14,12 +14,14 @@ from tests.models import IMAGE, MODELS, samples_for, trained_like
 from tests.strategies import two_devices
 from tfopt.graph import capture, kind
 from tfopt.quantization import FakeQuantize, _layers
-from tfopt.quantization._placement import TABLE
+from tfopt.quantization._table import TABLE
 
 WEIGHTED = [name for name, row in TABLE.items() if row.weights]
 BUILDS = {
     "Dense": (dict(units=3), (2, 4)),
+    "EinsumDense": (dict(equation="abc,cde->abde", output_shape=(5, 2, 3), bias_axes="de"), (2, 5, 4)),
     "Conv1D": (dict(filters=3, kernel_size=2), (2, 6, 4)),
+    "Conv1DTranspose": (dict(filters=3, kernel_size=2, strides=2), (2, 6, 4)),
     "Conv2D": (dict(filters=3, kernel_size=2, strides=2), (2, 6, 6, 4)),
     "Conv2DTranspose": (dict(filters=3, kernel_size=2, strides=2), (2, 6, 6, 4)),
     "DepthwiseConv1D": (dict(kernel_size=2), (2, 6, 4)),
@@ -137,8 +139,8 @@ def test_calibration_sees_the_whole_range_of_all_batches():
     model = keras.Model(inputs, layers.ReLU()(inputs))
     x = np.zeros((100, 2), "float32")
     x[3, 0], x[97, 1] = -5.0, 7.0
-    first, second = quantizers(tfopt.quantize(model, calibration=x)).values()
-    np.testing.assert_array_equal([*first.range(), *second.range()], [-5.0, 7.0, 0.0, 7.0])
+    (shared,) = quantizers(tfopt.quantize(model, calibration=x)).values()
+    np.testing.assert_array_equal([shared.minimum, shared.maximum], [[-5.0, 0.0], [7.0, 7.0]])
 
 
 @pytest.mark.parametrize("method", ["percentile", "mse", "kl"])

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tfopt._rounding import coarse
+from tfopt.conversion._products import drop_float_cast, einsum_to_dense, plain_argmax, splits_to_slices
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -38,13 +39,14 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     Returns:
         A new Functional model; its outputs are those of `model(x, training=False)` to float rounding.
     """
-    graph = _to_inference(capture(model))
+    graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph)
     biases = model.rounded_biases() if hasattr(model, "rounded_biases") else {}
     graph = graph.map_nodes(lambda node: _on_exact_grid(node, biases))
-    graph = graph.map_nodes(_to_two_dimensions)
+    graph = graph.map_nodes(_to_two_dimensions).map_nodes(einsum_to_dense).map_nodes(plain_argmax)
+    graph = splits_to_slices(graph)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
 
@@ -53,6 +55,8 @@ def _to_inference(graph: Graph) -> Graph:
     made: dict[int, keras.Operation] = {}
 
     def expand(node: Node) -> Expansion:
+        if node.drops:
+            return [], node.inputs[0]
         if id(node.op) not in made:
             made[id(node.op)] = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
         kwargs = {name: value for name, value in node.kwargs.items() if name not in _NOT_IN_INFERENCE}
@@ -124,7 +128,7 @@ def _fuse_activations(graph: Graph) -> Graph:
 
 
 def _is_linear(op: keras.Operation) -> bool:
-    return kind(op) in CHANNEL_AXES and activation_name(op) == "linear"
+    return kind(op) in (*CHANNEL_AXES, "EinsumDense") and activation_name(op) == "linear"
 
 
 def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
@@ -135,7 +139,11 @@ def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Laye
 
 
 # One-dimensional convolution -> its two-dimensional twin.
-_TWINS = {"Conv1D": keras.layers.Conv2D, "DepthwiseConv1D": keras.layers.DepthwiseConv2D}
+_TWINS = {
+    "Conv1D": keras.layers.Conv2D,
+    "Conv1DTranspose": keras.layers.Conv2DTranspose,
+    "DepthwiseConv1D": keras.layers.DepthwiseConv2D,
+}
 
 
 def _to_two_dimensions(node: Node) -> Expansion | None:
@@ -146,6 +154,8 @@ def _to_two_dimensions(node: Node) -> Expansion | None:
     config = node.op.get_config()
     for name in ("kernel_size", "strides", "dilation_rate"):
         config[name] = (1, *config[name])
+    if config.get("output_padding") is not None:
+        config["output_padding"] = (0, *config["output_padding"])
     if twin is keras.layers.DepthwiseConv2D:
         # TFLite's depthwise kernel knows one stride for both axes; along an axis of size 1 any stride will do.
         config["strides"] = config["strides"][1:] * 2

@@ -2,7 +2,8 @@
 
 from tfopt.graph._affine import affine_of
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
-from tfopt.graph._capture import capture
+from tfopt.graph._capture import capture, inline
+from tfopt.graph._einsum import EinsumAxes, einsum_axes
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
@@ -12,6 +13,7 @@ from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
 
 __all__ = [
     "CHANNEL_AXES",
+    "EinsumAxes",
     "Expansion",
     "Graph",
     "Node",
@@ -21,10 +23,12 @@ __all__ = [
     "capture",
     "clone_operation",
     "copy_weights",
+    "einsum_axes",
     "final_activation",
     "flatten_layers",
     "fold_batch_norms",
     "folds_into",
+    "inline",
     "kind",
     "own_weights",
     "sublayers",

@@ -42,6 +42,8 @@ def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
         pair = _batch_norm(node.op)
     elif name == "Rescaling":
         pair = np.asarray(node.op.scale, "float64"), np.asarray(node.op.offset, "float64")
+    elif name == "LayerScale":  # of keras.applications' ConvNeXt
+        pair = _numbers(node.op.gamma), np.zeros(())
     elif name == "Normalization" and not node.op.invert:
         deviation = np.maximum(np.sqrt(_numbers(node.op.variance)), keras.config.epsilon())
         pair = 1.0 / deviation, -_numbers(node.op.mean) / deviation

@@ -14,6 +14,7 @@ CHANNEL_AXES: dict[str, tuple[int, ...]] = {
     "Dense": (-1,),
     "Conv1D": (-1,),
     "Conv2D": (-1,),
+    "Conv1DTranspose": (-2,),
     "Conv2DTranspose": (-2,),
     "DepthwiseConv1D": (-2, -1),
     "DepthwiseConv2D": (-2, -1),

@@ -7,15 +7,17 @@ ours; a subclassed model or block is made Functional first, by running its `call
 import dataclasses
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from tfopt.graph._einsum import einsum_shape
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
-from tfopt.graph._layers import own_weights, sublayers
+from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 
 # Loops over time and wrappers around another layer's loop: their `call` is no graph of primitives.
-_LOOPS = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed)
+_LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 def capture(model: keras.Model, samples: Any = None) -> Graph:
@@ -107,6 +109,9 @@ class _Probe(keras.Operation):
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         spec = self.op.compute_output_spec(*args, **kwargs)
+        if isinstance(self.op, keras.layers.EinsumDense):
+            shape = einsum_shape(self.op, args[0].shape)
+            spec = spec if shape is None else Tensor(shape, spec.dtype)
         # An operation that returns its argument must still make a new edge.
         return keras.tree.map_structure(
             lambda t: Tensor(t.shape, t.dtype) if isinstance(t, Tensor) else t, spec
@@ -154,6 +159,37 @@ def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) ->
     return _edges(functional, prefix)
 
 
+def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
+    """What a function of Keras layers and `keras.ops` computes, in the place of a node.
+
+    Args:
+        node: a node of a captured graph.
+        function: called on symbolic tensors like `node.inputs`; returns tensors like `node.outputs`, or None to
+            keep the node.
+
+    Returns:
+        What `Graph.map_nodes` takes: the new nodes, and the tensors that stand in for the node's outputs.
+
+    >>> import keras
+    >>> from tfopt.graph import capture, inline, kind
+    >>> inputs = keras.Input((4,))
+    >>> graph = capture(keras.Model(inputs, keras.layers.Activation("silu")(inputs)))
+    >>> graph = graph.map_nodes(lambda node: inline(node, lambda x: x * keras.ops.sigmoid(x)))
+    >>> [kind(node.op) for node in graph.nodes]
+    ['sigmoid', 'Multiply']
+    """
+    outer = {id(tensor): tensor for tensor in node.inputs}
+    fresh = {
+        key: keras.Input(batch_shape=t.shape, dtype=t.dtype, sparse=t.sparse) for key, t in outer.items()
+    }
+    outputs = function(*(fresh[id(tensor)] for tensor in node.inputs))
+    if outputs is None:
+        return None
+    inner = _edges(keras.Model(list(fresh.values()), outputs), f"{node.path}/")
+    values = dict(zip(map(id, tensors_in(inner.inputs)), outer.values(), strict=True))
+    return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
+
+
 def _first_line(error: Exception) -> str:
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return text if text.endswith(".") else text + "."
@@ -166,12 +202,29 @@ def _expand(graph: Graph) -> Graph:
         reason = _closed(node.op)
         if reason is None:
             try:
-                return _inlined(node)
+                expansion = _inlined(node)
+                return (
+                    expansion
+                    if not _drops(node, expansion)
+                    else ([dataclasses.replace(node, drops=True)], node.outputs)
+                )
             except ValueError as error:
                 reason = str(error)
         return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
 
     return graph.map_nodes(expand)
+
+
+def _drops(node: Node, expansion: Expansion) -> bool:
+    """Whether a custom layer was opened to nothing because it acts in training alone, as StochasticDepth does."""
+    nodes, outputs = expansion
+    same = [id(tensor) for tensor in tensors_in(outputs)] == [id(tensor) for tensor in node.inputs]
+    return (
+        same
+        and not nodes
+        and not sublayers(node.op)
+        and "training" in inspect.signature(node.op.call).parameters
+    )
 
 
 def _closed(op: Operation) -> str | None:
@@ -181,7 +234,7 @@ def _closed(op: Operation) -> str | None:
     if getattr(op, "graph_primitive", False):
         return ""
     stock = getattr(keras.layers, type(op).__name__, None) is type(op)
-    if isinstance(op, _LOOPS):
+    if isinstance(op, _LOOPS) or (isinstance(op, keras.layers.TimeDistributed) and _sees_time(op.layer)):
         return f"{type(op).__name__} loops over time"
     if sublayers(op):
         held = [weight.name for weight in own_weights(op)]
@@ -189,7 +242,30 @@ def _closed(op: Operation) -> str | None:
     return "" if stock or op.weights else None
 
 
+def _sees_time(layer: keras.layers.Layer) -> bool:
+    """Whether a layer's outputs for one time step depend on those of others, were they samples of one batch."""
+    return any(isinstance(one, keras.layers.BatchNormalization) for one in flatten_layers(layer))
+
+
+def _over_samples(node: Node) -> Expansion:
+    """`TimeDistributed` as one call of its layer in which each time step is a sample."""
+    layer = node.op.layer
+    _, steps, *sizes = node.inputs[0].shape
+    if None in (steps, *sizes):
+        raise ValueError("TimeDistributed loops over an open number of time steps")
+
+    def call(x: Tensor) -> Tensor:
+        y = layer(keras.ops.reshape(x, (-1, *sizes)))
+        return keras.ops.reshape(y, (-1, steps, *y.shape[1:]))
+
+    new_nodes, outputs = inline(node, call) or ([node], node.outputs)
+    inner = _expand(Graph(node.path, node.inputs, tuple(new_nodes), outputs))
+    return inner.nodes, inner.outputs
+
+
 def _inlined(node: Node) -> Expansion:
+    if isinstance(node.op, keras.layers.TimeDistributed):
+        return _over_samples(node)
     outer = tensors_in((node.args, node.kwargs))
     if is_functional(node.op):
         inner = _edges(node.op, node.path + "/")

@@ -34,6 +34,7 @@ class Node:
         outputs: what the call returns: a Keras tensor or a nest of them.
         path: where the operation stands in the captured model, such as `"backbone/conv1"`.
         opaque: why the operation was not opened, for a composite one that could not be; else `""`.
+        drops: whether it is a custom layer that returns its input in inference, and acts in training alone.
     """
 
     op: Operation
@@ -42,6 +43,7 @@ class Node:
     outputs: Any
     path: str
     opaque: str = ""
+    drops: bool = False
 
     def reading(self, values: dict[int, Any]) -> "Node":
         """This node with its input tensors replaced by `values[id(tensor)]`, where there is one."""

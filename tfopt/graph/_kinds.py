@@ -10,19 +10,31 @@ from tfopt.graph._graph import Operation
 # Operations of `keras.ops` and layers that are an activation function, by class name. Names are those
 # of `keras.activations`.
 _ACTIVATION_CLASSES = {
+    "Celu": "celu",
     "ELU": "elu",
     "Elu": "elu",
     "Gelu": "gelu",
+    "Glu": "glu",
     "HardSigmoid": "hard_sigmoid",
     "HardSilu": "hard_silu",
+    "HardTanh": "hard_tanh",
     "LeakyReLU": "leaky_relu",
     "LeakyRelu": "leaky_relu",
+    "LogSigmoid": "log_sigmoid",
+    "LogSoftmax": "log_softmax",
+    "Mish": "mish",
     "Relu": "relu",
     "Relu6": "relu6",
+    "Selu": "selu",
     "Sigmoid": "sigmoid",
     "Silu": "silu",
+    "SoftShrink": "soft_shrink",
     "Softmax": "softmax",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "SparseSigmoid": "sparse_sigmoid",
     "Tanh": "tanh",
+    "TanhShrink": "tanh_shrink",
 }
 
 

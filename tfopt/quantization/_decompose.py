@@ -1,12 +1,15 @@
 """Decomposition: what TFLite computes in several kernels becomes several operations, each with a grid of its own."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
-from tfopt.graph import Expansion, Graph, Node, Tensor, kind
+from tfopt.graph import Expansion, Graph, Node, inline, kind
+from tfopt.quantization._pooling import pool_3d
 
 
 def decompose(graph: Graph) -> Graph:
@@ -16,68 +19,142 @@ def decompose(graph: Graph) -> Graph:
         graph: a graph whose activations are split (`split_activations`).
 
     Returns:
-        A graph that computes the same to float rounding.
+        A graph that computes the same to float rounding. Parts of a shared layer are shared.
     """
-    return graph.map_nodes(lambda node: None if node.opaque else TABLE.get(kind(node.op), _keep)(node))
+    parts: dict[int, Parts] = {}
+
+    def expand(node: Node) -> Expansion | None:
+        function = None if node.opaque else TABLE.get(kind(node.op))
+        if function is None:
+            return None
+        part = parts.setdefault(id(node.op), Parts(node.op))
+        return inline(node, lambda *tensors: function(part, node, *tensors))
+
+    return graph.map_nodes(expand)
 
 
-def _keep(node: Node) -> Expansion | None:
-    return None
+class Parts:
+    """Makes the layers that an operation comes apart into, named after it, each once for all its calls."""
+
+    def __init__(self, op: keras.Operation) -> None:
+        self.op = op
+        self.made: dict[str, layers.Layer] = {}
+
+    def __call__(self, part: str, layer_class: type[layers.Layer], *args: Any, **kwargs: Any) -> layers.Layer:
+        """The layer `layer_class(*args, **kwargs)` under the name of the operation and of its part."""
+        if part not in self.made:
+            name = f"{self.op.name}_{part}" if part else self.op.name
+            policy = getattr(self.op, "dtype_policy", None)
+            self.made[part] = layer_class(*args, **kwargs, name=name, dtype=policy)
+        return self.made[part]
+
+    def affine(self, part: str, x: Any, scale: float, offset: float = 0.0) -> Any:
+        """`x * scale + offset`."""
+        return self(part, layers.Rescaling, scale, offset)(x)
+
+    def activation(self, name: str, x: Any, part: str = "") -> Any:
+        """An activation of `keras.activations`."""
+        return self(part or name, layers.Activation, name)(x)
+
+    def add(self, part: str, *tensors: Any) -> Any:
+        """A sum of two tensors."""
+        return self(part, layers.Add)(list(tensors))
+
+    def times(self, *tensors: Any) -> Any:
+        """A product of two tensors."""
+        return self("times", layers.Multiply)(list(tensors))
 
 
-class _Chain:
-    """Calls new layers one after the other in the place of a node."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.nodes: list[Node] = []
-
-    def call(self, layer: layers.Layer, *inputs: Tensor) -> Tensor:
-        """The output of `layer` on tensors of the graph; several are passed as a list, as merging layers take."""
-        shapes = [tensor.shape for tensor in inputs]
-        shape = layer.compute_output_shape(shapes[0] if len(inputs) == 1 else shapes)
-        output = keras.KerasTensor(shape, inputs[0].dtype)
-        argument: Any = inputs[0] if len(inputs) == 1 else list(inputs)
-        self.nodes.append(Node(layer, (argument,), {}, output, f"{self.node.path}/{layer.name}"))
-        return output
-
-    def name(self, part: str) -> str:
-        """A name for a part of the node's operation."""
-        return f"{self.node.op.name}_{part}"
-
-
-def _hard_sigmoid_parts(chain: _Chain, x: Tensor) -> Tensor:
+def _hard_sigmoid(part: Parts, node: Node, x: Any) -> Any:
     """`relu6(x + 3) / 6`."""
-    shifted = chain.call(layers.Rescaling(1.0, 3.0, name=chain.name("plus_3")), x)
-    clipped = chain.call(layers.ReLU(6.0, name=chain.name("relu6")), shifted)
-    return chain.call(layers.Rescaling(1.0 / 6.0, name=chain.name("over_6")), clipped)
+    clipped = part("relu6", layers.ReLU, 6.0)(part.affine("plus_3", x, 1.0, 3.0))
+    return part.affine("over_6", clipped, 1.0 / 6.0)
 
 
-def _hard_sigmoid(node: Node) -> Expansion:
-    chain = _Chain(node)
-    return chain.nodes, _hard_sigmoid_parts(chain, node.inputs[0])
-
-
-def _hard_silu(node: Node) -> Expansion:
+def _hard_silu(part: Parts, node: Node, x: Any) -> Any:
     """`x * relu6(x + 3) / 6` (Howard et al. 2019, arXiv 1905.02244)."""
-    chain = _Chain(node)
-    gate = _hard_sigmoid_parts(chain, node.inputs[0])
-    return chain.nodes, chain.call(layers.Multiply(name=chain.name("times")), node.inputs[0], gate)
+    return part.times(x, _hard_sigmoid(part, node, x))
 
 
-def _silu(node: Node) -> Expansion:
+def _silu(part: Parts, node: Node, x: Any) -> Any:
     """`x * sigmoid(x)` (Ramachandran et al. 2017, arXiv 1710.05941)."""
-    chain = _Chain(node)
-    gate = chain.call(layers.Activation("sigmoid", name=chain.name("sigmoid")), node.inputs[0])
-    return chain.nodes, chain.call(layers.Multiply(name=chain.name("times")), node.inputs[0], gate)
+    return part.times(x, part.activation("sigmoid", x))
 
 
-def _separable(node: Node) -> Expansion:
+def _glu(part: Parts, node: Node, x: Any) -> Any:
+    """The first half times the sigmoid of the second (Dauphin et al. 2016, arXiv 1612.08083)."""
+    axis = getattr(node.op, "axis", -1)
+    first, second = ops.split(x, 2, axis=axis)
+    return part.times(first, part.activation("sigmoid", second))
+
+
+def _softplus(part: Parts, node: Node, x: Any) -> Any:
+    """`log(1 + exp(x)) = relu(x) + log(1 + exp(-|x|))`: all numbers on the way are small."""
+    small = ops.exp(part.affine("minus", ops.abs(x), -1.0))
+    return part.add("sum", part.activation("relu", x), ops.log(part.affine("plus_1", small, 1.0, 1.0)))
+
+
+def _log_sigmoid(part: Parts, node: Node, x: Any) -> Any:
+    """`-softplus(-x)`."""
+    return part.affine("negative", _softplus(part, node, part.affine("of_minus", x, -1.0)), -1.0)
+
+
+def _mish(part: Parts, node: Node, x: Any) -> Any:
+    """`x * tanh(softplus(x))` (Misra 2019, arXiv 1908.08681)."""
+    return part.times(x, part.activation("tanh", _softplus(part, node, x)))
+
+
+def _softsign(part: Parts, node: Node, x: Any) -> Any:
+    """`x / (1 + |x|)`."""
+    return ops.divide(x, part.affine("plus_1", ops.abs(x), 1.0, 1.0))
+
+
+def _exponential_unit(alpha: float, scale: float) -> Callable[..., Any]:
+    """`scale * (relu(x) + alpha * (exp(-relu(-x)) - 1))`."""
+
+    def expand(part: Parts, node: Node, x: Any) -> Any:
+        a = getattr(node.op, "alpha", alpha) if alpha == scale == 1.0 else alpha
+        below = part.activation("relu", part.affine("minus", x, -1.0), part="below")
+        drop = part.affine("drop", ops.exp(part.affine("negative", below, -1.0)), scale * a, -scale * a)
+        above = part.activation("relu", x, part="above")
+        return part.add("sum", above if scale == 1.0 else part.affine("scaled", above, scale), drop)
+
+    return expand
+
+
+def _tanh_shrink(part: Parts, node: Node, x: Any) -> Any:
+    """`x - tanh(x)`."""
+    return part("minus", layers.Subtract)([x, part.activation("tanh", x)])
+
+
+def _soft_shrink(part: Parts, node: Node, x: Any) -> Any:
+    """`relu(x - t) - relu(-x - t)`."""
+    t = getattr(node.op, "threshold", 0.5)
+    above = part.activation("relu", part.affine("less", x, 1.0, -t), part="above")
+    below = part.activation("relu", part.affine("more", x, -1.0, -t), part="below")
+    return part("minus", layers.Subtract)([above, below])
+
+
+def _sparse_sigmoid(part: Parts, node: Node, x: Any) -> Any:
+    """`clip((x + 1) / 2, 0, 1)`."""
+    return ops.clip(part.affine("half", x, 0.5, 0.5), 0.0, 1.0)
+
+
+def _relu(part: Parts, node: Node, x: Any) -> Any:
+    """A ReLU with a limit of its own; None for one with a slope or threshold."""
+    layer = node.op
+    plain = isinstance(layer, layers.ReLU) and not (layer.negative_slope or layer.threshold)
+    return ops.clip(x, 0.0, layer.max_value) if plain else None
+
+
+def _separable(part: Parts, node: Node, x: Any) -> Any:
     """A depthwise convolution and a pointwise one; the second keeps the layer's name, activation and bias."""
-    chain, layer = _Chain(node), node.op
+    layer = node.op
     two = kind(layer) == "SeparableConv2D"
-    common = {"data_format": layer.data_format, "dtype": layer.dtype_policy, "trainable": layer.trainable}
-    depthwise = (layers.DepthwiseConv2D if two else layers.DepthwiseConv1D)(
+    common = {"data_format": layer.data_format}
+    depthwise = part(
+        "depthwise",
+        layers.DepthwiseConv2D if two else layers.DepthwiseConv1D,
         layer.kernel_size if two else layer.kernel_size[0],
         strides=layer.strides if two else layer.strides[0],
         padding=layer.padding,
@@ -86,10 +163,11 @@ def _separable(node: Node) -> Expansion:
         depthwise_regularizer=layer.depthwise_regularizer,
         depthwise_constraint=layer.depthwise_constraint,
         use_bias=False,
-        name=chain.name("depthwise"),
         **common,
     )
-    pointwise = (layers.Conv2D if two else layers.Conv1D)(
+    pointwise = part(
+        "",
+        layers.Conv2D if two else layers.Conv1D,
         layer.filters,
         1,
         use_bias=layer.use_bias,
@@ -98,50 +176,134 @@ def _separable(node: Node) -> Expansion:
         kernel_constraint=layer.pointwise_constraint,
         bias_regularizer=layer.bias_regularizer,
         bias_constraint=layer.bias_constraint,
-        name=layer.name,
         **common,
     )
-    depthwise.build(node.inputs[0].shape)
-    middle = chain.call(depthwise, node.inputs[0])
-    pointwise.build(middle.shape)
+    depthwise.trainable = pointwise.trainable = layer.trainable
+    y = pointwise(depthwise(x))
     first, *rest = layer.get_weights()
     depthwise.set_weights([first])
     pointwise.set_weights(rest)
-    return chain.nodes, chain.call(pointwise, middle)
+    return y
 
 
-def _average(node: Node) -> Expansion | None:
+def _average(part: Parts, node: Node, *tensors: Any) -> Any:
     """The mean of several tensors: a sum and a multiplication."""
-    if len(node.inputs) < 2:
-        return None
-    chain = _Chain(node)
-    total = _sum(chain)
-    scale = layers.Rescaling(1.0 / len(node.inputs), name=chain.name("over_n"))
-    return chain.nodes, chain.call(scale, total)
+    return part.affine("over_n", _sum(part, tensors), 1.0 / len(tensors)) if len(tensors) > 1 else None
 
 
-def _pairwise_sum(node: Node) -> Expansion | None:
+def _add(part: Parts, node: Node, *tensors: Any) -> Any:
     """A sum of more than two tensors: TFLite adds two at a time, and rounds after each."""
-    if len(node.inputs) < 3:
-        return None
-    chain = _Chain(node)
-    return chain.nodes, _sum(chain)
+    return _sum(part, tensors) if len(tensors) > 2 else None
 
 
-def _sum(chain: _Chain) -> Tensor:
-    total = chain.node.inputs[0]
-    for index, tensor in enumerate(chain.node.inputs[1:]):
-        total = chain.call(layers.Add(name=chain.name(f"sum_{index}")), total, tensor)
+def _sum(part: Parts, tensors: tuple[Any, ...]) -> Any:
+    total = tensors[0]
+    for index, tensor in enumerate(tensors[1:]):
+        total = part.add(f"sum_{index}", total, tensor)
     return total
 
 
+def _multiply(part: Parts, node: Node, *tensors: Any) -> Any:
+    """A product of more than two tensors."""
+    if len(tensors) < 3:
+        return None
+    product = tensors[0]
+    for index, tensor in enumerate(tensors[1:]):
+        product = part(f"product_{index}", layers.Multiply)([product, tensor])
+    return product
+
+
+def _negative(part: Parts, node: Node, x: Any) -> Any:
+    return part.affine("minus", x, -1.0)
+
+
+def _square(part: Parts, node: Node, x: Any) -> Any:
+    return part.times(x, x)
+
+
+def _power(part: Parts, node: Node, *tensors: Any) -> Any:
+    """A square is a product; other powers stay float."""
+    exponent = node.args[1] if len(node.args) > 1 else None
+    is_square = len(tensors) == 1 and isinstance(exponent, (int, float)) and exponent == 2
+    return part.times(tensors[0], tensors[0]) if is_square else None
+
+
+def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
+    """Rows of a unit matrix; None along another axis than the last."""
+    if getattr(node.op, "axis", -1) != -1 or "float" not in node.output.dtype:
+        return None
+    size = node.op.num_classes
+    table = part("table", layers.Embedding, size, size, embeddings_initializer="identity")
+    table.trainable = False
+    return table(indices)
+
+
+def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
+    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with masks, weights or scores asked for."""
+    layer = node.op
+    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout
+    if not plain or len(tensors) > 3 or len(keras.tree.flatten(node.outputs)) > 1:
+        return None
+    query, value, key = (*tensors, tensors[1]) if len(tensors) == 2 else tensors
+    scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
+    return ops.matmul(part.activation("softmax", scores), value)
+
+
+def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
+    """`softmax(scale q k^T) v` (Vaswani et al. 2017, arXiv 1706.03762); None with a bias."""
+    mask = node.kwargs.get("mask")
+    masks = 1 if isinstance(mask, keras.KerasTensor) else 0
+    if len(tensors) != 3 + masks or getattr(node.op, "attn_logits_soft_cap", None) is not None:
+        return None
+    query, key, value = tensors[:3]
+    mask = tensors[3] if masks else mask
+    if getattr(node.op, "is_causal", False):
+        if mask is not None or None in (query.shape[1], key.shape[1]):
+            return None
+        mask = np.tril(np.ones((1, 1, query.shape[1], key.shape[1]), bool))
+    scale = node.kwargs.get("scale") or 1.0 / math.sqrt(query.shape[-1])
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
+    query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
+    scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
+    # A masked softmax is an island: no int8 grid holds minus infinity beside the scores.
+    softmax = part("softmax", layers.Softmax)
+    shares = softmax(scores) if mask is None else softmax(scores, mask=mask)
+    mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
+    return ops.transpose(mixed, (0, 2, 1, 3))
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
 # The kind of an operation (see `tfopt.graph.kind`) -> the function that takes it apart, or returns None to keep it.
-TABLE: dict[str, Callable[[Node], Expansion | None]] = {
-    "Add": _pairwise_sum,
+TABLE: dict[str, Callable[..., Any]] = {
+    "Add": _add,
+    "Attention": _attention,
     "Average": _average,
+    "AveragePooling3D": pool_3d,
+    "DotProductAttention": _dot_product_attention,
+    "MaxPooling3D": pool_3d,
+    "Multiply": _multiply,
+    "Negative": _negative,
+    "OneHot": _one_hot,
+    "Power": _power,
+    "ReLU": _relu,
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
+    "Square": _square,
+    "celu": _exponential_unit(1.0, 1.0),
+    "elu": _exponential_unit(1.0, 1.0),
+    "glu": _glu,
     "hard_sigmoid": _hard_sigmoid,
     "hard_silu": _hard_silu,
+    "log_sigmoid": _log_sigmoid,
+    "mish": _mish,
+    "selu": _exponential_unit(_SELU_ALPHA, _SELU_SCALE),
     "silu": _silu,
+    "soft_shrink": _soft_shrink,
+    "softplus": _softplus,
+    "softsign": _softsign,
+    "sparse_sigmoid": _sparse_sigmoid,
+    "tanh_shrink": _tanh_shrink,
 }

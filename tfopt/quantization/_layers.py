@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt.graph import einsum_axes
 from tfopt.quantization._grids import fake_quantize_weight, weight_scale
 
 
@@ -25,7 +26,7 @@ class _ReadThrough:
         if layer is None:
             return self
         value = self.base.__get__(layer, owner) if self.base else layer.__dict__.get("_float_" + self.name)
-        return layer.quantize_weight(value) if layer.__dict__.get("_calling") else value
+        return layer.quantize_weight(value, self.name) if layer.__dict__.get("_calling") else value
 
     def __set__(self, layer: Any, value: Any) -> None:
         if self.base and self.base.fset:
@@ -49,49 +50,51 @@ def _reading_through(call: Callable) -> Callable:
 
 
 class QuantizedWeights:
-    """Mixin before a stock layer: names the weight to quantize and the axes that index its channels.
+    """Mixin before a layer: names the weights to quantize and the axes that index their channels.
 
-    A subclass sets `kept_axes`; the constructor, config, weights and saved files are those of the stock layer,
-    plus `weight_bits`.
+    A subclass sets `kept_axes`, or `axes_of` where they differ between weights or layers; the constructor, config,
+    weights and saved files are those of the layer, plus `weight_bits`.
     """
 
     kept_axes: tuple[int, ...] = (-1,)
-    weight_name = "kernel"
+    weight_names: tuple[str, ...] = ("kernel",)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        setattr(cls, cls.weight_name, _ReadThrough(cls.weight_name, getattr(cls, cls.weight_name, None)))
+        for name in cls.weight_names:
+            setattr(cls, name, _ReadThrough(name, getattr(cls, name, None)))
         cls.call = _reading_through(cls.call)  # type: ignore[attr-defined]
 
     def __init__(self, *args: Any, weight_bits: int = 8, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.weight_bits = weight_bits
 
-    def quantize_weight(self, weight: Any) -> Any:
-        """The weight on its grid, with a straight-through gradient."""
-        return fake_quantize_weight(weight, self.kept_axes, self.weight_bits)
+    def axes_of(self, name: str) -> tuple[int, ...]:
+        """The axes of a weight that index its channels."""
+        return self.kept_axes
+
+    def quantize_weight(self, weight: Any, name: str = "kernel") -> Any:
+        """The weight of that name on its grid, with a straight-through gradient."""
+        return fake_quantize_weight(weight, self.axes_of(name), self.weight_bits)
 
     def weight_step(self) -> Any:
-        """The real value of one code of each channel's weights."""
-        return weight_scale(
-            ops.cast(getattr(self, self.weight_name), "float32"), self.kept_axes, self.weight_bits
-        )
+        """The real value of one code of each channel of the first weight."""
+        name = self.weight_names[0]
+        return weight_scale(ops.cast(getattr(self, name), "float32"), self.axes_of(name), self.weight_bits)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "weight_bits": self.weight_bits}  # type: ignore[misc]
 
     def to_inference(self: Any) -> keras.layers.Layer:
-        """The stock layer, built, with the rounded kernel in it: what the converter reads."""
-        stock = next(
-            base for base in type(self).__mro__ if getattr(keras.layers, base.__name__, None) is base
-        )
+        """The layer without the mixin, built, with the rounded weights in it: what the converter reads."""
+        plain: Any = next(base for base in type(self).__mro__ if not issubclass(base, QuantizedWeights))
         config = self.get_config()
         del config["weight_bits"]
-        layer = stock.from_config(config)
+        layer = plain.from_config(config)
         layer.build_from_config(self.get_build_config())
         layer.set_weights(self.get_weights())
-        variable = getattr(layer, self.weight_name)
-        variable.assign(self.quantize_weight(getattr(self, self.weight_name)))
+        for name in self.weight_names:
+            getattr(layer, name).assign(self.quantize_weight(getattr(self, name), name))
         return layer
 
 
@@ -255,3 +258,87 @@ class QuantizedConv2DTranspose(QuantizedWeights, keras.layers.Conv2DTranspose):
     """
 
     kept_axes = (-2,)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedConv1DTranspose(QuantizedWeights, keras.layers.Conv1DTranspose):
+    """`keras.layers.Conv1DTranspose` that computes with its kernel on the int8 grid.
+
+    kernel (width, filters, inputs), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.Conv1DTranspose`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.Conv1DTranspose`.
+
+    Raises:
+        ValueError: as for `keras.layers.Conv1DTranspose`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedConv1DTranspose
+    >>> QuantizedConv1DTranspose(filters=3, kernel_size=2)(np.ones((2, 4, 1), "float32")).shape
+    TensorShape([2, 5, 3])
+    """
+
+    kept_axes = (-2,)
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedEinsumDense(QuantizedWeights, keras.layers.EinsumDense):
+    """`keras.layers.EinsumDense` that computes with its kernel on the int8 grid.
+
+    kernel, a step per output (the axes that are not summed over):
+    `round(w / s) * s`, `s = max|w| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432). The bias stays float: TFLite
+    keeps it in 32 bits.
+
+    Args:
+        *args: as for `keras.layers.EinsumDense`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.EinsumDense`.
+
+    Raises:
+        ValueError: as for `keras.layers.EinsumDense`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedEinsumDense
+    >>> QuantizedEinsumDense("abc,cde->abde", output_shape=(None, 2, 3))(np.ones((2, 4, 5), "float32")).shape
+    TensorShape([2, 4, 2, 3])
+    """
+
+    def axes_of(self, name: str) -> tuple[int, ...]:
+        axes = einsum_axes(self)
+        return axes.kept if axes else ()
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedPReLU(QuantizedWeights, keras.layers.PReLU):
+    """`keras.layers.PReLU` that computes with its slopes on the int8 grid.
+
+    alpha, one step for all of it: `round(a / s) * s`, `s = max|a| / 127`
+    (TFLite 8-bit specification; straight-through gradient, arXiv 1308.3432).
+
+    Args:
+        *args: as for `keras.layers.PReLU`.
+        weight_bits: bits of a weight's code.
+        **kwargs: as for `keras.layers.PReLU`.
+
+    Raises:
+        ValueError: as for `keras.layers.PReLU`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.quantization import QuantizedPReLU
+    >>> QuantizedPReLU()(np.ones((2, 4), "float32")).shape
+    TensorShape([2, 4])
+    """
+
+    weight_names = ("alpha",)
+    kept_axes = ()

@@ -1,102 +1,14 @@
-"""Where the TFLite kernels quantize: one table with a row per operation, and the walk that applies it."""
+"""Where the TFLite kernels quantize: the walk over a graph that applies the table."""
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
-from tfopt.graph import Graph, Node, activation_name, folds_into, kind, tensors_in
+from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, folds_into, kind, tensors_in
 from tfopt.quantization._sums import KERNELS
-
-# How an operation's output comes to its grid.
-OWN = "own"  # the kernel rounds its result to a grid of its own
-SAME = "same"  # values move, or one of them is picked: the input's grid holds them exactly
-ROUNDED = "rounded"  # the kernel averages codes, and rounds the mean to its input's grid
-JOINED = "joined"  # all inputs and the output are on one grid
-
-RELUS = ("relu", "relu6")
-UNIT = (0.0, 255 / 256)
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What a TFLite kernel does with its output.
-
-    Attributes:
-        output: OWN, SAME, ROUNDED or JOINED.
-        fixed: the range that TFLite fixes for it, if it does.
-        fuses: activations that the kernel applies before it rounds.
-        weights: whether the kernel has weights, quantized per channel, into which a batch norm folds.
-    """
-
-    output: str = OWN
-    fixed: tuple[float, float] | None = None
-    fuses: tuple[str, ...] = ()
-    weights: bool = False
-
-
-_WEIGHTS = Row(fuses=RELUS, weights=True)
-_SAME = Row(SAME)
-
-# The kind of an operation (see `tfopt.graph.kind`) -> its row. What has no row is computed in float where TFLite
-# has no int8 kernel for it, and its output is rounded like any other.
-TABLE: dict[str, Row] = {
-    "Dense": _WEIGHTS,
-    "Conv1D": _WEIGHTS,
-    "Conv2D": _WEIGHTS,
-    "Conv2DTranspose": _WEIGHTS,
-    "DepthwiseConv1D": _WEIGHTS,
-    "DepthwiseConv2D": _WEIGHTS,
-    # A batch norm that follows no convolution is exported as a 1x1 depthwise convolution.
-    "BatchNormalization": Row(fuses=RELUS),
-    "Add": Row(fuses=RELUS),
-    "Subtract": Row(fuses=RELUS),
-    "Divide": Row(fuses=RELUS),
-    "TrueDivide": Row(fuses=RELUS),
-    # One multiplication and addition per channel, exported as a 1x1 depthwise convolution too.
-    "Rescaling": Row(fuses=RELUS),
-    "Normalization": Row(fuses=RELUS),
-    "Multiply": Row(fuses=RELUS),
-    "Mean": Row(),
-    "GlobalAveragePooling1D": Row(),
-    "GlobalAveragePooling2D": Row(),
-    "relu": Row(),
-    "relu6": Row(),
-    "leaky_relu": Row(),
-    "softmax": Row(fixed=UNIT),
-    "sigmoid": Row(fixed=UNIT),
-    "tanh": Row(fixed=(-1.0, 127 / 128)),
-    "AveragePooling1D": Row(ROUNDED),
-    "AveragePooling2D": Row(ROUNDED),
-    "Concatenate": Row(JOINED),
-    "MaxPooling1D": _SAME,
-    "MaxPooling2D": _SAME,
-    "GlobalMaxPooling1D": _SAME,
-    "GlobalMaxPooling2D": _SAME,
-    "Reshape": _SAME,
-    "Flatten": _SAME,
-    "Squeeze": _SAME,
-    "ExpandDims": _SAME,
-    "Transpose": _SAME,
-    "Permute": _SAME,
-    "GetItem": _SAME,
-    "ZeroPadding1D": _SAME,
-    "ZeroPadding2D": _SAME,
-    "Cropping1D": _SAME,
-    "Cropping2D": _SAME,
-    "Identity": _SAME,
-    "linear": _SAME,
-    "Dropout": _SAME,
-    "SpatialDropout1D": _SAME,
-    "SpatialDropout2D": _SAME,
-    "GaussianNoise": _SAME,
-    "ActivityRegularization": _SAME,
-}
-
-
-def row_of(node: Node) -> Row | None:
-    """The table's row for a node, or None where there is none or the node could not be opened."""
-    return None if node.opaque else TABLE.get(kind(node.op))
+from tfopt.quantization._table import JOINED, OWN, Row, is_island, row_of
 
 
 def split_activations(graph: Graph) -> tuple[Graph, set[int]]:
@@ -150,13 +62,13 @@ class Placement:
     Attributes:
         grids: each grid with its sites.
         fused: path of each node that is computed inside another one's kernel -> that one's path.
-        averaged: `id` of each site that holds means of codes, whose halves the kernel rounds away from code 0.
+        halves: where the kernel that writes a site rounds halves, by `id(site)`; "even" for all others.
         feeds: the kernel that writes each site, by `id(site)`, where its rounding is known to the last bit.
     """
 
     grids: tuple[Grid, ...]
     fused: dict[str, str]
-    averaged: frozenset[int]
+    halves: dict[int, str]
     feeds: dict[int, Feed]
 
 
@@ -202,7 +114,7 @@ def place(graph: Graph) -> Placement:
     grids = _Grids()
     fused: dict[str, str] = {}
     absorbed: set[int] = set()
-    averaged: set[int] = set()
+    halves: dict[int, str] = {}
     kernels: dict[int, tuple[Node, list[Node]]] = {}
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
@@ -212,6 +124,8 @@ def place(graph: Graph) -> Placement:
         if id(node) in absorbed:
             continue
         row = row_of(node)
+        if is_island(node) and _inside_an_island(graph, node):
+            continue
         if row is None or row.output == OWN:
             followers = list(_chain(graph, node, row))
             absorbed.update(map(id, followers))
@@ -222,11 +136,11 @@ def place(graph: Graph) -> Placement:
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
             _share(grids, node, row)
-            if row.output == ROUNDED:
-                averaged.update(map(id, tensors_in(node.outputs)))
+            if row.halves is not None:
+                halves.update((id(tensor), row.halves) for tensor in tensors_in(node.outputs))
     feeds = {key: feed for key, kernel in kernels.items() if (feed := _feed(grids, *kernel)) is not None}
     made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
-    return Placement(made, fused, frozenset(averaged), feeds)
+    return Placement(made, fused, halves, feeds)
 
 
 def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
@@ -234,7 +148,7 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
     row, sources = row_of(node), tuple(grids.of(tensor) for tensor in node.inputs)
     if row is None or not sources or None in sources:
         return None
-    if row.weights or kind(node.op) == "BatchNormalization":
+    if kind(node.op) in (*CHANNEL_AXES, "BatchNormalization"):
         norms = [one.op for one in (node, *followers) if kind(one.op) == "BatchNormalization"]
         return Feed("weights", sources, (), node.op if row.weights else None, norms[0] if norms else None)
     if kind(node.op) in KERNELS and len(sources) == 2:
@@ -243,15 +157,17 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
 
 
 def _share(grids: _Grids, node: Node, row: Row) -> None:
-    """Gives the outputs of a SAME, ROUNDED or JOINED node the grid of its inputs."""
+    """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
     inputs = node.inputs if row.output == JOINED else node.inputs[:1]
     grid = grids.join(inputs)
+    # A constant beside them, as in maximum(x, 0.1), is rounded to their grid too, and so is what comes of it.
+    rounds = row.halves is not None or (row.output == JOINED and has_constants(node))
     for tensor in filter(_is_float, tensors_in(node.outputs)):
         if grid is None:
             grids.new(tensor, node.op.name)
             continue
         grids.grids[id(tensor)] = grid
-        if row.output == ROUNDED:
+        if rounds:
             grid.sites.append(tensor)
 
 
@@ -265,6 +181,25 @@ def _chain(graph: Graph, node: Node, row: Row | None) -> Iterator[Node]:
         follower = _next(graph, follower)
     if follower is not None and kind(follower.op) in row.fuses:
         yield follower
+
+
+def _inside_an_island(graph: Graph, node: Node) -> bool:
+    """Whether only islands read what the node writes: nothing is rounded between two of them."""
+    outputs = tensors_in(node.outputs)
+    readers = [reader for tensor in outputs for reader in graph.consumers[id(tensor)]]
+    return bool(readers) and all(map(is_island, readers)) and not graph.output_ids & set(map(id, outputs))
+
+
+def has_constants(node: Node) -> bool:
+    """Whether a node computes with numbers beside its tensors: Python floats, arrays or tensors."""
+    leaves = keras.tree.flatten((node.args, node.kwargs))
+    return any(
+        isinstance(leaf, float) or (hasattr(leaf, "shape") and not _is_symbolic(leaf)) for leaf in leaves
+    )
+
+
+def _is_symbolic(leaf: Any) -> bool:
+    return isinstance(leaf, keras.KerasTensor)
 
 
 def _next(graph: Graph, node: Node) -> Node | None:

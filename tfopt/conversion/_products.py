@@ -1,0 +1,104 @@
+"""Lowering of tensor operations: what the converter would not turn into one int8 kernel by itself."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from tfopt.graph import Expansion, Graph, Node, einsum_axes, inline, kind, tensors_in
+
+
+def einsum_to_dense(node: Node) -> Expansion | None:
+    """`EinsumDense` as `Dense` between reshapes and transpositions: one FULLY_CONNECTED, quantized per channel."""
+    axes = einsum_axes(node.op) if kind(node.op) == "EinsumDense" and not node.opaque else None
+    if axes is None or None in node.inputs[0].shape[1:]:
+        return None
+    layer = node.op
+    kernel = np.asarray(layer.kernel)
+    sizes = [kernel.shape[axis] for axis in axes.kept]
+    rank = len(node.output.shape)
+    dense = layers.Dense(
+        int(np.prod(sizes)), activation=layer.activation, use_bias=layer.bias is not None, name=layer.name
+    )
+    matrix = kernel.transpose(*axes.summed, *axes.kept).reshape(-1, dense.units)
+    dense.build((None, matrix.shape[0]))
+    bias = []
+    if layer.bias is not None:
+        # In the order (batch axes, kept axes), where the batch axes are all of size 1.
+        full = np.reshape(layer.bias, (1,) * (rank - len(layer.bias.shape)) + tuple(layer.bias.shape))
+        full = full.transpose(np.argsort(axes.outputs))
+        bias = [np.broadcast_to(full.reshape(full.shape[rank - len(sizes) :]), sizes).reshape(-1)]
+    dense.set_weights([matrix, *bias])
+
+    def product(x: keras.KerasTensor) -> keras.KerasTensor:
+        x = _transposed(x, axes.inputs)
+        batch = x.shape[1 : len(x.shape) - len(axes.summed)]
+        x = dense(x if len(axes.summed) == 1 else ops.reshape(x, (-1, *batch, matrix.shape[0])))
+        x = x if len(sizes) == 1 else ops.reshape(x, (-1, *batch, *sizes))
+        return _transposed(x, axes.outputs)
+
+    return inline(node, product)
+
+
+def _transposed(x: keras.KerasTensor, order: tuple[int, ...]) -> keras.KerasTensor:
+    return x if order == tuple(range(len(order))) else ops.transpose(x, order)
+
+
+def splits_to_slices(graph: Graph) -> Graph:
+    """Each split of which some part is not used, as slices: the converter keeps SPLIT in float if one is not."""
+
+    def expand(node: Node) -> Expansion | None:
+        parts = tensors_in(node.outputs)
+        used = [id(part) in graph.consumers or id(part) in graph.output_ids for part in parts]
+        if kind(node.op) not in ("Split", "ArraySplit", "Unstack") or all(used):
+            return None
+        axis = node.op.axis % len(node.inputs[0].shape)
+        before = (slice(None),) * axis
+        if kind(node.op) == "Unstack":
+            return inline(node, lambda x: [x[(*before, index)] for index in range(len(parts))])
+        ends = np.cumsum([0, *(part.shape[axis] for part in parts)]).tolist()
+        spans = [slice(*pair) for pair in itertools.pairwise(ends)]
+        return inline(node, lambda x: [x[(*before, span)] for span in spans])
+
+    return graph.map_nodes(expand)
+
+
+def drop_float_cast(node: Node) -> Expansion | None:
+    """All of the inference model is float32: a cast between float types does nothing."""
+    if kind(node.op) != "Cast" or node.opaque or not node.inputs:
+        return None
+    (source,) = node.inputs
+    floats = all("float" in tensor.dtype for tensor in (source, node.output))
+    return ([], source) if floats else None
+
+
+class _ArgMax(layers.Layer):
+    """TensorFlow's own argmax: that of Keras tells -0.0 from 0.0, for which TFLite has no operator."""
+
+    def __init__(self, axis: int | None, keepdims: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.keepdims = keepdims
+
+    def call(self, x: Any) -> Any:
+        import tensorflow as tf
+
+        found = tf.argmax(x, self.axis, output_type="int32")
+        return tf.expand_dims(found, self.axis) if self.keepdims else found
+
+    def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        return ops.argmax(x, self.axis, self.keepdims)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis, "keepdims": self.keepdims}
+
+
+def plain_argmax(node: Node) -> Expansion | None:
+    """An argmax that TFLite has an operator for."""
+    if kind(node.op) != "Argmax" or node.opaque or node.op.axis is None:
+        return None
+    layer = _ArgMax(node.op.axis, node.op.keepdims, name=node.op.name)
+    return [dataclasses.replace(node, op=layer)], node.outputs

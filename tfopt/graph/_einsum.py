@@ -1,0 +1,91 @@
+"""The equation of an `EinsumDense`: which axes it sums over, and how to write it as a matrix product."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class EinsumAxes:
+    """An einsum of inputs and a kernel that is a matrix product.
+
+    Attributes:
+        kept: the kernel's axes that index outputs.
+        summed: the kernel's axes that are summed over.
+        inputs: order of the inputs' axes that puts the summed ones last, in the order of `summed`.
+        outputs: order of the axes of (batch axes, kept axes) that gives the outputs.
+    """
+
+    kept: tuple[int, ...]
+    summed: tuple[int, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def einsum_axes(layer: keras.layers.Layer) -> EinsumAxes | None:
+    """How a built `EinsumDense` is one product of the inputs with a matrix: a `Dense` between transpositions.
+
+    Every axis of the inputs is either summed over or kept as a batch axis, and every axis of the kernel is either
+    summed over or an output.
+
+    Args:
+        layer: a built `keras.layers.EinsumDense`.
+
+    Returns:
+        The axes, or None where the equation is no such product (a kernel that differs from sample to sample).
+
+    >>> import keras
+    >>> from tfopt.graph import einsum_axes
+    >>> layer = keras.layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3))
+    >>> layer.build((None, 4, 5))
+    >>> einsum_axes(layer)
+    EinsumAxes(kept=(1, 2), summed=(0,), inputs=(0, 1, 2), outputs=(0, 1, 2, 3))
+    """
+    left, output = layer.equation.replace(" ", "").split("->")
+    inputs, kernel = left.split(",")
+    # Axes under an ellipsis come first, in the inputs and the outputs alike.
+    inputs, output = inputs.replace("...", "."), output.replace("...", ".")
+    if "." in inputs:
+        rank = layer.get_build_config()["input_shape"]
+        hidden = "".join(chr(0x391 + i) for i in range(len(rank) - len(inputs) + 1))
+        inputs, output = inputs.replace(".", hidden), output.replace(".", hidden)
+    summed = [label for label in kernel if label in inputs and label not in output]
+    kept = [label for label in kernel if label in output and label not in inputs]
+    batch = [label for label in inputs if label in output and label not in kernel]
+    every = (*inputs, *kernel, *output)
+    once = all(len(set(labels)) == len(labels) for labels in (inputs, kernel, output))
+    if layer.bias_axes and set(layer.bias_axes) - set(kept):
+        return None
+    if "." in every or not once or not summed or len(summed) + len(kept) != len(kernel):
+        return None
+    if (
+        len(batch) + len(summed) != len(inputs)
+        or sorted(batch + kept) != sorted(output)
+        or inputs[0] != output[0]
+    ):
+        return None
+    return EinsumAxes(
+        kept=tuple(map(kernel.index, kept)),
+        summed=tuple(map(kernel.index, summed)),
+        inputs=tuple(map(inputs.index, batch + summed)),
+        outputs=tuple(map((batch + kept).index, output)),
+    )
+
+
+def einsum_shape(layer: keras.layers.Layer, inputs: Sequence[int | None]) -> tuple[int | None, ...] | None:
+    """The shape of the outputs, sizes known that Keras leaves open where `output_shape` says None.
+
+    Args:
+        layer: a built `keras.layers.EinsumDense`.
+        inputs: shape of the inputs.
+
+    Returns:
+        A shape, or None where `einsum_axes` is None.
+    """
+    axes = einsum_axes(layer)
+    if axes is None:
+        return None
+    batch = [inputs[axis] for axis in axes.inputs[: len(inputs) - len(axes.summed)]]
+    sizes = [*batch, *(layer.kernel.shape[axis] for axis in axes.kept)]
+    return tuple(sizes[axis] for axis in axes.outputs)
