@@ -51,4 +51,4 @@ def test_xla_trains_the_same_ranges():
     with_xla, without = (trained("backbone_and_head", jit_compile=jit)[0] for jit in (True, False))
     for ours, theirs in zip(with_xla.layers, without.layers, strict=True):
         if isinstance(ours, FakeQuantize):
-            np.testing.assert_allclose([*ours.range()], [*theirs.range()], rtol=1e-6)
+            np.testing.assert_allclose([*ours.range()], [*theirs.range()], rtol=1e-4)
