@@ -9,6 +9,7 @@ from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
 from tfopt.graph._kinds import activation_name, final_activation, kind
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+from tfopt.graph._recursion import deep_recursion
 from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "capture",
     "clone_operation",
     "copy_weights",
+    "deep_recursion",
     "einsum_axes",
     "final_activation",
     "flatten_layers",

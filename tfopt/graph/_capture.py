@@ -15,6 +15,7 @@ import keras
 from tfopt.graph._einsum import einsum_shape
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+from tfopt.graph._recursion import deep_recursion
 
 # Loops over time and wrappers around another layer's loop: their `call` is no graph of primitives.
 _LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
@@ -126,7 +127,6 @@ def _edges(model: keras.Model, prefix: str) -> Graph:
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
         inputs, outputs = model.input, model.output
-    functional = keras.Model(keras.tree.flatten(inputs), keras.tree.flatten(outputs))
     nodes: list[Node] = []
 
     def record(op: Operation, *args: Any, **kwargs: Any) -> Any:
@@ -134,7 +134,9 @@ def _edges(model: keras.Model, prefix: str) -> Graph:
         nodes.append(Node(op, args, kwargs, outputs, prefix + op.name))
         return outputs
 
-    clone = keras.models.clone_model(functional, clone_function=lambda layer: layer, call_function=record)
+    with deep_recursion(len(model.layers)):
+        functional = keras.Model(keras.tree.flatten(inputs), keras.tree.flatten(outputs))
+        clone = keras.models.clone_model(functional, clone_function=lambda layer: layer, call_function=record)
     pack = keras.tree.pack_sequence_as
     return Graph(model.name, pack(inputs, clone.inputs), tuple(nodes), pack(outputs, clone.outputs))
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from tfopt.graph._graph import Graph, Operation, substitute
+from tfopt.graph._recursion import deep_recursion
 
 
 def clone_operation(op: Operation, name: str | None = None) -> Operation:
@@ -99,7 +100,8 @@ def build_model(
         values.update(
             zip(map(id, keras.tree.flatten(node.outputs)), keras.tree.flatten(outputs), strict=True)
         )
-    model = model_class(inputs, substitute(graph.outputs, values), name=name or graph.name)
+    with deep_recursion(len(graph.nodes)):
+        model = model_class(inputs, substitute(graph.outputs, values), name=name or graph.name)
     for node in graph.nodes:
         copy_weights(node.op, copies[id(node.op)])
     return model

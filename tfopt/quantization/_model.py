@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfopt.graph import deep_recursion
 from tfopt.quantization._report import LayerReport, QuantizationReport
 from tfopt.quantization._sums import Kernel
 
@@ -83,7 +84,8 @@ class QuantizedModel(keras.Model):
         config = dict(config)
         links = tuple(Link(**{**link, "sources": tuple(link["sources"])}) for link in config.pop("links", ()))
         report = config.pop("report", None)
-        model = super().from_config(config, custom_objects)
+        with deep_recursion(len(config.get("layers", ()))):
+            model = super().from_config(config, custom_objects)
         if report:
             rows = tuple(LayerReport(**row) for row in report["layers"])
             model.describe(QuantizationReport(report["name"], rows), links)
