@@ -40,3 +40,12 @@ class QuantizationReport(Report):
             tuple((row.path, row.kind, row.done, row.note) for row in self.layers),
             (f"{len(self.layers)} operations: {total}.",),
         )
+
+
+def with_notes(report: QuantizationReport, notes: dict[str, str]) -> QuantizationReport:
+    """The report with more said about some paths: `notes` maps a path to words."""
+    rows = (
+        dataclasses.replace(row, note="; ".join(filter(None, (row.note, notes.get(row.path)))))
+        for row in report.layers
+    )
+    return dataclasses.replace(report, layers=tuple(rows))

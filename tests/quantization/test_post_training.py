@@ -1,0 +1,313 @@
+"""Post-training quality: equalization keeps the function, corrections lower the errors, and export stays the same."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import tfopt
+from tests.models import MODELS, samples_for, trained_like
+from tfopt.graph import build_model, capture
+from tfopt.quantization._equalization import equalize
+from tfopt.quantization._kernel_matrix import KINDS, from_matrix, input_rows, to_matrix
+from tfopt.quantization._layerwise import visit_layers
+from tfopt.quantization._learned_rounding import METHODS, output_error
+from tfopt.quantization._post_training import ROUNDINGS
+
+# What stands between two kernels, and the number of pairs that this makes.
+BETWEEN = {
+    "nothing": ([], 1),
+    "relu": ([layers.ReLU()], 1),
+    "leaky_relu": ([layers.LeakyReLU(0.2)], 1),
+    "prelu": ([layers.PReLU(alpha_initializer="uniform", shared_axes=[1, 2])], 1),
+    "batch_norm": ([layers.BatchNormalization(), layers.ReLU()], 1),
+    "norm_without_gamma": ([layers.BatchNormalization(scale=False), layers.ReLU()], 1),
+    "norm_without_beta": ([layers.BatchNormalization(center=False), layers.ReLU()], 1),
+    "pooling": (
+        [layers.ReLU(), layers.ZeroPadding2D(1), layers.MaxPooling2D(2), layers.AveragePooling2D(2)],
+        1,
+    ),
+    "depthwise": (
+        [layers.DepthwiseConv2D(2, depth_multiplier=2), layers.BatchNormalization(), layers.ReLU()],
+        2,
+    ),
+    "transposed": ([layers.Conv2DTranspose(3, 2, strides=2), layers.ReLU()], 2),
+    "relu6": ([layers.ReLU(6)], 0),
+    "silu": ([layers.Activation("silu")], 0),
+    "norm_after_relu": ([layers.ReLU(), layers.BatchNormalization()], 0),
+}
+
+
+def net(between, head="conv"):
+    ending = {
+        "conv": [layers.Conv2D(3, 2)],
+        "flatten": [layers.Flatten(), layers.Dense(3)],
+        "pool": [layers.GlobalAveragePooling2D(), layers.Dense(3)],
+    }[head]
+    copies = [type(layer).from_config(layer.get_config()) for layer in between]
+    model = keras.Sequential([keras.Input((9, 8, 3)), layers.Conv2D(4, 2), *copies, *ending])
+    model = trained_like(model)
+    first = model.layers[0]
+    first.kernel.assign(np.asarray(first.kernel) * np.array([0.05, 1.0, 4.0, 30.0]))
+    return model
+
+
+@pytest.mark.parametrize("head", ["conv", "flatten", "pool"])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_equalization_keeps_the_function(name, head):
+    between, pairs = BETWEEN[name]
+    model = net(between, head)
+    before = [np.asarray(weight).copy() for weight in model.weights]
+    graph, notes = equalize(capture(model))
+    equalized = build_model(graph)
+    x = samples_for(model)
+    expected = np.asarray(model(x))
+    np.testing.assert_allclose(equalized(x), expected, atol=2e-6 * np.abs(expected).max(), rtol=1e-4)
+    assert sum(note.startswith("equalized with") for note in notes.values()) == pairs
+    changed = any(
+        not np.array_equal(a, b)
+        for a, b in zip(model.get_weights(), equalized.get_weights(), strict=False)
+        if a.shape == b.shape
+    )
+    assert changed == bool(pairs)
+    for old, weight in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_equalization_keeps_whole_models(name):
+    model = trained_like(MODELS[name]())
+    x = samples_for(model)
+    equalized = build_model(equalize(capture(model))[0])
+    for ours, theirs in zip(keras.tree.flatten(equalized(x)), keras.tree.flatten(model(x)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_equalized_pairs_have_equal_ranges():
+    model = net([layers.ReLU()])
+    graph, _ = equalize(capture(model))
+    first, _, second = (node.op for node in graph.nodes)
+    np.testing.assert_allclose(
+        np.abs(np.asarray(first.kernel)).max((0, 1, 2)),
+        np.abs(np.asarray(second.kernel)).max((0, 1, 3)),
+        rtol=1e-5,
+    )
+
+
+def test_what_is_not_equalized_is_named():
+    inputs = keras.Input((6, 6, 4))
+    shared = layers.Conv2D(4, 1, name="shared")
+    x = layers.ReLU(6, name="bounded")(layers.Conv2D(4, 1, name="before_relu6")(inputs))
+    x = layers.Conv2D(4, 1, name="before_shared")(x)
+    x = shared(shared(x))
+    y = layers.Conv2D(4, 1, groups=2, name="grouped")(layers.Conv2D(4, 1, name="before_groups")(x))
+    model = keras.Model(inputs, layers.Add()([y, layers.Conv2D(4, 1, activation="gelu", name="gelu")(x)]))
+    notes = equalize(capture(model))[1]
+    for path, words in {
+        "before_relu6": "bounded (relu6) follows",
+        "before_shared": "shared is called more than once",
+        "shared": "it is called more than once",
+        "before_groups": "grouped has groups",
+        "gelu": "gelu is not positively homogeneous",
+        "grouped": "(Add) follows",
+    }.items():
+        assert notes[path].startswith("not equalized: ") and words in notes[path], notes[path]
+    report = tfopt.quantize(model, samples_for(model), equalize=True).report
+    assert any("not equalized: bounded" in row.note for row in report.layers)
+
+
+CONVOLUTIONS = {
+    "Dense": (dict(units=5), (6,)),
+    "Conv1D": (dict(filters=4, kernel_size=3), (9, 4)),
+    "Conv2D": (dict(filters=4, kernel_size=(3, 2)), (9, 8, 4)),
+    "DepthwiseConv1D": (dict(kernel_size=3, depth_multiplier=2), (9, 4)),
+    "DepthwiseConv2D": (dict(kernel_size=(3, 3), depth_multiplier=2), (9, 8, 4)),
+}
+PLACES = {
+    "plain": {},
+    "same": {"padding": "same"},
+    "strided": {"padding": "same", "strides": 2},
+    "dilated": {"dilation_rate": 2},
+    "causal": {"padding": "causal"},
+    "grouped": {"groups": 2},
+}
+
+
+# Where a place makes sense for some layers only.
+ONLY = {
+    "same": ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    "strided": ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    "dilated": ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    "causal": ("Conv1D",),
+    "grouped": ("Conv1D", "Conv2D"),
+}
+
+
+@pytest.mark.parametrize("kind, place", [(k, p) for p in PLACES for k in ONLY.get(p, CONVOLUTIONS)])
+def test_a_layer_is_the_product_of_its_rows_and_its_matrix(kind, place):
+    arguments, shape = CONVOLUTIONS[kind]
+    layer = getattr(layers, kind)(**arguments, **PLACES[place], use_bias=False)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
+    expected = np.asarray(layer(x))
+    kernel = np.asarray(layer.kernel)
+    matrix = to_matrix(layer, kernel)
+    np.testing.assert_array_equal(from_matrix(layer, matrix), kernel)
+    rows = input_rows(layer, x, 10**6, np.random.default_rng(0))
+    outputs = np.matmul(rows, matrix).transpose(1, 0, 2).reshape(expected.shape)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    some = input_rows(layer, x, 2, np.random.default_rng(0))
+    assert some.shape == (rows.shape[0], 2, rows.shape[2])
+    assert set(CONVOLUTIONS) == set(KINDS)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    method=st.sampled_from(sorted(METHODS)),
+    bits=st.sampled_from([3, 4, 8]),
+    groups=st.integers(1, 3),
+    inputs=st.integers(1, 24),
+    outputs=st.integers(1, 6),
+    rank=st.integers(1, 40),
+    seed=st.integers(0, 999),
+)
+def test_rounding_keeps_what_must_stay(method, bits, groups, inputs, outputs, rank, seed):
+    rng = np.random.default_rng(seed)
+    top = 2 ** (bits - 1) - 1
+    weight = rng.normal(size=(groups, inputs, outputs))
+    weight[rng.random(weight.shape) < 0.2] = 0.0
+    weight *= top / np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-9)
+    rows = rng.normal(size=(groups, rank, inputs)) + 1.0
+    kept = (weight == 0) | (np.abs(weight) > top - 1e-3)
+    codes = METHODS[method](weight, rows.transpose(0, 2, 1) @ rows / rank, kept, top)
+    np.testing.assert_array_equal(codes, np.round(codes))
+    np.testing.assert_array_equal(codes[kept], np.round(weight[kept]))
+    assert np.abs(codes).max() <= top
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    method=st.sampled_from(sorted(METHODS)),
+    bits=st.sampled_from([4, 8]),
+    inputs=st.integers(16, 40),
+    outputs=st.integers(8, 16),
+    seed=st.integers(0, 999),
+)
+def test_rounding_lowers_the_output_error(method, bits, inputs, outputs, seed):
+    """On inputs as networks have them: correlated, and with a mean."""
+    rng = np.random.default_rng(seed)
+    top = 2 ** (bits - 1) - 1
+    weight = rng.normal(size=(1, inputs, outputs))
+    weight *= top / np.abs(weight).max(axis=1, keepdims=True)
+    rows = np.maximum(rng.normal(size=(400, inputs)) @ rng.normal(size=(inputs, inputs)), 0.0)
+    gram = (rows.T @ rows / len(rows))[None]
+    kept = np.abs(weight) > top - 1e-3
+    codes = METHODS[method](weight, gram, kept, top)
+    nearest = output_error(np.round(weight), weight, gram).sum()
+    assert output_error(codes, weight, gram).sum() < 0.8 * nearest
+
+
+def tiny():
+    model = trained_like(MODELS["residual"]())
+    rng = np.random.default_rng(2)
+    x = np.maximum(samples_for(model, 96), 0.0) + rng.uniform(0, 1, 3).astype("float32")
+    return model, x
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+def test_kernels_stay_where_they_were_put(rounding, tmp_path):
+    """The step does not move: what rounds a kernel again finds the same codes; the file equals the simulation."""
+    model, x = tiny()
+    q = tfopt.quantize(model, x, equalize=True, rounding=rounding, correct_bias=True)
+    if rounding != "nearest":
+        rounded = [layer for layer in q.layers if hasattr(layer, "quantize_weight")]
+        assert len(rounded) == 3
+        for layer in rounded:
+            kernel = np.asarray(layer.kernel)
+            np.testing.assert_allclose(layer.quantize_weight(kernel), kernel, rtol=1e-6, atol=0)
+    tfopt.export(q, tmp_path / "model.tflite", strict=True)
+    verified = tfopt.verify(q, tmp_path / "model.tflite", x)
+    assert verified.passed, str(verified)
+    assert any(rounding in row.note or rounding == "nearest" for row in q.report.layers)
+    q.save(tmp_path / "q.keras")
+    loaded = keras.models.load_model(tmp_path / "q.keras")
+    np.testing.assert_array_equal(loaded(x[:4]), q(x[:4]))
+    assert str(loaded.report) == str(q.report)
+
+
+def bias_errors(model, q, x):
+    return np.abs(np.mean(np.asarray(q(x)) - np.asarray(model(x)), axis=0))
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_bias_correction_lowers_the_mean_error(use_bias):
+    rng = np.random.default_rng(0)
+    blocks = [
+        layer
+        for _ in range(3)
+        for layer in (layers.Dense(24, use_bias=use_bias), layers.BatchNormalization(), layers.ReLU())
+    ]
+    model = keras.Sequential([keras.Input((16,)), *blocks, layers.Dense(4)])
+    model = trained_like(model)
+    x = rng.normal(1.0, 1.0, (400, 16)).astype("float32")
+    # Two outliers in each kernel make its grid coarse.
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            kernel = np.asarray(layer.kernel).copy()
+            kernel[0] *= 8.0
+            layer.kernel.assign(kernel)
+    plain, corrected = tfopt.quantize(model, x), tfopt.quantize(model, x, correct_bias=True)
+    assert bias_errors(model, corrected, x).sum() < 0.3 * bias_errors(model, plain, x).sum()
+    for layer, other in zip(plain.layers, corrected.layers, strict=True):
+        if hasattr(layer, "kernel"):
+            np.testing.assert_array_equal(layer.kernel, other.kernel)
+
+
+def test_what_has_no_bias_is_named():
+    inputs = keras.Input((4,))
+    shared = layers.Dense(4, name="shared")
+    x = layers.ReLU()(shared(layers.ReLU()(shared(inputs))))
+    model = keras.Model(inputs, layers.Dense(2, use_bias=False, name="bare")(x))
+    report = tfopt.quantize(model, samples_for(model), correct_bias=True).report
+    notes = {row.path: row.note for row in report.layers}
+    assert "bias not corrected: it has none" in notes["bare"]
+    assert "bias not corrected: it is called more than once" in notes["shared"]
+
+
+def test_pruned_weights_stay_zero():
+    model, x = tiny()
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            kernel = np.asarray(layer.kernel).copy()
+            layer.kernel.assign(np.where(np.abs(kernel) < np.median(np.abs(kernel)), 0.0, kernel))
+    q = tfopt.quantize(model, x, rounding="gptq")
+    for layer in q.layers:
+        if hasattr(layer, "kernel"):
+            assert (np.asarray(layer.kernel) == 0).mean() >= 0.45
+
+
+@pytest.mark.parametrize("form", ["generator", "pairs"])
+def test_samples_of_every_kind(form):
+    model, x = tiny()
+    data = {"generator": (x[at : at + 32] for at in (0, 32, 64)), "pairs": (x, np.zeros(len(x)))}[form]
+    ours = tfopt.quantize(model, data, correct_bias=True)
+    same = tfopt.quantize(model, x, correct_bias=True)
+    np.testing.assert_allclose(ours(x[:8]), same(x[:8]), atol=1e-5)
+
+
+def test_each_operation_runs_once_a_network():
+    """Time is linear in the number of layers: no layer starts again from the inputs."""
+    model, x = tiny()
+    q = tfopt.quantize(model, x)
+    seen = []
+    visit_layers(q, x, lambda visit: seen.append(visit.node.op.name))
+    kernels = [layer.name for layer in q.layers if hasattr(layer, "quantize_weight")]
+    assert sorted(seen) == sorted(kernels)
+
+
+@pytest.mark.parametrize("wrong", ["up", None, 4])
+def test_bad_rounding_teaches(wrong):
+    model, x = tiny()
+    with pytest.raises(ValueError, match=rf"'rounding' argument must be one of 'nearest', .*Got {wrong!r}"):
+        tfopt.quantize(model, x, rounding=wrong)
