@@ -30,11 +30,11 @@ from tests.benchmarks.cifar10 import (
     Data,
     Minutes,
     accuracy,
+    cached,
     find,
     float_model,
     load_data,
-    train,
-    with_teacher,
+    train_with,
 )
 from tfopt._report import Table
 
@@ -121,8 +121,9 @@ def run_qat() -> None:
     quantized = tfopt.quantize(model, data[0][: FLAGS.calibration], config())
     rows = [row("before training", quantized, test, reference, minutes)]
     minutes = Minutes()
-    student = with_teacher(quantized, model if FLAGS.distil else None)
-    train(student, Augmented(*data, FLAGS.seed), FLAGS.epochs, FLAGS.learning_rate)
+    teacher = cached(model, *data, FLAGS.epochs) if FLAGS.distil and FLAGS.epochs else None
+    batches = Augmented(*data, FLAGS.seed, period=max(1, FLAGS.epochs))
+    train_with(teacher, quantized, batches, FLAGS.epochs, FLAGS.learning_rate)
     rows.append(row(f"after {FLAGS.epochs} epochs", quantized, test, reference, minutes))
     how = ", distilled" if FLAGS.distil else ""
     title = f"Training of ResNet8 with weights of {FLAGS.weight_bits} bits{how}; float {reference:.2f} %"
