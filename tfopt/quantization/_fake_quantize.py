@@ -121,13 +121,13 @@ class FakeQuantize(keras.layers.Layer):
         """Names the kernel that writes a site."""
         self._feeds.by_site[site] = kernel
 
-    def kernel(self, site: int = 0) -> Kernel | None:
+    def kernel_at(self, site: int = 0) -> Kernel | None:
         """The kernel that writes a site, where `follow` named it."""
         return self._feeds.by_site.get(site)
 
     def _as_kernel(self, inputs: Any, operands: Any, site: int) -> Any:
         """The inputs as the kernel that feeds this site rounds them: whole steps of this grid, not yet clipped."""
-        kernel = self.kernel(site)
+        kernel = self.kernel_at(site)
         if kernel is None:
             return inputs
         step = self.step()

@@ -67,7 +67,7 @@ class QuantizedModel(keras.Model):
         links = [link for link in self.links if link.kernel == "weights"]
         calls = Counter(link.weights or link.norm for link in links)
         kernels = {
-            link.weights or link.norm: self.get_layer(link.quantizer).kernel(link.site) for link in links
+            link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
         return {name: kernel.bias() for name, kernel in kernels.items() if calls[name] == 1}
 
