@@ -215,6 +215,7 @@ def tiny():
     return model, x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_kernels_stay_where_they_were_put(rounding, tmp_path):
     """The step does not move: what rounds a kernel again finds the same codes; the file equals the simulation."""
@@ -287,6 +288,7 @@ def test_pruned_weights_stay_zero():
             assert (np.asarray(layer.kernel) == 0).mean() >= 0.45
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["generator", "pairs"])
 def test_samples_of_every_kind(form):
     model, x = tiny()
