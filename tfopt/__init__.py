@@ -1,5 +1,6 @@
 """tfopt makes Keras 3 models small and fast: pruning, quantization and distillation inside `model.fit`."""
 
+from tfopt._model_report import report
 from tfopt.conversion import ExportReport, export
 from tfopt.distillation import (
     AttentionMaps,
@@ -83,6 +84,7 @@ __all__ = [
     "make_student",
     "quantize",
     "register_quantized",
+    "report",
     "shrink",
     "update_batch_norm",
     "verify",

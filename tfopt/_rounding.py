@@ -9,6 +9,9 @@ from keras import ops
 # grid of 1/255 lie exactly on halves, which float32 noise would round here one way and there another.
 HALF_WINDOW = 2.0**-14
 
+# A scale of fewer binary digits would move a range too far; codes of 16 bits do without exact products.
+_FEWEST_DIGITS = 12
+
 _POWERS = 2.0 ** np.arange(-126, 128).astype("float32")
 
 
@@ -37,5 +40,6 @@ def coarse(scale: Any, code_bits: int = 8) -> Any:
     """
     scale = ops.convert_to_tensor(scale, "float32")
     # The logarithm may be off by a digit next to a power of two, so there is a digit to spare.
-    unit = power_of_two(ops.floor(ops.log2(scale)) - (22 - code_bits))
+    digits = max(22 - code_bits, _FEWEST_DIGITS)
+    unit = power_of_two(ops.floor(ops.log2(scale)) - digits)
     return ops.round(scale / unit) * unit

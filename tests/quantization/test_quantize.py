@@ -14,6 +14,7 @@ from tests.models import IMAGE, MODELS, samples_for, trained_like
 from tests.strategies import two_devices
 from tfopt.graph import capture, kind
 from tfopt.quantization import FakeQuantize, _layers
+from tfopt.quantization._overrides import FIELDS
 from tfopt.quantization._table import TABLE
 
 WEIGHTED = [name for name, row in TABLE.items() if row.weights]
@@ -39,7 +40,7 @@ def test_layer_contract(name, tmp_path):
     stock(x), quantized(x)
 
     assert [(w.name, w.shape) for w in quantized.weights] == [(w.name, w.shape) for w in stock.weights]
-    assert {**stock.get_config(), "weight_bits": 8}.keys() == quantized.get_config().keys()
+    assert {*stock.get_config(), *FIELDS} == quantized.get_config().keys()
     assert inspect.signature(type(quantized).call) == inspect.signature(type(stock).call)
     assert isinstance(quantized, type(stock))
     assert isinstance(quantized.kernel, keras.Variable)
@@ -157,7 +158,7 @@ def test_histograms_leave_outliers_out(method):
         assert float(wide[name].range()[1]) == 30.0
     # Fewer values are clipped than rounded better: the mean error over all values is less.
     errors = [np.abs(np.asarray(layer["input_quantize"](x)) - x).mean() for layer in (narrow, wide)]
-    assert errors[0] < 0.85 * errors[1]
+    assert errors[0] < 0.9 * errors[1]
 
 
 def test_ranges_follow_a_moving_average_in_training_only():
@@ -279,4 +280,4 @@ def test_two_replicas_train_as_one(blobs):
     two = train(two_devices().scope())
     for a, b in zip(one.weights, two.weights, strict=True):
         # Ranges are the mean of the replicas' own, so they differ a little from those of the whole batch.
-        np.testing.assert_allclose(a, b, atol=0.1 if a.name in ("minimum", "maximum") else 0.01)
+        np.testing.assert_allclose(a, b, atol=0.1 if a.name == "statistics" else 0.01)

@@ -12,6 +12,7 @@ from tfopt._report import Report, Table
 from tfopt._text import format_bytes, names_with_counts, percent
 from tfopt.conversion._convert import convert
 from tfopt.conversion._lower import lower
+from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import flatten_layers, kind
 from tfopt.runtimes import Size, TFLiteFile, measure_size
 
@@ -30,6 +31,7 @@ class ExportReport(Report):
         sparsity: zeros as a fraction of all kernel weights.
         inputs: dtype of each input.
         outputs: dtype of each output.
+        stored: how kernels are stored that were trained on another grid than 8 bits per channel.
 
     Example:
 
@@ -49,6 +51,7 @@ class ExportReport(Report):
     sparsity: float
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    stored: tuple[StoredWeights, ...] = ()
 
     def table(self) -> Table:
         bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
@@ -62,7 +65,8 @@ class ExportReport(Report):
             ("kernel weights", bits or "none"),
             ("of them zero", percent(self.sparsity)),
         )
-        return Table(f"Exported {self.path}", ("what", "value"), rows)
+        notes = tuple(stored.note for stored in self.stored if stored.note)
+        return Table(f"Exported {self.path}", ("what", "value"), rows, notes)
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:
@@ -113,8 +117,10 @@ def export(
             f"The 'batch_size' argument must be 1 or more, for TFLite fixes it. Got {batch_size} instead."
         )
     inference = lower(model, batch_size)
-    integer = any(kind(layer) == "ConstantFakeQuantize" for layer in flatten_layers(inference))
-    content = convert(inference, integer, float_io)
+    grids = [layer for layer in flatten_layers(inference) if kind(layer) == "ConstantFakeQuantize"]
+    integer = bool(grids)
+    content = convert(inference, max((layer.num_bits for layer in grids), default=None), float_io)
+    content, stored = store_weights(content, model, inference, getattr(model, "pack_weights", True))
     file = TFLiteFile.read(content)
     floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}
     if strict and floats:
@@ -133,4 +139,5 @@ def export(
         sparsity=file.sparsity,
         inputs=tuple(tensor.dtype for tensor in file.inputs),
         outputs=tuple(tensor.dtype for tensor in file.outputs),
+        stored=stored,
     )

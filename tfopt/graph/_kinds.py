@@ -105,7 +105,17 @@ def activation_name(op: Operation) -> str | None:
 
 
 # Kinds whose outputs are their inputs, moved or rounded: one looks through them for the activation before.
-_TRANSPARENT = {"FakeQuantize", "Reshape", "Flatten", "Identity", "Dropout", "linear", "Cast", "Squeeze"}
+_TRANSPARENT = {
+    "FakeQuantize",
+    "FloatFence",
+    "Reshape",
+    "Flatten",
+    "Identity",
+    "Dropout",
+    "linear",
+    "Cast",
+    "Squeeze",
+}
 
 
 def final_activation(model: keras.Model) -> str | None:

@@ -2,7 +2,9 @@
 
 from tfopt.quantization._batch_norm import FusedBatchNormalization
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization._fake_quantize import ConstantFakeQuantize, FakeQuantize
+from tfopt.quantization._constant_fake_quantize import ConstantFakeQuantize
+from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._float_fence import FloatFence
 from tfopt.quantization._island import FloatBoundary
 from tfopt.quantization._layers import (
     QuantizedConv1D,
@@ -19,11 +21,13 @@ from tfopt.quantization._model import Link, QuantizedModel
 from tfopt.quantization._quantize import quantize
 from tfopt.quantization._register import register_quantized
 from tfopt.quantization._report import LayerReport, QuantizationReport
+from tfopt.quantization._schedule import StepCounter
 
 __all__ = [
     "ConstantFakeQuantize",
     "FakeQuantize",
     "FloatBoundary",
+    "FloatFence",
     "FusedBatchNormalization",
     "LayerReport",
     "Link",
@@ -39,6 +43,7 @@ __all__ = [
     "QuantizedEinsumDense",
     "QuantizedModel",
     "QuantizedPReLU",
+    "StepCounter",
     "quantize",
     "register_quantized",
 ]

@@ -4,10 +4,13 @@ import functools
 from typing import Any
 
 import keras
+from keras import ops
+
+from tfopt.quantization._schedule import Timed
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, faster in training on the TensorFlow backend.
 
     `quantize` puts it in place of the stock layer. It computes the same outputs, gradients and moving statistics
@@ -37,8 +40,35 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     # why wraps: an operation is known by its `call`, and this one computes what the stock one computes.
     @functools.wraps(keras.layers.BatchNormalization.call)
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        frozen = self.counter.batch_norms_are_frozen() if self.counter is not None else False
+        if training and frozen is not False:
+            return self._call_unless(frozen, inputs, mask)
         if not self._fuses(inputs, training, mask):
             return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = self._fused(inputs)
+        self._average(mean, variance)
+        return outputs
+
+    def _call_unless(self, frozen: Any, inputs: Any, mask: Any) -> Any:
+        """A training step; one in inference mode, which leaves the statistics as they are, if `frozen`."""
+        stock = super().call
+        # Copies: what `convert_to_tensor` returns on TensorFlow is the variable itself.
+        old = [ops.copy(moving) for moving in (self.moving_mean, self.moving_variance)]
+        if self._fuses(inputs, True, mask):
+            outputs, mean, variance = ops.cond(
+                frozen, lambda: (stock(inputs, training=False), *old), lambda: self._fused(inputs)
+            )
+            self._average(mean, variance)
+        else:
+            # What the stock layer computes cannot be put under a condition, for it assigns its statistics.
+            still = stock(inputs, training=False, mask=mask)
+            outputs = ops.where(frozen, still, stock(inputs, training=True, mask=mask))
+        for moving, value in zip((self.moving_mean, self.moving_variance), old, strict=True):
+            moving.assign(ops.where(frozen, value, ops.convert_to_tensor(moving)))
+        return outputs
+
+    def _fused(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """The outputs, and the mean and variance of the batch."""
         import tensorflow as tf
 
         channels = inputs.shape[-1]
@@ -49,12 +79,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
         count = tf.cast(tf.size(inputs) // channels, "float32")
-        for moving, batch in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance * (count - 1.0) / count),
-        ):
-            moving.assign(moving * self.momentum + tf.stop_gradient(batch) * (1.0 - self.momentum))
-        return outputs
+        return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance) * (count - 1.0) / count
+
+    def _average(self, mean: Any, variance: Any) -> None:
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
 
     def _fuses(self, inputs: Any, training: bool | None, mask: Any) -> bool:
         return (

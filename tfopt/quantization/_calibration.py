@@ -45,7 +45,7 @@ def observe_ranges(
     calibration: Any,
     replace: Callable[[keras.Operation, str], keras.Operation],
     method: str = "minmax",
-) -> np.ndarray:
+) -> tuple[np.ndarray, int]:
     """The range of each tensor over all calibration batches, computed in float.
 
     The statistics are made inside the model, so that only two numbers a tensor and batch leave it, or a histogram.
@@ -58,7 +58,7 @@ def observe_ranges(
         method: `"minmax"`, or a name in `tfopt.quantization._ranges.METHODS`.
 
     Returns:
-        float32 array of shape (number of tensors, 2): the ends of each range.
+        float32 array of shape (number of tensors, 2): the ends of each range; and the number of batches.
 
     Raises:
         ValueError: the samples are empty, not finite, or of the wrong shape.
@@ -68,13 +68,15 @@ def observe_ranges(
     # A histogram takes a second look at the samples, which a generator gives once.
     samples = found if method == "minmax" else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
+    count = 0
     for batch in samples:
+        count += 1
         seen = np.stack([np.asarray(pair) for pair in model.predict_on_batch(batch)])
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
     if method != "minmax":
         ranges = _chosen(graph, tensors, samples, replace, method, ranges)
-    return ranges.astype("float32")
+    return ranges.astype("float32"), count
 
 
 def _chosen(

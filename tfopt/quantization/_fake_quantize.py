@@ -6,7 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt.quantization._constant_fake_quantize import ConstantFakeQuantize, check_range
 from tfopt.quantization._grids import activation_grid, fake_quantize, nudge_range, round_to_grid
+from tfopt.quantization._learned_ranges import LEARNED
+from tfopt.quantization._observers import MAXIMUM, MINIMUM, observe
+from tfopt.quantization._range_shapes import restrict_range
+from tfopt.quantization._schedule import Timed
 from tfopt.quantization._sums import Kernel
 
 
@@ -15,21 +20,12 @@ class _Feeds:
     by_site: dict[int, Kernel]
 
 
-def check_range(argument: str, limits: tuple[float, float]) -> None:
-    """Raises ValueError if the limits do not hold zero."""
-    if not limits[0] <= 0.0 <= limits[1] or limits[0] == limits[1]:
-        raise ValueError(
-            f"The '{argument}' argument must be (minimum, maximum) with minimum <= 0 <= maximum, for codes must hold "
-            f"an exact zero. Got {tuple(limits)} instead."
-        )
-
-
 @keras.saving.register_keras_serializable(package="tfopt")
-class FakeQuantize(keras.layers.Layer):
-    """Rounds activations to the int8 grid that the TFLite kernels compute on.
+class FakeQuantize(Timed, keras.layers.Layer):
+    """Rounds activations to the integer grid that the TFLite kernels compute on.
 
     `quantize` inserts one wherever a TFLite kernel writes its output. The range `[minimum, maximum]` starts from
-    calibration, follows a moving average of the batches' own ranges while training, `m <- d m + (1 - d) batch`, and
+    calibration, follows a debiased moving average of the batches' own ranges while training, or is learned, and
     stands still in inference. Where TFLite demands one grid for several tensors (all inputs of a concatenation),
     one layer is called at several sites: each site keeps its own average, and the grid spans them all.
 
@@ -37,8 +33,13 @@ class FakeQuantize(keras.layers.Layer):
         num_sites: how many places of the graph share this range.
         fixed_range: `(minimum, maximum)` where TFLite fixes the grid (softmax, sigmoid: `(0, 255 / 256)`;
             tanh: `(-1, 127 / 128)`); there is then nothing to learn.
-        momentum: `d` above, per training step.
+        momentum: share of the old range that a training step keeps; with 1 ranges stand still.
         num_bits: bits of a code.
+        observer: `"moving_average"`, `"lsq"` or `"pact"`, see `QuantConfig`.
+        clip_l2: weight of PACT's penalty.
+        symmetric: whether the zero point must be 0.
+        power_of_two: whether the step must be a power of two.
+        non_negative: the inputs are known to be 0 or more, as behind a ReLU.
         float_training: pass values through unrounded while training. For a fixed range at the model's output: its
             rounding has no effect on later layers, but turns small probabilities into log(0) in the loss.
         **kwargs: `name`, `dtype` and `trainable` of every Keras layer.
@@ -70,6 +71,11 @@ class FakeQuantize(keras.layers.Layer):
         fixed_range: tuple[float, float] | None = None,
         momentum: float = 0.99,
         num_bits: int = 8,
+        observer: str = "moving_average",
+        clip_l2: float = 0.0,
+        symmetric: bool = False,
+        power_of_two: bool = False,
+        non_negative: bool = False,
         float_training: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -82,23 +88,38 @@ class FakeQuantize(keras.layers.Layer):
         self.fixed_range = fixed_range and (float(fixed_range[0]), float(fixed_range[1]))
         self.momentum = momentum
         self.num_bits = num_bits
+        self.observer = observer
+        self.clip_l2 = clip_l2
+        self.symmetric = symmetric
+        self.power_of_two = power_of_two
+        self.non_negative = non_negative
         self.float_training = float_training
         # Site -> the layers whose kernel writes there. In a plain object, for they are not this layer's to track.
         self._feeds = _Feeds({})
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        if self.fixed_range is None:
-            # float32 whatever the policy: TensorFlow's op takes nothing else, and float16 ranges would drift.
-            options = {
-                "shape": (self.num_sites,),
-                "dtype": "float32",
-                "trainable": False,
-                "autocast": False,
-                "aggregation": "mean",
-            }
-            self.minimum = self.add_weight(name="minimum", initializer="zeros", **options)
-            self.maximum = self.add_weight(name="maximum", initializer="ones", **options)
+        if self.fixed_range is not None:
+            return
+        # float32 whatever the policy: TensorFlow's op takes nothing else, and float16 ranges would drift.
+        options: dict[str, Any] = {"dtype": "float32", "autocast": False, "aggregation": "mean"}
+        # Of each site: minimum, maximum, and the share of the initial value in them (see `observe`).
+        self.statistics = self.add_weight(
+            name="statistics",
+            shape=(self.num_sites, 3),
+            initializer=lambda shape, dtype: ops.tile(ops.cast([[0.0, 1.0, 0.0]], dtype), (shape[0], 1)),
+            trainable=False,
+            **options,
+        )
+        if self._learns:
+            penalty = keras.regularizers.L2(self.clip_l2) if self.clip_l2 else None
+            self.clip = self.add_weight(
+                name="clip", shape=(), initializer="ones", regularizer=penalty, **options
+            )
+            # What `clip` was when ranges froze: optimizers with momentum go on moving the weight itself.
+            self.frozen_clip = self.add_weight(
+                name="frozen_clip", shape=(), initializer="ones", trainable=False, **options
+            )
 
     def call(
         self,
@@ -113,9 +134,39 @@ class FakeQuantize(keras.layers.Layer):
         if not training:
             inputs = self._as_kernel(inputs, operands, site)
             return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
-        if self.fixed_range is None:
+        if self._observes:
             self._follow(ops.stop_gradient(inputs), site)
-        return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+        # Outside of the condition, for it assigns a variable.
+        clip = self._current_clip(training=True) if self._learns else None
+        return self.unless_delayed(inputs, lambda: self._round(inputs, clip))
+
+    @property
+    def _learns(self) -> bool:
+        return self.fixed_range is None and self.observer in LEARNED
+
+    @property
+    def _observes(self) -> bool:
+        return self.fixed_range is None and not self._learns and self.momentum < 1.0
+
+    def _round(self, inputs: Any, clip: Any) -> Any:
+        """The operation that trains."""
+        if clip is None:
+            return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+        limits = nudge_range(*self._calibrated(), self.num_bits)
+        return LEARNED[self.observer](inputs, *limits, clip, self.num_bits)
+
+    def _current_clip(self, training: bool) -> Any:
+        """The learned factor of the range; in training it is also kept, up to the step at which ranges freeze."""
+        clip, kept = ops.convert_to_tensor(self.clip), ops.convert_to_tensor(self.frozen_clip)
+        if self.counter is None or self.counter.freeze_step is None:
+            return clip
+        if not training:
+            frozen = self.counter.steps >= self.counter.freeze_step
+            return ops.where(frozen, kept, clip)
+        frozen = self.counter.ranges_are_frozen()
+        clip = ops.where(frozen, kept, clip)
+        self.frozen_clip.assign(ops.stop_gradient(clip))
+        return clip
 
     def follow(self, site: int, kernel: Kernel) -> None:
         """Names the kernel that writes a site."""
@@ -133,32 +184,71 @@ class FakeQuantize(keras.layers.Layer):
         step = self.step()
         return ops.cast(kernel.codes(inputs, operands, step) * step, inputs.dtype)
 
+    def nudged_range(self) -> tuple[Any, Any]:
+        """`(minimum, maximum)` with whole steps on both sides of zero: scalars."""
+        return nudge_range(*self.range(), self.num_bits)
+
     def step(self) -> Any:
         """The real value of one code: a scalar."""
         return activation_grid(*self.range(), self.num_bits)[0]
 
     def _follow(self, inputs: Any, site: int) -> None:
-        here = ops.one_hot(site, self.num_sites, dtype="float32") * (1.0 - self.momentum)
-        for variable, batch in ((self.minimum, ops.min(inputs)), (self.maximum, ops.max(inputs))):
-            variable.assign(variable + here * (ops.cast(batch, "float32") - variable))
+        old = ops.copy(self.statistics)
+
+        def observed() -> Any:
+            return observe(inputs, old, site, self.momentum, self.non_negative)
+
+        frozen = self.counter.ranges_are_frozen() if self.counter is not None else False
+        self.statistics.assign(observed() if frozen is False else ops.cond(frozen, lambda: old, observed))
+
+    @property
+    def minimum(self) -> Any:
+        """Lower end of each site's range."""
+        return self.statistics[:, MINIMUM]
+
+    @property
+    def maximum(self) -> Any:
+        """Upper end of each site's range."""
+        return self.statistics[:, MAXIMUM]
 
     def range(self) -> tuple[Any, Any]:
         """`(minimum, maximum)` over all sites, before nudging: scalars."""
         if self.fixed_range is not None:
             return self.fixed_range
-        return ops.min(ops.convert_to_tensor(self.minimum)), ops.max(ops.convert_to_tensor(self.maximum))
+        if not self._learns:
+            return self._calibrated()
+        clip = ops.maximum(self._current_clip(training=False), 1e-3)
+        lo, hi = nudge_range(*self._calibrated(), self.num_bits)
+        return lo * clip, hi * clip
 
-    def set_range(self, minimum: Any, maximum: Any) -> None:
-        """Starts the range of each site from what calibration saw: two arrays of shape (num_sites,)."""
-        self.minimum.assign(minimum)
-        self.maximum.assign(maximum)
+    def _calibrated(self) -> tuple[Any, Any]:
+        """The range that the statistics span, of the form that the target asks for."""
+        statistics = ops.convert_to_tensor(self.statistics)
+        if self.num_sites == 1:
+            limits = statistics[0, MINIMUM], statistics[0, MAXIMUM]
+        else:
+            limits = ops.min(statistics[:, MINIMUM]), ops.max(statistics[:, MAXIMUM])
+        return restrict_range(*limits, self.num_bits, self.symmetric, self.power_of_two)
+
+    def set_range(self, minimum: Any, maximum: Any, batches: int | None = None) -> None:
+        """Starts the range of each site from what calibration saw.
+
+        Args:
+            minimum: lower ends, of shape (num_sites,).
+            maximum: upper ends.
+            batches: how many batches were seen: the next ones weigh as the same number more. None for infinitely
+                many, so that a training step counts `1 - momentum`.
+        """
+        initial = 0.0 if batches is None else self.momentum**batches
+        minimum, maximum = (ops.cast(ends, "float32") for ends in (minimum, maximum))
+        self.statistics.assign(ops.stack([minimum, maximum, ops.full_like(minimum, initial)], axis=1))
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
     def to_inference(self) -> "ConstantFakeQuantize":
         """The same grid as constants: what the converter reads."""
-        lo, hi = (float(end) for end in nudge_range(*self.range(), self.num_bits))
+        lo, hi = (float(end) for end in self.nudged_range())
         return ConstantFakeQuantize(lo, hi, num_bits=self.num_bits, name=self.name)
 
     def get_config(self) -> dict[str, Any]:
@@ -168,52 +258,10 @@ class FakeQuantize(keras.layers.Layer):
             "fixed_range": self.fixed_range,
             "momentum": self.momentum,
             "num_bits": self.num_bits,
+            "observer": self.observer,
+            "clip_l2": self.clip_l2,
+            "symmetric": self.symmetric,
+            "power_of_two": self.power_of_two,
+            "non_negative": self.non_negative,
             "float_training": self.float_training,
-        }
-
-
-@keras.saving.register_keras_serializable(package="tfopt")
-class ConstantFakeQuantize(keras.layers.Layer):
-    """Rounds activations to a grid that no longer changes, with the operation that the TFLite converter reads.
-
-    `export` puts it in place of each `FakeQuantize`.
-
-    Args:
-        minimum: lower end of the range, a whole number of steps below zero.
-        maximum: upper end.
-        num_bits: bits of a code.
-        **kwargs: `name` and `dtype` of every Keras layer.
-
-    Raises:
-        ValueError: the range does not hold zero.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from tfopt.quantization import ConstantFakeQuantize
-    >>> np.array(ConstantFakeQuantize(0.0, 255.0)(np.array([-1.0, 0.7, 300.0], "float32"))).tolist()
-    [0.0, 1.0, 255.0]
-    """
-
-    graph_primitive = True  # capture must find it again as what it is
-
-    def __init__(self, minimum: float, maximum: float, num_bits: int = 8, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        check_range("minimum, maximum", (minimum, maximum))
-        self.minimum = minimum
-        self.maximum = maximum
-        self.num_bits = num_bits
-
-    def call(self, inputs: Any) -> Any:
-        return fake_quantize(inputs, self.minimum, self.maximum, self.num_bits)
-
-    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "num_bits": self.num_bits,
         }

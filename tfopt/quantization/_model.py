@@ -7,7 +7,8 @@ from typing import Any
 import keras
 
 from tfopt.graph import deep_recursion
-from tfopt.quantization._report import LayerReport, QuantizationReport
+from tfopt.quantization._report import LayerReport, QuantizationReport, measured
+from tfopt.quantization._schedule import StepCounter, Timed
 from tfopt.quantization._sums import Kernel
 
 
@@ -51,16 +52,30 @@ class QuantizedModel(keras.Model):
     Example: see `quantize`.
     """
 
-    report: QuantizationReport | None = None
     links: tuple[Link, ...] = ()
+    pack_weights: bool = True
+    _placed: QuantizationReport | None = None
 
-    def describe(self, report: QuantizationReport, links: tuple[Link, ...]) -> None:
-        """Keeps the report, and ties each quantizer to the layers that a link names."""
-        self.report, self.links = report, links
+    @property
+    def report(self) -> QuantizationReport | None:
+        """What was done to each layer, with the ranges and the weight errors of this moment."""
+        return self._placed and measured(self._placed, self)
+
+    def describe(
+        self, report: QuantizationReport, links: tuple[Link, ...], pack_weights: bool = True
+    ) -> None:
+        """Keeps the report, ties each quantizer to the layers that a link names, and all to the step counter."""
+        self._placed, self.links, self.pack_weights = report, links, pack_weights
         for link in links:
             layers = [self.get_layer(name) if name else None for name in (link.weights, link.norm)]
             sources = tuple(self.get_layer(name) for name in link.sources)
             self.get_layer(link.quantizer).follow(link.site, Kernel(link.kernel, sources, *layers))
+            if layers[0] is not None:
+                layers[0].fold(layers[1])
+        for counter in [layer for layer in self.layers if isinstance(layer, StepCounter)]:
+            for layer in self.layers:
+                if isinstance(layer, Timed):
+                    layer.keep_time(counter)
 
     def rounded_biases(self) -> dict[str, Any]:
         """The bias, rounded as its kernel has it, of each layer with weights that is called once, by name."""
@@ -74,7 +89,8 @@ class QuantizedModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["links"] = [dataclasses.asdict(link) for link in self.links]
-        config["report"] = self.report and self.report.to_dict()
+        config["report"] = self._placed and self._placed.to_dict()
+        config["pack_weights"] = self.pack_weights
         return config
 
     @classmethod
@@ -83,10 +99,10 @@ class QuantizedModel(keras.Model):
     ) -> "QuantizedModel":
         config = dict(config)
         links = tuple(Link(**{**link, "sources": tuple(link["sources"])}) for link in config.pop("links", ()))
-        report = config.pop("report", None)
+        report, pack_weights = config.pop("report", None), config.pop("pack_weights", True)
         with deep_recursion(len(config.get("layers", ()))):
             model = super().from_config(config, custom_objects)
         if report:
             rows = tuple(LayerReport(**row) for row in report["layers"])
-            model.describe(QuantizationReport(report["name"], rows), links)
+            model.describe(QuantizationReport(report["name"], rows), links, pack_weights)
         return model

@@ -1,14 +1,14 @@
 """Where the TFLite kernels quantize: the walk over a graph that applies the table."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import keras
 
 from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, folds_into, kind, tensors_in
 from tfopt.quantization._sums import KERNELS
-from tfopt.quantization._table import JOINED, OWN, Row, is_island, row_of
+from tfopt.quantization._table import JOINED, OWN, SAME, Row, is_island, row_of
 
 
 def split_activations(graph: Graph) -> tuple[Graph, set[int]]:
@@ -64,12 +64,15 @@ class Placement:
         fused: path of each node that is computed inside another one's kernel -> that one's path.
         halves: where the kernel that writes a site rounds halves, by `id(site)`; "even" for all others.
         feeds: the kernel that writes each site, by `id(site)`, where its rounding is known to the last bit.
+        fenced: `id` of each site that a layer writes which is left float although it has an integer kernel -> the
+            layer's path.
     """
 
     grids: tuple[Grid, ...]
     fused: dict[str, str]
     halves: dict[int, str]
     feeds: dict[int, Feed]
+    fenced: dict[int, str]
 
 
 class _Grids:
@@ -102,11 +105,12 @@ class _Grids:
         return grids[0] if grids else None
 
 
-def place(graph: Graph) -> Placement:
+def place(graph: Graph, floats: Container[int] = ()) -> Placement:
     """Finds where the TFLite kernels round activations.
 
     Args:
         graph: a graph whose activations are split (`split_activations`).
+        floats: `id(op)` of the layers to leave float; what their kernels fuse stays float with them.
 
     Returns:
         The grids and their sites, in graph order; time is linear in the number of nodes.
@@ -115,6 +119,7 @@ def place(graph: Graph) -> Placement:
     fused: dict[str, str] = {}
     absorbed: set[int] = set()
     halves: dict[int, str] = {}
+    fenced: dict[int, str] = {}
     kernels: dict[int, tuple[Node, list[Node]]] = {}
     for tensor in tensors_in(graph.inputs):
         if _is_float(tensor):
@@ -131,7 +136,11 @@ def place(graph: Graph) -> Placement:
             absorbed.update(map(id, followers))
             fused.update((follower.path, node.path) for follower in followers)
             end = followers[-1] if followers else node
-            kernels.update((id(tensor), (node, followers)) for tensor in tensors_in(end.outputs))
+            written = [id(tensor) for tensor in tensors_in(end.outputs)]
+            if id(node.op) in floats:
+                fenced.update((key, node.path) for key in written)
+            else:
+                kernels.update((key, (node, followers)) for key in written)
             for tensor in filter(_is_float, tensors_in(end.outputs)):
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
@@ -140,13 +149,14 @@ def place(graph: Graph) -> Placement:
                 halves.update((id(tensor), row.halves) for tensor in tensors_in(node.outputs))
     feeds = {key: feed for key, kernel in kernels.items() if (feed := _feed(grids, *kernel)) is not None}
     made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
-    return Placement(made, fused, halves, feeds)
+    return Placement(made, fused, halves, feeds, fenced)
 
 
 def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
     """What is known of the kernel of `node`; None where that is nothing special."""
-    row, sources = row_of(node), tuple(grids.of(tensor) for tensor in node.inputs)
-    if row is None or not sources or None in sources:
+    row = row_of(node)
+    sources = tuple(grid for grid in map(grids.of, node.inputs) if grid is not None)
+    if row is None or not sources or len(sources) < len(node.inputs):
         return None
     if kind(node.op) in (*CHANNEL_AXES, "BatchNormalization"):
         norms = [one.op for one in (node, *followers) if kind(one.op) == "BatchNormalization"]
@@ -204,6 +214,23 @@ def _is_symbolic(leaf: Any) -> bool:
 
 def _next(graph: Graph, node: Node) -> Node | None:
     return graph.only_consumer(node.output)
+
+
+# Operations whose outputs are never below 0.
+_NON_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax")
+
+
+def is_non_negative(graph: Graph, tensor: keras.KerasTensor) -> bool:
+    """Whether a tensor is known to be 0 or more, from the operation that makes it."""
+    node = graph.producers.get(id(tensor))
+    while node is not None and not node.opaque:
+        if kind(node.op) in _NON_NEGATIVE or activation_name(node.op) in _NON_NEGATIVE:
+            return True
+        row = row_of(node)
+        if row is None or row.output != SAME or len(node.inputs) != 1:
+            return False
+        node = graph.producers.get(id(node.inputs[0]))
+    return False
 
 
 def _is_float(tensor: keras.KerasTensor) -> bool:

@@ -1,18 +1,62 @@
 """What `quantize` did to each layer, and why it left others alone."""
 
 import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tfopt._report import Report, Table
+
+if TYPE_CHECKING:
+    import keras
+
+# A ratio above this is float32 rounding: the weights are on their grid already.
+_EXACT_DB = 140.0
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
-    """One row: `done` is "int8", "fused", "same grid" or "float"; `note` says into what, or why not."""
+    """One row: what was done to one operation.
+
+    Attributes:
+        path: where it stands in the model.
+        kind: what it is, as in `tfopt.graph.kind`.
+        done: `"int8"` or `"int16"`, `"fused"`, `"same grid"` or `"float"`.
+        note: into what, or why not.
+        weights: name of the layer of the quantized model that holds its weights; `""` for none.
+        quantizer: name of the layer that rounds its output; `""` where that is another operation's.
+        weight_bits: bits of a weight's code; None without quantized weights.
+        weight_levels: how many values a weight can take.
+        sqnr_db: `10 log10(sum w^2 / sum (w - Q(w))^2)` of the weights, in decibels; at most 140.
+        minimum: lower end of the output's range.
+        maximum: upper end.
+        scale: the step between two codes of the output.
+    """
 
     path: str
     kind: str
     done: str
     note: str = ""
+    weights: str = ""
+    quantizer: str = ""
+    weight_bits: int | None = None
+    weight_levels: int | None = None
+    sqnr_db: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    scale: float | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        """The row's text in the table."""
+        grid = ("", "")
+        if self.scale is not None:
+            grid = (f"{self.minimum:.3g} to {self.maximum:.3g}", f"{self.scale:.3g}")
+        ratio = (
+            "" if self.sqnr_db is None else "exact" if self.sqnr_db >= _EXACT_DB else f"{self.sqnr_db:.1f}"
+        )
+        bits = "" if self.weight_bits is None else f"{self.weight_bits}"
+        return (self.path, self.kind, self.done, bits, ratio, *grid, self.note)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +80,12 @@ class QuantizationReport(Report):
         total = ", ".join(f"{count} {done}" for done, count in sorted(counts.items()))
         return Table(
             f"Quantization of {self.name}",
-            ("layer", "kind", "done", "note"),
-            tuple((row.path, row.kind, row.done, row.note) for row in self.layers),
-            (f"{len(self.layers)} operations: {total}.",),
+            ("layer", "kind", "done", "bits", "dB", "range", "step", "note"),
+            tuple(row.cells() for row in self.layers),
+            (
+                f"{len(self.layers)} operations: {total}.",
+                "bits: of the weights. dB: their size over their rounding error. range, step: of the output.",
+            ),
         )
 
 
@@ -49,3 +96,59 @@ def with_notes(report: QuantizationReport, notes: dict[str, str]) -> Quantizatio
         for row in report.layers
     )
     return dataclasses.replace(report, layers=tuple(rows))
+
+
+def refuse_floats(report: QuantizationReport) -> None:
+    """Raises ValueError if any layer stays float, with the reason for each."""
+    left = [f"{row.path!r} ({row.kind}: {row.note})" for row in report.layers if row.done == "float"]
+    if left:
+        raise ValueError(
+            f"With strict=True every layer of {report.name!r} must compute in integers, and {len(left)} cannot: "
+            f"{'; '.join(left)}. Replace them, or leave strict out: they stay float, and all others become integer."
+        )
+
+
+def measured(report: QuantizationReport, model: "keras.Model") -> QuantizationReport:
+    """The report with the bits, ranges and weight errors that the model has at this moment.
+
+    Args:
+        report: what `quantize` did.
+        model: the quantized model.
+
+    Returns:
+        A new report.
+    """
+    rows = []
+    for row in report.layers:
+        numbers: dict[str, Any] = {}
+        if row.weights:
+            layer = model.get_layer(row.weights)
+            numbers |= {"weight_bits": layer.weight_bits, "weight_levels": layer.grid.levels}
+            numbers["sqnr_db"] = sqnr_db(*layer.weights_and_rounded())
+        if row.quantizer:
+            quantizer = model.get_layer(row.quantizer)
+            low, high = (float(end) for end in quantizer.nudged_range())
+            numbers |= {"minimum": low, "maximum": high, "scale": float(quantizer.step())}
+            if row.done == "int8":
+                numbers["done"] = f"int{quantizer.num_bits}"
+        rows.append(dataclasses.replace(row, **numbers))
+    return dataclasses.replace(report, layers=tuple(rows))
+
+
+def sqnr_db(weight: Any, rounded: Any) -> float:
+    """The signal-to-quantization-noise ratio `10 log10(sum w^2 / sum (w - Q(w))^2)`, at most 140 dB.
+
+    Args:
+        weight: the weights.
+        rounded: the same on their grid.
+
+    >>> import numpy as np
+    >>> from tfopt.quantization._report import sqnr_db
+    >>> sqnr_db(np.array([3.0, 4.0]), np.array([3.0, 4.5]))
+    20.0
+    """
+    weight, rounded = np.asarray(weight, "float64"), np.asarray(rounded, "float64")
+    signal, noise = np.sum(weight**2), np.sum((weight - rounded) ** 2)
+    if noise <= signal * 10 ** (-_EXACT_DB / 10):
+        return _EXACT_DB
+    return float(10 * math.log10(signal / noise)) if signal > 0 else 0.0

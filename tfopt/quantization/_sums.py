@@ -63,16 +63,14 @@ def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
     most, step = _weight_grid(kernel.weights)
     stored, offset = step, _bias(kernel.weights)
     if kernel.norm is not None:
-        norm = kernel.norm
-        gamma = _float32(norm.gamma) if norm.scale else 1.0
-        deviation = ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
-        factor = gamma / deviation
+        norm, factor = kernel.norm, fold_factor(kernel.norm)
+        gamma, deviation = _gamma(norm), _deviation(norm)
         # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
         offset = (offset - _float32(norm.moving_mean)) * gamma / deviation
         offset = offset + _float32(norm.beta) if norm.center else offset
-        # In the order in which `export` multiplies: both then find the same scale.
-        stored = coarse(step * most * ops.abs(factor) / most)
         step = step * ops.abs(factor)
+        # In the order in which `export` multiplies: both then find the same scale.
+        stored = coarse(stored * most * ops.abs(factor) / most) if most else step
     input_step = kernel.sources[0].step()
     return input_step * step, input_step * ops.where(stored > 0, stored, 1.0), offset
 
@@ -103,13 +101,26 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 KERNELS = {"weights": _weighted, "Add": _add, "Subtract": _subtract, "Multiply": _multiply}
 
 
-def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float, Any]:
-    """The largest code of a weight, and the step of each channel's."""
+def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]:
+    """The largest code of a weight where the converter finds the scale from it, and the step of each channel's."""
     if (
         weights is None
     ):  # a batch norm that stands alone is exported as a depthwise convolution, each weight at 127
         return 127.0, 1.0 / 127.0
-    return 2.0 ** (weights.weight_bits - 1) - 1.0, ops.reshape(weights.weight_step(), (-1,))
+    return 127.0 if weights.grid.is_default else None, ops.reshape(weights.weight_step(), (-1,))
+
+
+def fold_factor(norm: keras.layers.Layer) -> Any:
+    """What folding the batch norm multiplies each channel of a kernel with: `gamma / sqrt(variance + epsilon)`."""
+    return _gamma(norm) / _deviation(norm)
+
+
+def _gamma(norm: keras.layers.Layer) -> Any:
+    return _float32(norm.gamma) if norm.scale else 1.0
+
+
+def _deviation(norm: keras.layers.Layer) -> Any:
+    return ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
 
 
 def _bias(weights: keras.layers.Layer | None) -> Any:

@@ -1,0 +1,59 @@
+"""The report of a model: what was done to each of its layers."""
+
+import keras
+import numpy as np
+
+from tfopt._report import Report
+from tfopt.pruning._backend import synchronize
+from tfopt.pruning._report import LayerSparsity, PruningReport
+from tfopt.pruning._targets import find_targets
+from tfopt.quantization import QuantizedModel
+
+
+def report(model: keras.Model) -> Report:
+    """What a model's layers are made of now: bits, ranges and errors, or zeros.
+
+    Use it before `export`, to see which layers cost accuracy and what was left alone, and why.
+
+    Args:
+        model: what `quantize` returned, or a `Distiller` around it: a row per operation with bits, range, step and the
+            weights' signal-to-quantization-noise ratio, `10 log10(sum w^2 / sum (w - Q(w))^2)`. Any other built model,
+            pruned or not: a row per kernel with its fraction of zeros.
+
+    Returns:
+        A `QuantizationReport` or a `PruningReport`: it prints as a table and has `to_dict()`.
+
+    Raises:
+        TypeError: `model` is not a Keras 3 model.
+        ValueError: the model is not built, or has no kernels.
+
+    Example:
+
+    >>> import keras, numpy as np, tfopt
+    >>> dense = keras.layers.Dense(2, kernel_initializer="ones", name="dense")
+    >>> model = keras.Sequential([keras.Input((4,)), dense], name="net")
+    >>> tfopt.report(model).sparsity
+    0.0
+    >>> tfopt.report(tfopt.quantize(model, calibration=np.ones((1, 4)))).layers[0].weight_bits
+    8
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"The 'model' argument must be a Keras 3 model. Got {type(model).__name__} instead. Load a saved one with "
+            "keras.saving.load_model(path)."
+        )
+    student = getattr(model, "student", model)
+    if isinstance(student, QuantizedModel) and student.report is not None:
+        return student.report
+    synchronize(student)
+    targets, dense = find_targets(student, where=".*")
+    kernels = tuple(
+        LayerSparsity(target.layer.path, tuple(target.variable.shape), _zeros(target.variable))
+        for target in targets
+    )
+    others = tuple(LayerSparsity(path, reason=reason) for path, reason in dense)
+    return PruningReport(student.name, (*kernels, *others), student.count_params())
+
+
+def _zeros(variable: keras.Variable) -> int:
+    return int(np.count_nonzero(keras.ops.convert_to_numpy(variable) == 0))

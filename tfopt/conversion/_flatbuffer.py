@@ -1,0 +1,172 @@
+"""Changes to a .tflite file: the one place that writes its flatbuffer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+# Operators with a kernel -> the positions of data, weights and bias among their inputs.
+OPERANDS = {
+    "CONV_2D": (0, 1, 2),
+    "DEPTHWISE_CONV_2D": (0, 1, 2),
+    "FULLY_CONNECTED": (0, 1, 2),
+    "TRANSPOSE_CONV": (2, 1, 3),
+}
+
+
+class Flatbuffer:
+    """A .tflite file whose tensors and operators can be changed.
+
+    Args:
+        content: the bytes of the file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self.schema = schema
+        self.model = schema.ModelT.InitFromPackedBuf(content)
+        self.graph = self.model.subgraphs[0]
+        self.added: dict[bytes, int] = {}
+        self.names = {
+            value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+        }
+
+    def kernel_operators(self) -> "Iterator[KernelOperator]":
+        """The operators of the network that have a kernel."""
+        for op in self.graph.operators:
+            if self.name(op) in OPERANDS:
+                yield KernelOperator(self, op, self.name(op))
+
+    def name(self, op: Any) -> str:
+        """The operator's name in the schema."""
+        code = self.model.operatorCodes[op.opcodeIndex]
+        return self.names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+    def drop_casts(self) -> None:
+        """Takes out the casts to float64 and back that `FloatFence` put in."""
+        double, graph = self.schema.TensorType.FLOAT64, self.graph
+        casts = [op for op in graph.operators if self.name(op) == "CAST"]
+        first = {op.outputs[0]: op for op in casts if graph.tensors[op.outputs[0]].type == double}
+        last = {op.outputs[0]: first[op.inputs[0]] for op in casts if op.inputs[0] in first}
+        source = {output: before.inputs[0] for output, before in last.items()}
+        gone = {*first, *last}
+        graph.operators = [op for op in graph.operators if op.outputs[0] not in gone]
+        for op in graph.operators:
+            op.inputs = np.array([source.get(int(at), int(at)) for at in op.inputs], "int32")
+        graph.outputs = np.array([source.get(int(at), int(at)) for at in graph.outputs], "int32")
+        for signature in self.model.signatureDefs or ():
+            for entry in signature.outputs:
+                entry.tensorIndex = source.get(entry.tensorIndex, entry.tensorIndex)
+
+    def add_buffer(self, data: np.ndarray) -> int:
+        """The number of a buffer with these bytes."""
+        key = data.tobytes()
+        if key not in self.added:
+            buffer = self.schema.BufferT()
+            buffer.data = data
+            self.model.buffers.append(buffer)
+            self.added[key] = len(self.model.buffers) - 1
+        return self.added[key]
+
+    def to_bytes(self) -> bytes:
+        """The whole file, without the bytes that nothing refers to any more."""
+        used = {tensor.buffer for graph in self.model.subgraphs for tensor in graph.tensors}
+        used.update(entry.buffer for entry in self.model.metadata or ())
+        for number, buffer in enumerate(self.model.buffers):
+            if number not in used:
+                buffer.data = None
+        builder = _aligned_builder()
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _aligned_builder() -> Any:
+    """Aligns the bytes of buffers to 16, as the schema demands (`force_align`) and the Python package forgets."""
+    import flatbuffers
+
+    class AlignedBuilder(flatbuffers.Builder):
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
+            return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+    return AlignedBuilder(1024)
+
+
+class KernelOperator:
+    """An operator of a `Flatbuffer` that has a kernel."""
+
+    def __init__(self, file: Flatbuffer, op: Any, name: str) -> None:
+        self.file, self.op, self.name = file, op, name
+
+    def operand(self, which: int) -> "MutableTensor | None":
+        """Its data, weights or bias, which may be left out: 0, 1 or 2."""
+        position = OPERANDS[self.name][which]
+        at = int(self.op.inputs[position]) if position < len(self.op.inputs) else -1
+        return MutableTensor(self.file, at) if at >= 0 else None
+
+    def rescale_bias(self) -> None:
+        """Puts the bias on the grid of the 32-bit sums: the step of the data times those of the weights."""
+        data, weights, bias = (self.operand(which) for which in range(3))
+        if data is None or weights is None or bias is None:
+            return
+        steps = data.scales[0] * weights.scales
+        values = bias.data("<i4") * bias.scales
+        limits = np.iinfo("int32")
+        codes = np.clip(np.round(values / steps), limits.min, limits.max).astype("<i4")
+        bias.replace(codes.view("uint8"), steps)
+
+    def widen_bias(self) -> None:
+        """Stores the bias in 64 bits, as the kernels for 16-bit activations read it."""
+        bias = self.operand(2)
+        if bias is not None and bias.tensor.type == self.file.schema.TensorType.INT32:
+            bias.tensor.type = self.file.schema.TensorType.INT64
+            bias.replace(bias.data("<i4").astype("<i8").view("uint8"), bias.scales)
+
+
+class MutableTensor:
+    """A tensor of a `Flatbuffer`."""
+
+    def __init__(self, file: Flatbuffer, index: int) -> None:
+        self.file, self.index = file, index
+        self.tensor = file.graph.tensors[index]
+
+    @property
+    def scales(self) -> np.ndarray:
+        """The step of each channel, or one for all; empty without a grid."""
+        grid = self.tensor.quantization
+        return np.asarray([] if grid is None or grid.scale is None else grid.scale, "float64")
+
+    @property
+    def axis(self) -> int:
+        """The axis of the channels."""
+        return self.tensor.quantization.quantizedDimension
+
+    def data(self, dtype: str) -> np.ndarray:
+        """The values of a constant, flat."""
+        return np.asarray(self.file.model.buffers[self.tensor.buffer].data, "uint8").view(dtype)
+
+    def codes(self) -> np.ndarray | None:
+        """The codes of a constant int8 kernel; None for other tensors."""
+        buffer = self.file.model.buffers[self.tensor.buffer]
+        is_kernel = self.tensor.type == self.file.schema.TensorType.INT8 and self.scales.size
+        if not is_kernel or buffer.data is None:
+            return None
+        return self.data("int8").reshape(self.tensor.shape).astype("float64")
+
+    def set(self, codes: np.ndarray, scales: np.ndarray, bits: int) -> None:
+        """Gives a kernel other codes and steps, 8 or 4 bits a code."""
+        flat = codes.reshape(-1)
+        if bits == 4:
+            flat = np.append(flat, np.zeros(flat.size % 2, "int8")).astype("uint8") & 0xF
+            flat = flat[0::2] | flat[1::2] << 4
+            self.tensor.type = self.file.schema.TensorType.INT4
+        self.replace(flat.view("uint8"), scales)
+
+    def replace(self, data: np.ndarray, scales: np.ndarray) -> None:
+        """Gives the tensor bytes of its own, and a grid with zero point 0."""
+        self.tensor.buffer = self.file.add_buffer(data)
+        grid = self.tensor.quantization
+        grid.scale = scales.astype("float32")
+        grid.zeroPoint = np.zeros(len(scales), "int64")
+        if len(scales) == 1:
+            grid.quantizedDimension = 0

@@ -1,0 +1,170 @@
+"""Storage: the grids and bits that were trained go into the file, where the converter chose others.
+
+The converter finds each channel's step from its largest weight, which it takes for code 127. That is right for 8-bit
+weights per channel alone. Here kernels on other grids get the codes and steps that they were trained with, and four
+bits or fewer are packed where LiteRT's kernels read that. Nothing else in the file changes.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.graph import CHANNEL_AXES, flatten_layers, kind
+
+# LiteRT 2.3 runs these on int4 weights with int8 activations, to the bit as on int8 ones; its TRANSPOSE_CONV refuses.
+PACKED_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+_CONVERTER_TOP = 127
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredWeights:
+    """How the file holds a kernel that was trained on another grid than 8 bits per channel.
+
+    Attributes:
+        layer: the layer's name in the quantized model.
+        trained_bits: bits of a code in training.
+        levels: values that a code could take in training.
+        stored_bits: bits of a code in the file; 0 if the kernel was not found there.
+    """
+
+    layer: str
+    trained_bits: int
+    levels: int
+    stored_bits: int
+
+    @property
+    def note(self) -> str:
+        """What a reader must know, where the file does not hold the bits that were trained; else `""`."""
+        if not self.stored_bits:
+            return (
+                f"{self.layer}: trained in {self.trained_bits} bits, and not found in the file as a kernel of its own: "
+                "its values there may be off the trained grid."
+            )
+        if self.stored_bits == self.trained_bits:
+            return ""
+        return (
+            f"{self.layer}: trained in {self.trained_bits} bits, stored as int{self.stored_bits}, {self.levels} levels "
+            "used."
+        )
+
+
+def store_weights(
+    content: bytes, model: keras.Model, inference: keras.Model, pack: bool
+) -> tuple[bytes, tuple[StoredWeights, ...]]:
+    """The file with kernels on the grids that they were trained on.
+
+    Args:
+        content: what the converter returned.
+        model: the quantized model.
+        inference: what `lower` made of it: the converter's input.
+        pack: whether to store four bits or fewer two to a byte, where LiteRT reads that.
+
+    Returns:
+        The new file, and a row for each kernel on a grid of its own.
+    """
+    layers = {
+        layer.name: layer
+        for layer in flatten_layers(model)
+        if hasattr(layer, "weight_codes") and not layer.grid.is_default
+    }
+    has_fences = any(kind(layer) == "FloatFence" for layer in flatten_layers(inference))
+    wide = any(getattr(layer, "num_bits", 8) > 8 for layer in flatten_layers(inference))
+    if not (layers or has_fences or wide):
+        return content, ()
+    file = Flatbuffer(content)
+    if has_fences:
+        file.drop_casts()
+    stored = _rewrite(file, layers, inference, pack and not wide)
+    if wide:
+        for op in file.kernel_operators():
+            op.widen_bias()
+    return file.to_bytes(), tuple(
+        StoredWeights(name, layer.weight_bits, layer.grid.levels, stored.get(name, 0))
+        for name, layer in layers.items()
+    )
+
+
+def _rewrite(file: Flatbuffer, layers: dict[str, Any], inference: keras.Model, pack: bool) -> dict[str, int]:
+    """Puts the trained codes and steps into the file; returns the bits of each layer's kernel there."""
+    wanted = {
+        layer.name: _Kernel(layer, layers[layer.name])
+        for layer in flatten_layers(inference)
+        if layer.name in layers and kind(layer) in CHANNEL_AXES
+    }
+    stored: dict[str, int] = {}
+    done: set[int] = set()
+    for op in file.kernel_operators():
+        weights = op.operand(1)
+        if weights is None:
+            continue
+        if weights.index not in done and (codes := weights.codes()) is not None:
+            found = next((one for one in wanted.values() if one.is_in(op.name, codes, weights.scales)), None)
+            if found is None:
+                continue
+            bits = 4 if pack and op.name in PACKED_OPS and found.grid.bits <= 4 else 8
+            top = found.tops(len(weights.scales))
+            axis = [1] * codes.ndim
+            axis[weights.axis] = -1
+            weights.set(
+                np.round(codes * top.reshape(axis) / _CONVERTER_TOP).astype("int8"),
+                found.steps(weights.scales),
+                bits,
+            )
+            done.add(weights.index)
+            stored[found.name] = bits
+        if weights.index in done:
+            op.rescale_bias()
+    return stored
+
+
+class _Kernel:
+    """A kernel as the converter was given it, and the largest trained code of each of its channels."""
+
+    def __init__(self, lowered: keras.layers.Layer, trained: Any) -> None:
+        self.name, self.grid = lowered.name, trained.grid
+        self.kernel = np.asarray(lowered.kernel, "float64")
+        codes = np.abs(np.asarray(trained.weight_codes()))
+        kept = {axis % codes.ndim for axis in trained.kept_axes}
+        largest = codes.max(axis=tuple(axis for axis in range(codes.ndim) if axis not in kept))
+        self.largest = largest.reshape(-1)
+
+    def is_in(self, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
+        """Whether a kernel of the file holds these values, as the converter rounded them."""
+        kernel = _in_file_layout(self.kernel, op, codes.shape)
+        if kernel is None:
+            return False
+        axis = codes.ndim - 1 if op == "DEPTHWISE_CONV_2D" else 0
+        steps = scales.reshape([-1 if at == axis else 1 for at in range(codes.ndim)])
+        return bool((np.abs(codes * steps - kernel) <= 0.51 * steps).all())
+
+    def tops(self, channels: int) -> np.ndarray:
+        """The largest code of each channel of the file's kernel."""
+        return np.broadcast_to(
+            self.largest if self.largest.size == channels else self.largest.max(), channels
+        )
+
+    def steps(self, scales: np.ndarray) -> np.ndarray:
+        """The trained step of each channel, or the one of all; the converter's where a channel is all zero."""
+        top = self.tops(len(scales))
+        steps = scales * _CONVERTER_TOP / np.where(top > 0, top, _CONVERTER_TOP)
+        if self.grid.granularity == "tensor":
+            return np.array([np.median(steps[top > 0]) if (top > 0).any() else steps[0]])
+        return steps
+
+
+def _in_file_layout(kernel: np.ndarray, op: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A Keras kernel as TFLite lays it out; None if it has another shape then."""
+    rank = 2 if op == "FULLY_CONNECTED" else 4
+    if kernel.ndim != rank:
+        return None
+    if op == "DEPTHWISE_CONV_2D":
+        moved = kernel.reshape(1, *kernel.shape[:2], -1)
+    elif op == "TRANSPOSE_CONV":
+        moved = kernel.transpose(2, 0, 1, 3)
+    else:
+        moved = np.moveaxis(kernel, -1, 0)
+    return moved if moved.shape == shape else None

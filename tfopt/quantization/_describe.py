@@ -1,0 +1,76 @@
+"""What the report says of each operation, and why."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import keras
+
+from tfopt.graph import Graph, Node, activation_name, flatten_layers, kind, own_weights, tensors_in
+from tfopt.quantization._fake_quantize import FakeQuantize
+from tfopt.quantization._layers import QuantizedWeights
+from tfopt.quantization._placement import Placement
+from tfopt.quantization._register import registered_class
+from tfopt.quantization._report import LayerReport
+from tfopt.quantization._table import OWN, is_island, row_of
+
+
+def describe(
+    graph: Graph, placement: Placement, layers: list[FakeQuantize], made: dict[int, keras.Operation]
+) -> tuple[LayerReport, ...]:
+    """The row of each operation, with the names of the new layers that hold its weights and its output's grid."""
+    writers = {id(tensor): node.path for node in graph.nodes for tensor in tensors_in(node.outputs)}
+    quantizers: dict[str, str] = {}
+    for grid, layer in zip(placement.grids, layers, strict=True):
+        for site in grid.sites:
+            path = writers.get(id(site), "")
+            quantizers[placement.fused.get(path, path)] = layer.name
+    rows = []
+    for node in graph.nodes:
+        row, layer = _row(node, placement), made[id(node.op)]
+        weights = layer.name if isinstance(layer, QuantizedWeights) else ""
+        rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizers.get(node.path, "")))
+    return tuple(rows)
+
+
+def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport]:
+    """Layers with weights that the graph does not read: called on constants, they left their outputs in it."""
+    layers = [node.op for node in graph.nodes if isinstance(node.op, keras.layers.Layer)]
+    read = {id(weight) for layer in layers for weight in layer.weights}
+    for layer in flatten_layers(model):
+        own = own_weights(layer)
+        if own and not read & set(map(id, own)):
+            note = "called on constants: its outputs are constants now, and do not train"
+            yield LayerReport(layer.name, kind(layer), "constant", note)
+
+
+def _row(node: Node, placement: Placement) -> LayerReport:
+    row = row_of(node)
+    if node.path in placement.fused:
+        return LayerReport(node.path, kind(node.op), "fused", f"into {placement.fused[node.path]}")
+    if is_island(node):
+        return LayerReport(node.path, kind(node.op), "float", _reason(node))
+    if row is None:
+        return LayerReport(node.path, kind(node.op), "integer", "no float numbers")
+    if node.path in placement.fenced.values():
+        return LayerReport(node.path, kind(node.op), "float", "as overrides ask")
+    if row.output != OWN:
+        return LayerReport(node.path, kind(node.op), "same grid", "as its input")
+    fused, registered = activation_name(node.op), registered_class(node.op)
+    note = f"with {fused}" if fused in row.fuses else ""
+    if registered is not None:
+        note = f"its {' and '.join(registered.weight_names)}"  # type: ignore[attr-defined]
+    return LayerReport(node.path, kind(node.op), "int8", note)
+
+
+def _reason(node: Node) -> str:
+    """Why an operation is computed in float."""
+    if node.opaque:
+        return node.opaque
+    layer = node.op
+    if (
+        isinstance(layer, keras.layers.Layer)
+        and layer.weights
+        and getattr(keras.layers, kind(layer), None) is None
+    ):
+        return "weights of its own: see tfopt.register_quantized"
+    return "LiteRT has no int8 kernel for it"

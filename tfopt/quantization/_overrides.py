@@ -1,0 +1,81 @@
+"""Settings for single layers: which one applies, and what it changes."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tfopt.graph import Node
+
+# What may differ from layer to layer. Activations may not: kernels take inputs and outputs of one kind.
+FIELDS = ("weight_bits", "granularity", "power_of_two", "ternary")
+
+
+def check_overrides(overrides: Any, config: Any) -> None:
+    """Raises unless `overrides` maps patterns or functions to settings that `config` can take, or to None."""
+    if not isinstance(overrides, Mapping):
+        raise TypeError(
+            "The 'overrides' argument of QuantConfig must be a dict from a regular expression, or a function from "
+            "layer to bool, to settings. "
+            f"Got {overrides!r} instead. For one layer pass {{'name': {{'weight_bits': 4}}}}."
+        )
+    for key, value in overrides.items():
+        _check_key(key)
+        if value is None:
+            continue
+        if not isinstance(value, Mapping) or not set(value) <= set(FIELDS):
+            raise ValueError(
+                f"The 'overrides' argument of QuantConfig must give {key!r} a dict with some of {', '.join(FIELDS)}, "
+                f"or None to leave the layer float. Got {value!r} instead. Other settings hold for the whole model."
+            )
+        dataclasses.replace(config, overrides={}, **value)
+
+
+def _check_key(key: Any) -> None:
+    if isinstance(key, str):
+        try:
+            re.compile(key)
+        except re.error as error:
+            raise ValueError(
+                f"The 'overrides' argument of QuantConfig must have regular expressions for keys. Got {key!r} instead: "
+                f"{error}. Escape special characters with a backslash."
+            ) from error
+    elif not callable(key):
+        raise TypeError(
+            "The 'overrides' argument of QuantConfig must have regular expressions or functions from layer to bool for "
+            f"keys. Got {key!r} instead. For one layer pass its name as a string."
+        )
+
+
+def resolve(config: Any, nodes: list[Node]) -> dict[int, Any]:
+    """The configuration of each operation that overrides name, by `id(op)`; None for one to be left float.
+
+    Args:
+        config: the `QuantConfig` of the model.
+        nodes: the nodes that have weights to quantize.
+
+    Returns:
+        A dict with the operations to which the first override that fits gives other settings.
+
+    Raises:
+        ValueError: an override fits no layer.
+    """
+    changed: dict[int, Any] = {}
+    unused = list(config.overrides)
+    for node in nodes:
+        for key, value in config.overrides.items():
+            if re.search(key, node.path) if isinstance(key, str) else key(node.op):
+                unused = [other for other in unused if other is not key]
+                if id(node.op) not in changed:
+                    settings = {"overrides": {}, **(value or {})}
+                    if "granularity" in settings:
+                        settings["dense_granularity"] = None
+                    changed[id(node.op)] = None if value is None else dataclasses.replace(config, **settings)
+                break
+    if unused:
+        paths = ", ".join(node.path for node in nodes[:8])
+        raise ValueError(
+            f"The 'overrides' argument of QuantConfig names {unused[0]!r}, which no layer with weights fits that an "
+            f"earlier key does not name. Layers of this model: {paths}{', ...' if len(nodes) > 8 else ''}."
+        )
+    return changed
