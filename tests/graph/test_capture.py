@@ -33,6 +33,27 @@ def test_rewrite_equals_the_original(name):
     assert not any(isinstance(node.op, (keras.Model, Block)) for node in graph.nodes)
 
 
+def test_sizes_that_attention_knows_are_known_when_it_is_opened():
+    inputs, memory = keras.Input((6, 8)), keras.Input((4, 8))
+    x = layers.MultiHeadAttention(2, 4, dropout=0.1)(inputs, memory)
+    x = layers.Permute((2, 1))(layers.GroupQueryAttention(4, 2, 2)(x, x))
+    model = keras.Model([inputs, memory], [layers.Dense(3)(x), layers.Dense(2)(layers.Flatten()(x))])
+    rebuilt = build_model(capture(model))
+    assert [tensor.shape for tensor in rebuilt.outputs] == [tensor.shape for tensor in model.outputs]
+    x = samples_for(model, 5)
+    for one, other in zip(rebuilt(x), model(x), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_shared_einsum_serves_sequences_of_several_lengths():
+    shared = layers.EinsumDense("abc,cd->abd", (None, 4))
+    inputs = [keras.Input((6, 8)), keras.Input((3, 8))]
+    model = keras.Model(inputs, [shared(tensor) for tensor in inputs])
+    x = samples_for(model, 5)
+    for one, other in zip(build_model(capture(model))(x), model(x), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_folding_keeps_outputs(name):
     model = trained_like(MODELS[name]())

@@ -7,7 +7,7 @@ from tfopt.graph._einsum import EinsumAxes, einsum_axes
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
-from tfopt.graph._kinds import activation_name, final_activation, kind
+from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, kind
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._recursion import deep_recursion
 from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
@@ -26,6 +26,7 @@ __all__ = [
     "copy_weights",
     "deep_recursion",
     "einsum_axes",
+    "einsum_letters",
     "final_activation",
     "flatten_layers",
     "fold_batch_norms",

@@ -151,3 +151,21 @@ def final_activation(model: keras.Model) -> str | None:
 
 def _linear_or_unknown(name: str) -> str | None:
     return "linear" if name in ("Add", "Subtract", "Multiply", "Matmul", "BatchNormalization") else None
+
+
+def einsum_letters(op: Operation, rank: int) -> tuple[str, str, str]:
+    """The letters of an EinsumDense's axes: of its input, its kernel and its output.
+
+    Args:
+        op: the layer.
+        rank: the number of axes of its input; the axes behind an ellipsis are spelled out in capitals.
+
+    >>> import keras
+    >>> from tfopt.graph import einsum_letters
+    >>> einsum_letters(keras.layers.EinsumDense("...c,cd->...d", 8), rank=3)
+    ('ABc', 'cd', 'ABd')
+    """
+    inputs, output = op.equation.replace(" ", "").split("->")  # type: ignore[attr-defined]
+    left, right = inputs.split(",")
+    dots = "".join(chr(ord("A") + i) for i in range(rank - len(left.replace("...", ""))))
+    return left.replace("...", dots), right, output.replace("...", dots)

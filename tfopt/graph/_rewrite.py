@@ -1,11 +1,13 @@
 """Rewrite: a graph becomes a Keras model again."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from tfopt.graph._graph import Graph, Operation, substitute
+from tfopt.graph._graph import Graph, Operation, Tensor, substitute, tensors_in
+from tfopt.graph._kinds import einsum_letters, kind
 from tfopt.graph._recursion import deep_recursion
 
 
@@ -83,6 +85,7 @@ def build_model(
     """
     replace = replace or clone_operation
     names = unique_names(graph)
+    calls = Counter(id(node.op) for node in graph.nodes)
     copies: dict[int, Operation] = {}
     values: dict[int, Any] = {}
 
@@ -94,9 +97,12 @@ def build_model(
     values.update(zip(map(id, keras.tree.flatten(graph.inputs)), keras.tree.flatten(inputs), strict=True))
     for node in graph.nodes:
         key = id(node.op)
+        args, kwargs = substitute(node.args, values), substitute(node.kwargs, values)
         if key not in copies:
             copies[key] = replace(node.op, names[key])
-        outputs = copies[key](*substitute(node.args, values), **substitute(node.kwargs, values))
+            if calls[key] == 1:
+                _close_sizes(copies[key], tensors_in(args))
+        outputs = copies[key](*args, **kwargs)
         values.update(
             zip(map(id, keras.tree.flatten(node.outputs)), keras.tree.flatten(outputs), strict=True)
         )
@@ -105,6 +111,23 @@ def build_model(
     for node in graph.nodes:
         copy_weights(node.op, copies[id(node.op)])
     return model
+
+
+def _close_sizes(layer: Operation, inputs: list[Tensor]) -> None:
+    """Gives an EinsumDense the sizes of those axes of its output that it has from its input.
+
+    Keras' attention layers leave them open in the layers they are made of, and say them again outside. Opened, a
+    Flatten and a Dense behind them would not know their own size.
+    """
+    if kind(layer) != "EinsumDense" or layer.built:  # type: ignore[attr-defined]
+        return
+    left, _, output = einsum_letters(layer, len(inputs[0].shape))
+    known = dict(zip(left, inputs[0].shape, strict=True))
+    old = layer.partial_output_shape  # type: ignore[attr-defined]
+    letters = output[len(output) - len(old) :] if old else ""
+    layer.partial_output_shape = tuple(  # type: ignore[attr-defined]
+        known.get(letter) if size is None else size for letter, size in zip(letters, old, strict=True)
+    )
 
 
 def copy_weights(source: Operation, target: Operation) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfopt.graph import Node, Operation, Tensor, activation_name
+from tfopt.graph import Node, Operation, Tensor, activation_name, einsum_letters
 from tfopt.shrinking._channels import CARRIED, READ
 from tfopt.shrinking._walk import Walk
 
@@ -119,14 +119,6 @@ def separable(walk: Walk, node: Node) -> None:
     walk.slot(node.op, "pointwise_kernel", len(shape) - 2, between, READ)
     made = walk.made(node.op, "pointwise_kernel", len(shape) - 1)
     _finish(walk, node, channel_axis(node.op, node.output), made)
-
-
-def einsum_letters(op: Operation, rank: int) -> tuple[str, str, str]:
-    """The letters of an EinsumDense: input, kernel, output; an ellipsis is spelled out in capitals."""
-    inputs, output = op.equation.replace(" ", "").split("->")
-    left, right = inputs.split(",")
-    dots = "".join(chr(ord("A") + i) for i in range(rank - len(left.replace("...", ""))))
-    return left.replace("...", dots), right, output.replace("...", dots)
 
 
 def einsum_dense(walk: Walk, node: Node) -> None:
