@@ -54,6 +54,34 @@ def fit(
     return history.history
 
 
+def drive(model: keras.Model, pruning: Any, epochs: int = 3, steps: int = BATCHES) -> dict[str, list[float]]:
+    """What `fit` does to Pruning and the pruned weights, with noise in the place of gradients; returns the history.
+
+    It takes a tenth of the time of `fit`, which compiles.
+    """
+    rng = np.random.default_rng(0)
+    model.optimizer.build(model.trainable_variables)
+    pruning.set_model(model)
+    pruning.set_params({"epochs": epochs, "steps": steps})
+    pruning.on_train_begin()
+    history: dict[str, list[float]] = {}
+    for epoch in range(epochs):
+        pruning.on_epoch_begin(epoch)
+        for batch in range(steps):
+            pruning.on_train_batch_begin(batch)
+            for weight in model.trainable_variables:
+                if weight.constraint is not None:
+                    noise = rng.normal(0.0, 0.01, weight.shape).astype("float32")
+                    weight.assign(weight.constraint(weight.numpy() + noise))
+            model.optimizer.iterations.assign_add(1)
+        logs: dict[str, float] = {}
+        pruning.on_epoch_end(epoch, logs)
+        for name, value in logs.items():
+            history.setdefault(name, []).append(value)
+    pruning.on_train_end()
+    return history
+
+
 def kernels(model: keras.Model) -> list[keras.Variable]:
     """The weights that Pruning prunes by default."""
     return [w for w in model.trainable_weights if w.name == "kernel" and "depthwise" not in w.path]

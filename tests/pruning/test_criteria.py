@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tests.pruning.nets import LOSS
+from tests.pruning.nets import LOSS, drive
 from tfopt.pruning import SET, ConstantSparsity, PolynomialDecay, Pruning, RigL, lamp
 from tfopt.pruning._criteria import CRITERIA
 from tfopt.pruning._groups import find_groups
@@ -42,23 +42,30 @@ def statistics(model: keras.Model, blobs: Any, *needs: str, where: Any = ".*") -
     return {g.kernels[0].layer.name: found[id(g.kernels[0].variable)] for g in groups}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n in ("taylor", "wanda", "batch_norm") else SLOW) for n in CRITERIA],
-)
-@pytest.mark.parametrize(
-    "pattern", ["unstructured", pytest.param("channels", marks=SLOW), pytest.param("1x4", marks=SLOW)]
-)
+CASES = [
+    (name, pattern)
+    for name, criterion in CRITERIA.items()
+    for pattern in criterion.patterns or ("unstructured", "channels", "1x4")
+]
+
+
+@pytest.mark.parametrize(("name", "pattern"), CASES)
 def test_every_criterion_reaches_the_target(name: str, pattern: str, blobs: Any) -> None:
-    if CRITERIA[name].patterns:
-        pattern = CRITERIA[name].patterns[0]
     model = net()
     pruning = Pruning(
         PolynomialDecay(0.5, 8, frequency=4), "conv|einsum", pattern=pattern, criterion=name, data=blobs
     )
-    model.fit(*blobs, batch_size=32, epochs=2, verbose=0, callbacks=[pruning])
+    drive(model, pruning, epochs=2)
     assert pruning.report.sparsity == 0.5
     assert "call" not in vars(model.get_layer("conv"))
+
+
+@pytest.mark.parametrize("name", ["taylor", "wanda"])
+def test_a_criterion_reads_its_data_while_fit_runs(name: str, blobs: Any) -> None:
+    model = net()
+    pruning = Pruning(PolynomialDecay(0.5, 8, frequency=4), "conv|einsum", criterion=name, data=blobs)
+    model.fit(*blobs, batch_size=32, epochs=1, verbose=0, callbacks=[pruning])
+    assert pruning.report.sparsity == 0.5
 
 
 def test_gradients_are_those_of_the_compiled_loss(blobs: Any) -> None:
