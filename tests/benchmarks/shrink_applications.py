@@ -5,9 +5,9 @@
 
 A family passes if the shrunk model's outputs equal those of the original with the same channels zeroed to 1e-4 of the
 largest value, its parameters and MACs are those predicted, and its int8 file agrees with the quantized model to within
-two steps on 3 of 4 outputs and computes nothing in float but what the quantization report names. (A deep network with
-random weights amplifies one step in an early layer to many; trained ones are held to more in tests/conversion.) Small
-inputs. The difference from the dense model is printed beside it: where it is small, the test would show little.
+two steps on half of the outputs and computes nothing in float but what the quantization report names. (With random
+weights a deep network makes one step in an early layer many; tests/conversion holds trained ones to more.) Inputs are
+small. The difference from the dense model is printed beside it: where it is small, the test would show little.
 """
 
 import os
@@ -108,7 +108,7 @@ def export(model: Any, x: Any) -> tuple[bool, str]:
         path = Path(folder) / "model.tflite"
         report = tfopt.export(quantized, path)
         (output,) = tfopt.verify(quantized, path, x, tolerance=2).outputs
-    passed = output.within_2 >= 0.75 and (not report.float_operators or bool(named))
+    passed = output.within_2 >= 0.5 and (not report.float_operators or bool(named))
     floats = ", ".join(f"{count} {op}" for op, count in report.float_operators.items())
     words = f"int8: {report.size.raw:,} bytes, bit-equal {output.equal:.0%}, within 2 {output.within_2:.0%}"
     return passed, words + (f", float: {floats} (report: {', '.join(sorted(named))})" if floats else "")

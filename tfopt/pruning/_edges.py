@@ -29,7 +29,7 @@ def find_edges(model: keras.Model) -> Edges:
 
     Where no call graph can be read, the order in which layers were made counts, and no batch norm is known.
     """
-    graphs = _graphs(model)
+    graphs = graphs_of(model)
     if not graphs:
         layers = [layer for layer in flatten_layers(model) if _has_kernel(layer)]
         convolutions = [id(layer) for layer in layers if isinstance(layer, _CONVOLUTIONS)]
@@ -44,12 +44,13 @@ def find_edges(model: keras.Model) -> Edges:
     return Edges(frozenset(first), frozenset(last), norms)
 
 
-def _graphs(model: keras.Model) -> list[Graph]:
+def graphs_of(model: keras.Model) -> list[Graph]:
+    """The graph of a model, or those of the models inside where it cannot be captured itself; none at worst."""
     try:
         return [capture(model)]
     except (ValueError, TypeError):
         inner = [layer for layer in sublayers(model) if isinstance(layer, keras.Model) and layer.built]
-        return [graph for one in inner for graph in _graphs(one)]
+        return [graph for one in inner for graph in graphs_of(one)]
 
 
 def _has_kernel(op: keras.Operation) -> bool:

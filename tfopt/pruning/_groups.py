@@ -1,82 +1,20 @@
 """Groups: the weights that are pruned together, such as a kernel with its bias, or the four of an attention layer."""
 
-import dataclasses
-import math
 import re
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 
 from tfopt.graph import own_weights
+from tfopt.pruning._coupled import coupled_groups
 from tfopt.pruning._edges import find_edges
 from tfopt.pruning._layouts import Layout, layout_of, vector_layout
-from tfopt.pruning._masks import zero_count
-from tfopt.pruning._patterns import Lanes, Pattern, parse_pattern
+from tfopt.pruning._members import Group, Member
+from tfopt.pruning._patterns import Lanes, parse_pattern
 from tfopt.pruning._targets import PRUNED_CLASSES, Target, Where, find_targets, path_of
 
 _ATTENTION = re.compile(r"(?P<prefix>.*?)(?P<role>query|key|value|attention_output)(?P<number>_\d+)?$")
 Dense = tuple[tuple[str, str], ...]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Member:
-    """A weight of a group, and how a pattern sees it."""
-
-    layer: keras.layers.Layer
-    variable: keras.Variable
-    layout: Layout
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Group:
-    """Weights with one mask of units.
-
-    Attributes:
-        pattern: the pattern.
-        kernels: what is scored and counted.
-        followers: biases, gammas and betas that become zero with a unit, and are not counted.
-        gamma: the scale of the batch norm that follows, if there is one.
-    """
-
-    pattern: Pattern
-    kernels: tuple[Member, ...]
-    followers: tuple[Member, ...] = ()
-    gamma: keras.Variable | None = None
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """All weights."""
-        return self.kernels + self.followers
-
-    @property
-    def size(self) -> int:
-        """How many weights are counted."""
-        return sum(math.prod(member.layout.shape) for member in self.kernels)
-
-    @property
-    def unit_count(self) -> int:
-        """How many units there are."""
-        return self.size if self.sizes is None else len(self.sizes)
-
-    @property
-    def limit(self) -> int:
-        """How many of them may be zero."""
-        if len(self.kernels) == 1:
-            return self.pattern.limit(self.kernels[0].layout.matrix_shape)
-        return self.size - 1
-
-    @property
-    def sizes(self) -> np.ndarray | None:
-        """Counted weights in each unit; None where each has one."""
-        found = [self.pattern.sizes(member.layout.matrix_shape) for member in self.kernels]
-        return found[0] if len(found) == 1 else np.sum(np.stack(found), axis=0, dtype="int32")  # type: ignore[arg-type]
-
-    def zeros(self, sparsity: float) -> int:
-        """How many are zero at this sparsity."""
-        if len(self.kernels) == 1:
-            return self.pattern.zeros(sparsity, self.kernels[0].layout.matrix_shape)
-        return zero_count(sparsity, self.size)
 
 
 def find_groups(model: keras.Model, where: Where, pattern: str) -> tuple[tuple[Group, ...], Dense]:
@@ -104,8 +42,12 @@ def _single(
     model: keras.Model, targets: Sequence[Target], text: str
 ) -> tuple[list[Group], list[tuple[str, str]]]:
     pattern = parse_pattern(text)
-    norms = find_edges(model).norms if text == "channels" else {}
-    groups, left = [], []
+    groups: list[Group] = []
+    left: list[tuple[str, str]] = []
+    norms: dict[int, keras.layers.BatchNormalization] = {}
+    if text == "channels":
+        groups, left, targets = coupled_groups(model, targets)
+        norms = find_edges(model).norms
     for target in targets:
         kernel = Member(target.layer, target.variable, layout_of(target.layer, target.variable))
         if text == "channels":
@@ -130,13 +72,14 @@ def _channels(kernel: Member, norm: keras.layers.BatchNormalization | None) -> G
     found = [(kernel.layer, weight) for weight in own_weights(kernel.layer) if weight.name == "bias"]
     if norm is not None:
         found += [(norm, weight) for weight in own_weights(norm) if weight.name in ("gamma", "beta")]
+    vectors = [Member(layer, weight, vector_layout(weight)) for layer, weight in found]
     followers = tuple(
-        Member(layer, weight, vector_layout(weight))
-        for layer, weight in found
-        if layer.trainable and weight.trainable and math.prod(weight.shape) == outputs
+        member
+        for member in vectors
+        if member.layer.trainable and member.variable.trainable and member.layout.full_shape[2] == outputs
     )
-    gamma = next((weight for layer, weight in found if weight.name == "gamma"), None)
-    return Group(Lanes(), (kernel,), followers, gamma)
+    gammas = tuple(member for member in vectors if member.variable.name == "gamma")
+    return Group(Lanes(), (kernel,), followers, gammas)
 
 
 def _heads(targets: Sequence[Target]) -> tuple[list[Group], list[tuple[str, str]]]:

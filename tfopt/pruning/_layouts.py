@@ -36,10 +36,15 @@ class Layout:
         return tuple(a for a in range(len(self.shape)) if a not in self.inputs and a not in self.outputs)
 
     @property
-    def matrix_shape(self) -> tuple[int, int, int]:
-        """(positions, inputs, outputs)."""
+    def full_shape(self) -> tuple[int, int, int]:
+        """(positions, inputs, outputs) of the whole weight."""
         sizes = (math.prod(self.shape[a] for a in axes) for axes in self._order)
         return tuple(sizes)  # type: ignore[return-value]
+
+    @property
+    def matrix_shape(self) -> tuple[int, int, int]:
+        """(positions, inputs, outputs) of what patterns see."""
+        return self.full_shape
 
     @property
     def _order(self) -> tuple[tuple[int, ...], ...]:
@@ -54,15 +59,44 @@ class Layout:
         order = self._permutation
         if order != tuple(range(len(order))):
             weight = ops.transpose(weight, order)
-        return ops.reshape(weight, self.matrix_shape)
+        return ops.reshape(weight, self.full_shape)
 
     def from_matrix(self, matrix: Any) -> Any:
-        """The reverse of `to_matrix`."""
+        """The reverse of `to_matrix`, for masks."""
         order = self._permutation
         weight = ops.reshape(matrix, [self.shape[a] for a in order])
         if order != tuple(range(len(order))):
             weight = ops.transpose(weight, [order.index(a) for a in range(len(order))])
         return weight
+
+
+@dataclasses.dataclass(frozen=True)
+class PickedLayout(Layout):
+    """A layout that shows patterns some of the outputs, in an order of its own; masks keep the others.
+
+    Args:
+        order: numbers of outputs.
+
+    >>> from tfopt.pruning._layouts import PickedLayout
+    >>> layout = PickedLayout((4,), inputs=(), outputs=(0,), order=(2, 0))
+    >>> layout.from_matrix(keras.ops.convert_to_tensor([[[False, True]]])).numpy().tolist()
+    [True, True, False, True]
+    """
+
+    order: tuple[int, ...] = ()
+
+    @property
+    def matrix_shape(self) -> tuple[int, int, int]:
+        return (*self.full_shape[:2], len(self.order))
+
+    def to_matrix(self, weight: Any) -> Any:
+        return ops.take(super().to_matrix(weight), self.order, axis=2)
+
+    def from_matrix(self, matrix: Any) -> Any:
+        places = {output: place for place, output in enumerate(self.order)}
+        source = [places.get(output, len(self.order)) for output in range(self.full_shape[2])]
+        kept = ops.ones((*self.full_shape[:2], 1), "bool")
+        return super().from_matrix(ops.take(ops.concatenate([matrix, kept], axis=2), source, axis=2))
 
 
 def vector_layout(variable: keras.Variable) -> Layout:

@@ -11,8 +11,8 @@ from tfopt.pruning._backend import compiled, create_masks, remove_masks, variabl
 from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
 from tfopt.pruning._criteria import Criterion
-from tfopt.pruning._groups import Group, Member
 from tfopt.pruning._masks import regrow_mask, soft_threshold
+from tfopt.pruning._members import Group, Member
 from tfopt.pruning._select import Statistics, select_units, spread, unit_scores
 
 
@@ -35,7 +35,9 @@ class MaskSet:
         self.criterion = criterion
         self.scope = scope
         self.bounds = bounds
-        self.members = [member for group in groups for member in group.members]
+        # A batch norm behind a concatenation follows several groups.
+        every = [member for group in groups for member in group.members]
+        self.members = list({id(member.variable): member for member in every}.values())
         self.kernels = [member for group in groups for member in group.kernels]
         self.flips: list[Any] = []  # weights whose mask has changed, a count per update
         self._units: list[Any] = []
@@ -84,19 +86,21 @@ class MaskSet:
         self._set_masks()
 
     def _set_masks(self, shrink: bool = False) -> None:
-        masks = iter(self._constraints)
-        counted = {id(member) for member in self.kernels}
+        masks: dict[int, Any] = {}
+        for group, units in zip(self.groups, self._units, strict=True):
+            for member in group.members:
+                mask, key = spread(group, member, units), id(member.variable)
+                masks[key] = ops.logical_and(masks[key], mask) if key in masks else mask
+        counted = {id(member.variable) for member in self.kernels}
         with variable_scope(self.model):
-            for group, units in zip(self.groups, self._units, strict=True):
-                for member in group.members:
-                    constraint = next(masks)
-                    mask = spread(group, member, units)
-                    if id(member) in counted:
-                        self.flips.append(compiled(_flips)(ops.convert_to_tensor(constraint.mask), mask))
-                    constraint.mask.assign(mask)
-                    if shrink:
-                        weight = ops.convert_to_tensor(member.variable)
-                        member.variable.assign(compiled(_shrunk)(weight, mask))
+            for member, constraint in zip(self.members, self._constraints, strict=True):
+                mask = masks[id(member.variable)]
+                if id(member.variable) in counted:
+                    self.flips.append(compiled(_flips)(ops.convert_to_tensor(constraint.mask), mask))
+                constraint.mask.assign(mask)
+                if shrink:
+                    weight = ops.convert_to_tensor(member.variable)
+                    member.variable.assign(compiled(_shrunk)(weight, mask))
         self.apply()
 
     def apply(self) -> None:

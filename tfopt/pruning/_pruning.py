@@ -51,10 +51,11 @@ class Pruning(keras.callbacks.Callback):
             `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all that have kernels.
         pattern: what becomes zero together. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all but N of each
             M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`: blocks of
-            R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters or neurons, with their
-            bias and the gamma and beta of a batch norm right behind, so that the channel is zero and `shrink` can
-            remove it. `"heads"`: attention heads, in query, key, value and output kernels (with grouped
-            queries, a key and value head and all that read it).
+            R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters, neurons and attention
+            heads as `shrink` removes them: those that meet in an addition, a gate or attention go together, with
+            the biases, gammas and betas behind them, so that they are zero wherever they are read; a layer that goes
+            with one that stays dense stays dense. `"heads"`: attention heads, in query, key, value and output kernels
+            (with grouped queries, a key and value head and all that read it).
         scope: how zeros are divided between layers. `"layer"`: each has the same sparsity. `"global"`: the lowest
             scores of all layers go, wherever they are. `"erk"`: `erk_densities`.
         criterion: what goes first: `"magnitude"`; `"lamp"`, magnitude that compares between layers; `"taylor"`,

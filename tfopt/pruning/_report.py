@@ -6,7 +6,7 @@ import math
 from tfopt._report import Report, Table
 
 _BIASES = {
-    "channels": "A channel's bias, and gamma and beta of a batch norm right behind, are zero with it.",
+    "channels": "A channel's biases, gammas and betas are zero with it.",
     "heads": "A head's biases are zero with it; that of the output stays dense.",
 }
 

@@ -9,8 +9,8 @@ from keras import ops
 from tfopt.pruning._backend import compiled
 from tfopt.pruning._budgets import Bounds, bounds_for, erk_zeros, limits
 from tfopt.pruning._criteria import Criterion
-from tfopt.pruning._groups import Group, Member
 from tfopt.pruning._masks import unit_mask, unstructured_mask
+from tfopt.pruning._members import Group, Member
 
 # For each kernel, by `id(variable)`: what criteria need beside the weight, by name.
 Statistics = dict[int, dict[str, Any]]
@@ -70,7 +70,7 @@ def select_units(
     if scope == "global":
         return _global(groups, scores, sparsity, bounds)
     if scope == "erk":
-        shapes = [group.kernels[0].layout.shape for group in groups]
+        shapes = [group.shape for group in groups]
         zeros = (
             erk_zeros(shapes, [group.limit for group in groups], sparsity) if sparsity else [0] * len(shapes)
         )

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tfopt._samples import batches
-from tfopt.pruning._groups import Group, Member
 from tfopt.pruning._inputs import input_norms
+from tfopt.pruning._members import Group, Member
 from tfopt.pruning._select import Statistics
 from tfopt.pruning._targets import path_of
 
@@ -59,7 +59,7 @@ def collect(
     if "noise" in needs:
         _add(found, members, ("noise",), ((_noise(member, seed + n),) for n, member in enumerate(members)))
     if "gamma" in needs:
-        _add(found, members, ("gamma",), ((_gamma(group),) for group in groups))
+        _add(found, members, ("gamma",), ((_gamma(group),) for group in groups for _ in group.kernels))
     return found
 
 
@@ -77,13 +77,14 @@ def _noise(member: Member, seed: int) -> Any:
 
 def _gamma(group: Group) -> Any:
     kernel = group.kernels[0]
-    if group.gamma is None:
+    if not group.gammas:
         raise ValueError(
             "The 'criterion' parameter of Pruning must suit the layers: 'batch_norm' needs a batch norm with a gamma "
             f"right behind each. Got '{path_of(kernel.layer)}' without one instead. Leave it out with where=, or "
             "use criterion='magnitude'."
         )
-    return ops.reshape(ops.convert_to_tensor(group.gamma), (1, 1, -1))
+    scales = [member.layout.to_matrix(ops.convert_to_tensor(member.variable)) for member in group.gammas]
+    return sum(ops.abs(scale) for scale in scales) / len(scales)
 
 
 def _gradients(members: Sequence[Member], model: keras.Model, samples: Samples) -> Iterator[tuple[Any, Any]]:

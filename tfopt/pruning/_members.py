@@ -1,0 +1,78 @@
+"""What a group is: weights that are pruned together, and how a pattern sees each."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+
+from tfopt.pruning._layouts import Layout
+from tfopt.pruning._masks import zero_count
+from tfopt.pruning._patterns import Pattern
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """A weight of a group, and how a pattern sees it."""
+
+    layer: keras.layers.Layer
+    variable: keras.Variable
+    layout: Layout
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Weights with one mask of units.
+
+    Attributes:
+        pattern: the pattern.
+        kernels: what is scored and counted.
+        followers: biases, gammas and betas that become zero with a unit, and are not counted.
+        gammas: the scales of the batch norms that follow.
+    """
+
+    pattern: Pattern
+    kernels: tuple[Member, ...]
+    followers: tuple[Member, ...] = ()
+    gammas: tuple[Member, ...] = ()
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All weights."""
+        return self.kernels + self.followers
+
+    @property
+    def size(self) -> int:
+        """How many weights are counted."""
+        return sum(math.prod(member.layout.matrix_shape) for member in self.kernels)
+
+    @property
+    def unit_count(self) -> int:
+        """How many units there are."""
+        return self.size if self.sizes is None else len(self.sizes)
+
+    @property
+    def limit(self) -> int:
+        """How many of them may be zero."""
+        if len(self.kernels) == 1:
+            return self.pattern.limit(self.kernels[0].layout.matrix_shape)
+        return self.size - 1
+
+    @property
+    def sizes(self) -> np.ndarray | None:
+        """Counted weights in each unit; None where each has one."""
+        found = [self.pattern.sizes(member.layout.matrix_shape) for member in self.kernels]
+        return found[0] if len(found) == 1 else np.sum(np.stack(found), axis=0, dtype="int32")  # type: ignore[arg-type]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the kernel; of several, that of one which has the weights of all."""
+        if len(self.kernels) == 1:
+            return self.kernels[0].layout.shape
+        return self.size // self.unit_count, self.unit_count
+
+    def zeros(self, sparsity: float) -> int:
+        """How many are zero at this sparsity."""
+        if len(self.kernels) == 1:
+            return self.pattern.zeros(sparsity, self.kernels[0].layout.matrix_shape)
+        return zero_count(sparsity, self.size)
