@@ -49,7 +49,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "pattern"), CASES)
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [case if case[1] == "unstructured" else pytest.param(*case, marks=SLOW) for case in CASES],
+)
 def test_every_criterion_reaches_the_target(name: str, pattern: str, blobs: Any) -> None:
     model = net()
     pruning = Pruning(
@@ -60,7 +63,7 @@ def test_every_criterion_reaches_the_target(name: str, pattern: str, blobs: Any)
     assert "call" not in vars(model.get_layer("conv"))
 
 
-@pytest.mark.parametrize("name", ["taylor", "wanda"])
+@pytest.mark.parametrize("name", ["taylor", pytest.param("wanda", marks=SLOW)])
 def test_a_criterion_reads_its_data_while_fit_runs(name: str, blobs: Any) -> None:
     model = net()
     pruning = Pruning(PolynomialDecay(0.5, 8, frequency=4), "conv|einsum", criterion=name, data=blobs)
