@@ -9,6 +9,7 @@ from tfopt.commands._arguments import take
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Samples in a call of the file.", lower_bound=1)
 _FLOAT_IO = flags.DEFINE_bool("float_io", False, "float32 inputs and outputs for an int8 file.")
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
+_SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros sparsely, where LiteRT reads it.")
 
 
 def main(arguments: list[str]) -> None:
@@ -20,5 +21,6 @@ def main(arguments: list[str]) -> None:
         batch_size=_BATCH_SIZE.value,
         float_io=_FLOAT_IO.value,
         strict=_STRICT.value,
+        sparse=_SPARSE.value,
     )
     print(report)

@@ -8,6 +8,7 @@ from tfopt.runtimes._measure import CompareRow
 from tfopt.runtimes._parity import OutputParity
 from tfopt.runtimes._schema import Operator
 from tfopt.runtimes._size import Size, measure_size
+from tfopt.runtimes._sparse import SparseEncoding, encode_sparse, sparse_bytes
 from tfopt.runtimes._tensors import Tensor
 from tfopt.runtimes._tflite_file import TFLiteFile
 from tfopt.runtimes._verify import KernelSummary, VerifyReport, verify
@@ -24,13 +25,16 @@ __all__ = [
     "OutputParity",
     "RunResult",
     "Size",
+    "SparseEncoding",
     "TFLiteFile",
     "Tensor",
     "VerifyReport",
     "compare",
+    "encode_sparse",
     "inspect",
     "measure_latency",
     "measure_size",
     "run",
+    "sparse_bytes",
     "verify",
 ]

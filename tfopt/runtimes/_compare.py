@@ -43,6 +43,7 @@ class CompareReport(Report):
                 "-" if row.metric is None else self._metric_text(row.metric),
                 format_bytes(row.raw_bytes),
                 format_bytes(row.gzip_bytes),
+                format_bytes(row.sparse_bytes),
                 "-" if row.latency_ms is None else f"{row.latency_ms:.3g} ms",
                 "-" if row.peak_activation_bytes is None else format_bytes(row.peak_activation_bytes),
                 percent(row.sparsity),
@@ -50,7 +51,7 @@ class CompareReport(Report):
             )
             for row in self.rows
         ]
-        columns = ("model", self.metric, "raw", "gzip", "latency", "memory", "zeros", "bits")
+        columns = ("model", self.metric, "raw", "gzip", "sparse", "latency", "memory", "zeros", "bits")
         notes = [self._against_first(row) for row in self.rows[1:]]
         if any(row.runtime == "Keras" for row in self.rows):
             notes.append(
@@ -63,7 +64,8 @@ class CompareReport(Report):
         ]
         notes.append(
             f"latency: median of {self.latency_runs} calls at batch 1 on this machine, LiteRT with one thread. memory: "
-            "activations alive at once. zeros, bits: of the weight kernels."
+            "activations alive at once. sparse: with kernels in sparse storage where that is smaller, as "
+            "export(..., sparse=True) writes them if LiteRT reads them. zeros, bits: of the weight kernels."
         )
         return Table(
             f"{len(self.rows)} models on {self.samples:,} samples", columns, tuple(rows), tuple(notes)

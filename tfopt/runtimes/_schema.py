@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfopt.runtimes._tensors import BITS, Tensor, decode
+from tfopt.runtimes._tensors import BITS, Tensor, decode, index_bytes
 
 GRID_CHANGES = ("QUANTIZE", "DEQUANTIZE")
 NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE")  # they touch floats without calculating with them
@@ -95,6 +95,7 @@ def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> 
     signature = _numbers(tensor.shapeSignature)
     grid = tensor.quantization
     raw = _buffer(model.buffers[tensor.buffer], content)
+    places = 0 if tensor.sparsity is None else index_bytes(tensor.sparsity)
     elements = int(np.prod(shape, dtype=np.int64))
     return Tensor(
         index=index,
@@ -105,10 +106,11 @@ def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> 
         zero_points=_numbers(grid.zeroPoint) if grid is not None and grid.scale is not None else (),
         axis=grid.quantizedDimension if grid is not None else 0,
         data=None if raw is None else decode(raw, dtype, shape, tensor.sparsity),
-        nbytes=(elements * BITS.get(dtype, 0) + 7) // 8 if raw is None else len(raw),
+        nbytes=(elements * BITS.get(dtype, 0) + 7) // 8 if raw is None else len(raw) + places,
         buffer=tensor.buffer,
         open_dims=tuple(dim for dim, size in enumerate(signature) if size < 0),
         is_variable=bool(tensor.isVariable),
+        is_sparse=tensor.sparsity is not None,
     )
 
 

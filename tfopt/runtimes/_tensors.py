@@ -51,6 +51,7 @@ class Tensor:
         buffer: The number of the buffer in the file; tensors with the same one share their bytes.
         open_dims: The dimensions that the file leaves open.
         is_variable: Whether it keeps its value from one call to the next.
+        is_sparse: Whether the file holds only its nonzero values, and where they stand.
 
     Example:
 
@@ -71,6 +72,7 @@ class Tensor:
     buffer: int = 0
     open_dims: tuple[int, ...] = ()
     is_variable: bool = False
+    is_sparse: bool = False
 
     @property
     def bits(self) -> int:
@@ -142,6 +144,12 @@ def unpack(raw: np.ndarray, bits: int, signed: bool = True) -> np.ndarray:
     if signed:
         values[values >= 2 ** (bits - 1)] -= 2**bits
     return values
+
+
+def index_bytes(sparsity: Any) -> int:
+    """Bytes that sparse storage takes beside the values: where they stand."""
+    vectors = [v for level in sparsity.dimMetadata for v in (level.arraySegments, level.arrayIndices)]
+    return sum(np.asarray(vector.values).nbytes for vector in vectors if vector is not None)
 
 
 def expand(values: np.ndarray, shape: tuple[int, ...], sparsity: Any) -> np.ndarray:

@@ -142,7 +142,7 @@ class TFLiteFile:
             if source is not None:
                 source = stored.get((op.subgraph, source.index), source)
                 if source.data is not None:
-                    stored[op.subgraph, op.outputs[0].index] = source
+                    stored[op.subgraph, op.outputs[0].index] = _with_grid_of(source, op.outputs[0])
         return stored
 
     @property
@@ -161,14 +161,27 @@ class TFLiteFile:
 
     @functools.cached_property
     def peak_activation_bytes(self) -> int:
-        """Bytes of activations alive at once, at the batch size of the file; see `peak_live_bytes`."""
+        """Bytes of activations alive at once, at the batch size of the file; see `peak_live_bytes`.
+
+        Kernels that a DENSIFY unpacks are weights, and do not count.
+        """
         own = [op for op in self.operators if op.subgraph == 0]
+        unpacked = {op.outputs[0].index for op in own if op.name == "DENSIFY"}
         steps = [([t for t in op.inputs if t is not None], op.outputs) for op in own]
         tensors = [*self.inputs, *self.outputs, *(t for reads, writes in steps for t in (*reads, *writes))]
         return peak_live_bytes(
             [([t.index for t in reads], [t.index for t in writes]) for reads, writes in steps],
-            sizes={t.index: t.nbytes for t in tensors if t.data is None},
+            sizes={t.index: t.nbytes for t in tensors if t.data is None and t.index not in unpacked},
             inputs=[t.index for t in self.inputs],
             outputs=[t.index for t in self.outputs],
             always={t.index for t in tensors if t.is_variable},
         )
+
+
+def _with_grid_of(kernel: Tensor, unpacked: Tensor) -> Tensor:
+    """A kernel that is stored without a grid, with that of what a DENSIFY makes of it."""
+    if kernel.scales or kernel.dtype != unpacked.dtype:
+        return kernel
+    return dataclasses.replace(
+        kernel, scales=unpacked.scales, zero_points=unpacked.zero_points, axis=unpacked.axis
+    )

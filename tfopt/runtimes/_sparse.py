@@ -1,0 +1,106 @@
+"""Sparse storage: how small kernels with many zeros get as their nonzero values and where they stand."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from tfopt.runtimes._tensors import Tensor
+
+# Values that go together in one column number: 1, or a block of so many along the axis that is compressed.
+BLOCKS = (1, 4, 16)
+# What a DENSIFY operator, its tensor and the description of the format take in a file.
+OVERHEAD = 360
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SparseEncoding:
+    """A kernel in TFLite's sparse form: dense along `order`, compressed rows on its last axis.
+
+    Attributes:
+        order: the axes, outermost first; the last one is compressed.
+        block: how many values along the last axis stand behind one index.
+        segments: where each row begins in `indices`, and where the last one ends.
+        indices: numbers of the columns (of blocks) that are stored.
+        values: the stored values, block after block.
+        bits: bits of one value in a file.
+
+    Example: see `encode_sparse`.
+    """
+
+    order: tuple[int, ...]
+    block: int
+    segments: np.ndarray
+    indices: np.ndarray
+    values: np.ndarray
+    bits: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of values, indices and segments."""
+        return (self.values.size * self.bits + 7) // 8 + self.indices.nbytes + self.segments.nbytes
+
+    def saving(self, dense: int) -> int:
+        """How many of `dense` bytes are saved, with what the DENSIFY operator takes; 0 if it is not smaller."""
+        return max(0, dense - self.nbytes - OVERHEAD)
+
+
+def encode_sparse(kernel: np.ndarray, bits: int | None = None) -> SparseEncoding:
+    """The smallest encoding of a kernel: over the axis that is compressed, and the length of blocks.
+
+    Compressed sparse rows (CSR), as in TFLite's SparsityParameters, which follow TACO (Kjolstad et al. 2017,
+    https://dl.acm.org/doi/10.1145/3133901).
+
+    Args:
+        kernel: an array in TFLite's order of axes: outputs first.
+        bits: bits of one value in the file; those of the array's type by default.
+
+    >>> from tfopt.runtimes import encode_sparse
+    >>> encoding = encode_sparse(np.array([[0, 7, 0, 0], [0, 0, 0, 0], [5, 0, 0, 6]], "int8"))
+    >>> encoding.segments.tolist(), encoding.indices.tolist(), encoding.values.tolist()
+    ([0, 1, 1, 3], [1, 0, 3], [7, 5, 6])
+    """
+    return min(_encodings(kernel, bits or 8 * kernel.itemsize), key=lambda encoding: encoding.nbytes)
+
+
+def _encodings(kernel: np.ndarray, bits: int) -> Iterator[SparseEncoding]:
+    axes = tuple(range(kernel.ndim))
+    for order in {axes, (*axes[1:], 0)}:
+        rows = np.transpose(kernel, order).reshape(-1, kernel.shape[order[-1]])
+        for block in BLOCKS:
+            if rows.shape[1] % block == 0:
+                blocks = rows.reshape(len(rows), -1, block)
+                stored = blocks.any(axis=2)
+                segments = np.concatenate([[0], np.cumsum(stored.sum(axis=1))])
+                indices = np.nonzero(stored)[1]
+                yield SparseEncoding(
+                    order, block, _small(segments), _small(indices), blocks[stored].reshape(-1), bits
+                )
+
+
+def _small(numbers: np.ndarray) -> np.ndarray:
+    """The numbers in the smallest of TFLite's three types for them."""
+    largest = int(numbers.max(initial=0))
+    return numbers.astype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.int32)
+
+
+def sparse_bytes(raw: int, kernels: Iterable[Tensor]) -> int:
+    """The size of a file if every kernel that gets smaller so were in sparse storage.
+
+    Some runtimes read fewer kernels so than others: `tfopt.export(..., sparse=True)` says which ones LiteRT reads.
+
+    Args:
+        raw: bytes of the file as it is.
+        kernels: `TFLiteFile.kernels` of it.
+
+    >>> from tfopt.runtimes import Tensor, sparse_bytes
+    >>> kernel = Tensor(0, "kernel", (64, 64), "int8", data=np.eye(64, dtype="int8"), nbytes=4096)
+    >>> sparse_bytes(5000, [kernel])
+    1457
+    """
+    dense = [kernel for kernel in kernels if not kernel.is_sparse and kernel.bits]
+    return raw - sum(
+        encode_sparse(kernel.data, kernel.bits).saving(kernel.nbytes)
+        for kernel in dense
+        if kernel.data is not None
+    )
