@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import tfopt
 from tfopt.pruning import find_targets
 
 
@@ -158,3 +159,13 @@ def test_nothing_to_prune_says_why() -> None:
 def test_unbuilt_model() -> None:
     with pytest.raises(ValueError, match=r"'net' must be built before it is pruned.*call it once on a batch"):
         find_targets(keras.Sequential([layers.Dense(2)], name="net"))
+
+
+def test_a_quantized_copy_leaves_the_same_layers_dense():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="first")(inputs)
+    x = keras.layers.Conv2D(16, 3, activation="relu", name="middle")(x)
+    model = keras.Model(inputs, keras.layers.Dense(4, name="last")(keras.layers.GlobalAveragePooling2D()(x)))
+    quantized = tfopt.quantize(model, np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype("float32"))
+    pruned = [[target.layer.name for target in find_targets(one)[0]] for one in (model, quantized)]
+    assert pruned == [["middle"], ["middle"]]

@@ -280,4 +280,4 @@ def test_two_replicas_train_as_one(blobs):
     two = train(two_devices().scope())
     for a, b in zip(one.weights, two.weights, strict=True):
         # Ranges are the mean of the replicas' own, so they differ a little from those of the whole batch.
-        np.testing.assert_allclose(a, b, atol=0.1 if a.name == "statistics" else 0.01)
+        np.testing.assert_allclose(a, b, atol=0.1 if a.name == "observed" else 0.01)

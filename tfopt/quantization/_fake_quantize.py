@@ -103,11 +103,12 @@ class FakeQuantize(Timed, keras.layers.Layer):
             return
         # float32 whatever the policy: TensorFlow's op takes nothing else, and float16 ranges would drift.
         options: dict[str, Any] = {"dtype": "float32", "autocast": False, "aggregation": "mean"}
-        # Of each site: minimum, maximum, and the share of the initial value in them (see `observe`).
-        self.statistics = self.add_weight(
-            name="statistics",
-            shape=(self.num_sites, 3),
-            initializer=lambda shape, dtype: ops.tile(ops.cast([[0.0, 1.0, 0.0]], dtype), (shape[0], 1)),
+        # Of each site: minimum, maximum, and the share of the initial value in them (see `observe`). In one row, for
+        # a weight of two axes would pass for a kernel.
+        self.observed = self.add_weight(
+            name="observed",
+            shape=(self.num_sites * 3,),
+            initializer=lambda shape, dtype: ops.tile(ops.cast([0.0, 1.0, 0.0], dtype), shape[0] // 3),
             trainable=False,
             **options,
         )
@@ -199,7 +200,13 @@ class FakeQuantize(Timed, keras.layers.Layer):
             return observe(inputs, old, site, self.momentum, self.non_negative)
 
         frozen = self.counter.ranges_are_frozen() if self.counter is not None else False
-        self.statistics.assign(observed() if frozen is False else ops.cond(frozen, lambda: old, observed))
+        new = observed() if frozen is False else ops.cond(frozen, lambda: old, observed)
+        self.observed.assign(ops.reshape(new, (-1,)))
+
+    @property
+    def statistics(self) -> Any:
+        """What was observed at each site, float32 (sites, 3): see `observe`."""
+        return ops.reshape(self.observed, (self.num_sites, 3))
 
     @property
     def minimum(self) -> Any:
@@ -223,7 +230,7 @@ class FakeQuantize(Timed, keras.layers.Layer):
 
     def _calibrated(self) -> tuple[Any, Any]:
         """The range that the statistics span, of the form that the target asks for."""
-        statistics = ops.convert_to_tensor(self.statistics)
+        statistics = self.statistics
         if self.num_sites == 1:
             limits = statistics[0, MINIMUM], statistics[0, MAXIMUM]
         else:
@@ -241,7 +248,8 @@ class FakeQuantize(Timed, keras.layers.Layer):
         """
         initial = 0.0 if batches is None else self.momentum**batches
         minimum, maximum = (ops.cast(ends, "float32") for ends in (minimum, maximum))
-        self.statistics.assign(ops.stack([minimum, maximum, ops.full_like(minimum, initial)], axis=1))
+        rows = ops.stack([minimum, maximum, ops.full_like(minimum, initial)], axis=1)
+        self.observed.assign(ops.reshape(rows, (-1,)))
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)
