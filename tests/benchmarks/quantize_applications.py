@@ -36,23 +36,30 @@ FAMILIES = (
     "VGG16",
     "Xception",
 )
-SIZE = 96
+SIZE = 64
+AT_LEAST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # the smallest these take
 CLASSES = 10
 
 
-def check(name: str, settled: bool) -> tuple[str, ...]:
-    """One row: what happened to the family, from quantize to verify."""
+def check(name: str) -> tuple[str, ...]:
+    """One row: what happened to the family, from quantize to verify.
+
+    Logits are compared: the probabilities of an untrained network are all alike, and prove nothing.
+    """
     keras.utils.set_random_seed(0)
     start = time.process_time()
     rng = np.random.default_rng(0)
-    x = rng.uniform(0, 255, (8, SIZE, SIZE, 3)).astype("float32")
+    size = AT_LEAST.get(name, SIZE)
+    x = rng.uniform(0, 255, (8, size, size, 3)).astype("float32")
     float_model = getattr(keras.applications, name)(
-        weights=None, classes=CLASSES, input_shape=(SIZE, SIZE, 3)
+        weights=None, classes=CLASSES, classifier_activation=None, input_shape=x.shape[1:]
     )
-    if settled:
-        _settle(float_model, x)
+    _settle(float_model, x)
     q = tfopt.quantize(float_model, calibration=x)
-    q.compile(keras.optimizers.SGD(1e-4), "sparse_categorical_crossentropy", jit_compile=False)
+    # The gradients of a fresh deep network explode in a batch of two: one plain step can end in weights of hundreds.
+    optimizer = keras.optimizers.SGD(1e-4, global_clipnorm=1.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    q.compile(optimizer, loss, jit_compile=False)
     q.fit(x[:2], np.zeros(2), verbose=0)
     left_float = {row.kind for row in q.report.layers if row.done == "float"}
     with tempfile.TemporaryDirectory() as folder:
@@ -61,8 +68,11 @@ def check(name: str, settled: bool) -> tuple[str, ...]:
         same = np.array_equal(loaded.predict(x, verbose=0), q.predict(x, verbose=0))
         exported = tfopt.export(q, Path(folder) / "q.tflite")
         verified = tfopt.verify(q, Path(folder) / "q.tflite", x, tolerance=2)
+    if verified.failure:
+        raise RuntimeError(verified.failure)
     (output,) = verified.outputs
-    passed = same and output.within_2 >= 0.99 and (not exported.float_operators or left_float)
+    in_int8 = set(exported.weight_bits) == {8} and (not exported.float_operators or left_float)
+    passed = same and in_int8 and output.within_2 >= 0.99
     return (
         name,
         "pass" if passed else "FAIL",
@@ -89,12 +99,12 @@ def _settle(model: keras.Model, x: np.ndarray) -> None:
 
 def main() -> None:
     """Prints a row a family, as they finish."""
-    names = [argument for argument in sys.argv[1:] if argument != "--settled"] or FAMILIES
+    names = sys.argv[1:] or FAMILIES
     print("family, result, bit-equal, within 2, weight bits, float ops, grid changes, CPU s, left float")
     passed = 0
     for name in names:
         try:
-            row = check(name, "--settled" in sys.argv)
+            row = check(name)
         except Exception as error:
             row = (name, "FAIL", f"{type(error).__name__}: {str(error)[:300]}")
         passed += row[1] == "pass"
