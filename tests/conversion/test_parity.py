@@ -102,3 +102,13 @@ def test_dead_channels_do_not_overflow_the_bias(scale, tmp_path):
     kernel[:, 0] *= scale
     dense.set_weights([kernel, np.array([3.0, -2.0, 0.5, 0.0])])
     check(model, tmp_path / "model.tflite", samples_for(model, 32))
+
+
+@pytest.mark.parametrize("layer", ["BatchNormalization", "LayerScale", "Rescaling"])
+def test_a_lone_affine_layer_is_exact(layer, tmp_path):
+    """In every bit: behind it stands a ReLU6, whose rounding errors `hard_silu` would multiply."""
+    inputs = keras.Input((8, 8, 24))
+    x = keras.layers.Conv2D(24, 3)(inputs)
+    x = CASES[layer][0](x) if layer != "Rescaling" else keras.layers.Rescaling(0.37, 2.9)(x)
+    model = trained_like(keras.Model(inputs, keras.layers.ReLU(6.0)(x)))
+    check(model, tmp_path / "model.tflite", samples_for(model, 256), exact=1.0)

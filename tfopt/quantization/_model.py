@@ -22,7 +22,7 @@ class Link:
         kernel: which kernel it is, a key of `tfopt.quantization._sums.KERNELS`.
         sources: the `FakeQuantize` layers whose grids the kernel's inputs are on.
         weights: the layer with the kernel; "" for a batch norm that stands alone.
-        norm: the batch norm that is folded into the kernel, or that stands alone; "" for none.
+        norm: the batch norm that is folded into the kernel, or the affine layer that stands alone; "" for none.
     """
 
     quantizer: str

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, folds_into, kind, tensors_in
-from tfopt.quantization._sums import KERNELS
+from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, affine_of, folds_into, kind, tensors_in
+from tfopt.quantization._sums import AFFINE, KERNELS
 from tfopt.quantization._table import JOINED, OWN, SAME, Row, is_island, row_of
 
 
@@ -158,12 +158,17 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
     sources = tuple(grid for grid in map(grids.of, node.inputs) if grid is not None)
     if row is None or not sources or len(sources) < len(node.inputs):
         return None
-    if kind(node.op) in (*CHANNEL_AXES, "BatchNormalization"):
-        norms = [one.op for one in (node, *followers) if kind(one.op) == "BatchNormalization"]
+    if kind(node.op) in CHANNEL_AXES or _is_affine_layer(node):
+        norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
         return Feed("weights", sources, (), node.op if row.weights else None, norms[0] if norms else None)
     if kind(node.op) in KERNELS and len(sources) == 2:
         return Feed(kind(node.op), sources, tuple(node.inputs))
     return None
+
+
+def _is_affine_layer(node: Node) -> bool:
+    """Whether export makes a depthwise convolution of the node, and the simulation can tell its numbers."""
+    return kind(node.op) in AFFINE and len(node.output.shape) <= 4 and affine_of(node) is not None
 
 
 def _share(grids: _Grids, node: Node, row: Row) -> None:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from tfopt._rounding import coarse, power_of_two
-
+from tfopt.graph import kind
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kernel:
@@ -17,7 +17,7 @@ class Kernel:
         kind: a key of `KERNELS`.
         sources: the quantizers of its inputs.
         weights: the layer with its weights, of `tfopt.quantization`, if it has any.
-        norm: the batch norm that is folded into them, or that stands alone, if any.
+        norm: the batch norm that is folded into them, or the layer of `AFFINE` that stands alone, if any.
     """
 
     kind: str
@@ -63,11 +63,7 @@ def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
     most, step = _weight_grid(kernel.weights)
     stored, offset = step, _bias(kernel.weights)
     if kernel.norm is not None:
-        norm, factor = kernel.norm, fold_factor(kernel.norm)
-        gamma, deviation = _gamma(norm), _deviation(norm)
-        # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
-        offset = (offset - _float32(norm.moving_mean)) * gamma / deviation
-        offset = offset + _float32(norm.beta) if norm.center else offset
+        factor, offset = AFFINE[kind(kernel.norm)](kernel.norm, offset)
         step = step * ops.abs(factor)
         # In the order in which `export` multiplies: both then find the same scale.
         stored = coarse(stored * most * ops.abs(factor) / most) if most else step
@@ -98,14 +94,29 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     return _add(kernel, x, operands, output_step, sign=-1)
 
 
+def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
+    # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
+    offset = (offset - _float32(norm.moving_mean)) * _gamma(norm) / _deviation(norm)
+    return fold_factor(norm), offset + _float32(norm.beta) if norm.center else offset
+
+
+def _rescaling(layer: keras.layers.Rescaling, offset: Any) -> tuple[Any, Any]:
+    return _float32(layer.scale), _float32(layer.offset)
+
+
+def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
+    return _float32(layer.gamma), 0.0
+
+
+# Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
+AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}
 KERNELS = {"weights": _weighted, "Add": _add, "Subtract": _subtract, "Multiply": _multiply}
 
 
 def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]:
     """The largest code of a weight where the converter finds the scale from it, and the step of each channel's."""
-    if (
-        weights is None
-    ):  # a batch norm that stands alone is exported as a depthwise convolution, each weight at 127
+    if weights is None:
+        # What stands alone is exported as a depthwise convolution, each weight at 127.
         return 127.0, 1.0 / 127.0
     return 127.0 if weights.grid.is_default else None, ops.reshape(weights.weight_step(), (-1,))
 
