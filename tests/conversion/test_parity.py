@@ -112,3 +112,12 @@ def test_a_lone_affine_layer_is_exact(layer, tmp_path):
     x = CASES[layer][0](x) if layer != "Rescaling" else keras.layers.Rescaling(0.37, 2.9)(x)
     model = trained_like(keras.Model(inputs, keras.layers.ReLU(6.0)(x)))
     check(model, tmp_path / "model.tflite", samples_for(model, 256), exact=1.0)
+
+
+def test_a_layer_that_is_always_zero_keeps_a_grid(tmp_path):
+    """XNNPACK refuses files in which an output's step is far smaller than that of the sums it is made from."""
+    zero = {"activation": "relu", "bias_initializer": keras.initializers.Constant(-100.0)}
+    layers = [keras.layers.Dense(5, **zero), keras.layers.Dense(5, **zero), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    layers[-1].set_weights([np.ones((5, 3)), np.array([3.0, -2.0, 0.5])])
+    check(model, tmp_path / "model.tflite", samples_for(model, 32), exact=1.0)

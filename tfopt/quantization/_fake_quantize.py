@@ -42,6 +42,8 @@ class FakeQuantize(Timed, keras.layers.Layer):
         non_negative: the inputs are known to be 0 or more, as behind a ReLU.
         float_training: pass values through unrounded while training. For a fixed range at the model's output: its
             rounding has no effect on later layers, but turns small probabilities into log(0) in the loss.
+        smallest_step: the grid never gets finer; `quantize` sets it to what the kernel that writes here can take, for
+            a layer that is always zero has no range of its own.
         **kwargs: `name`, `dtype` and `trainable` of every Keras layer.
 
     Call arguments:
@@ -77,6 +79,7 @@ class FakeQuantize(Timed, keras.layers.Layer):
         power_of_two: bool = False,
         non_negative: bool = False,
         float_training: bool = False,
+        smallest_step: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +97,7 @@ class FakeQuantize(Timed, keras.layers.Layer):
         self.power_of_two = power_of_two
         self.non_negative = non_negative
         self.float_training = float_training
+        self.smallest_step = smallest_step
         # Site -> the layers whose kernel writes there. In a plain object, for they are not this layer's to track.
         self._feeds = _Feeds({})
         self.supports_masking = True
@@ -177,6 +181,12 @@ class FakeQuantize(Timed, keras.layers.Layer):
         """The kernel that writes a site, where `follow` named it."""
         return self._feeds.by_site.get(site)
 
+    def widen(self) -> None:
+        """Keeps the grid, from now on, as coarse as the kernels that write here need it."""
+        self.smallest_step = max(
+            (float(kernel.smallest_step()) for kernel in self._feeds.by_site.values()), default=0.0
+        )
+
     def _as_kernel(self, inputs: Any, operands: Any, site: int) -> Any:
         """The inputs as the kernel that feeds this site rounds them: whole steps of this grid, not yet clipped."""
         kernel = self.kernel_at(site)
@@ -235,6 +245,9 @@ class FakeQuantize(Timed, keras.layers.Layer):
             limits = statistics[0, MINIMUM], statistics[0, MAXIMUM]
         else:
             limits = ops.min(statistics[:, MINIMUM]), ops.max(statistics[:, MAXIMUM])
+        if self.smallest_step:
+            width = self.smallest_step * (2**self.num_bits - 1)
+            limits = limits[0], ops.maximum(limits[1], ops.minimum(limits[0], 0.0) + width)
         return restrict_range(*limits, self.num_bits, self.symmetric, self.power_of_two)
 
     def set_range(self, minimum: Any, maximum: Any, batches: int | None = None) -> None:
@@ -272,4 +285,5 @@ class FakeQuantize(Timed, keras.layers.Layer):
             "power_of_two": self.power_of_two,
             "non_negative": self.non_negative,
             "float_training": self.float_training,
+            "smallest_step": self.smallest_step,
         }

@@ -16,8 +16,8 @@ SMALLEST_WEIGHT = 1e-20
 
 _OFF_THE_HALF = 1e-3
 
-# The step of a tensor that is always zero.
-_SMALLEST_STEP = 1e-9
+# The step of a tensor that is always zero: the converter widens what spans less than 1e-6.
+_SMALLEST_STEP = 1.01e-6 / 255
 
 # A mean of n codes is a half or at least 1/(2n) away from it: far more than this.
 _MEAN_WINDOW = 2.0**-11

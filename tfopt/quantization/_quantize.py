@@ -145,6 +145,8 @@ def quantize(
         refuse_floats(report)
     links = tuple(_links(placement, layers, made))
     quantized.describe(report, links, config.pack_weights)
+    for layer in layers:  # in the order of the graph: a step depends on those before it
+        layer.widen()
     if improves:
         improved = improve(quantized, calibration, rounding, correct_bias)
         improved = {node.path: improved.get(made[id(node.op)].name, "") for node in graph.nodes}

@@ -9,6 +9,10 @@ from keras import ops
 from tfopt._rounding import coarse, power_of_two
 from tfopt.graph import kind
 
+# XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
+_LARGEST_MULTIPLIER = 128.0
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kernel:
     """The kernel that writes a site.
@@ -37,6 +41,15 @@ class Kernel:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
         return KERNELS[self.kind](self, ops.cast(x, "float32"), operands, step)
+
+    def smallest_step(self) -> Any:
+        """The smallest step of the output that the kernel can write: a scalar."""
+        if self.kind == "weights":
+            step = ops.max(_sum_grid(self)[1])
+        else:
+            steps = [source.step() for source in self.sources]
+            step = steps[0] * steps[1] if self.kind == "Multiply" else ops.maximum(*steps)
+        return step / _LARGEST_MULTIPLIER
 
     def bias(self) -> Any:
         """The bias of a weighted kernel as the kernel has it, a whole number of steps of its sums: (channels,)."""
