@@ -37,7 +37,10 @@ def calls(function):
     return found
 
 
-@pytest.mark.parametrize("options", [{}, {"equalize": True, "correct_bias": True, "rounding": "gptq"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, pytest.param({"equalize": True, "correct_bias": True, "rounding": "gptq"}, marks=pytest.mark.slow)],
+)
 def test_calls_grow_linearly(options):
     x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype("float32")
     lower(tfopt.quantize(residual(1), x, **options), 1)  # what happens once a process

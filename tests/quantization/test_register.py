@@ -48,7 +48,7 @@ def test_it_computes_with_rounded_weights_and_trains_saves_and_loads(tmp_path):
     steps = np.abs(kernel).max(axis=0) / 127
     rounded = layer.to_inference()
     assert type(rounded) is Gated
-    np.testing.assert_allclose(rounded.kernel, np.round(kernel / steps) * steps, atol=1e-6)
+    np.testing.assert_allclose(rounded.kernel, np.round(kernel / steps) * steps, rtol=2**-14)
     np.testing.assert_allclose(
         np.asarray(rounded.gate) / (np.abs(gate).max() / 127) % 1 % 0.999, 0, atol=2e-3
     )

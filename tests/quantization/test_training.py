@@ -113,7 +113,8 @@ def test_training_moves_ranges_and_freezing_stops_them(blobs, observer):
     assert moved(kept, limits(q)) == []
 
 
-@pytest.mark.parametrize("observer", QUICK)
+@pytest.mark.slow
+@pytest.mark.parametrize("observer", OBSERVERS)
 @pytest.mark.parametrize("way", [{"jit_compile": True}, {"steps_per_execution": 4}])
 def test_every_way_of_training_is_the_same(blobs, observer, way):
     x, y = blobs
@@ -129,7 +130,8 @@ def test_every_way_of_training_is_the_same(blobs, observer, way):
     assert int(results[1].get_layer("step_counter").steps) == 8
 
 
-@pytest.mark.parametrize("observer", QUICK)
+@pytest.mark.slow
+@pytest.mark.parametrize("observer", OBSERVERS)
 def test_two_replicas_train(blobs, observer):
     x, y = blobs
     results = []
@@ -204,6 +206,7 @@ def test_frozen_batch_norms_compute_as_in_inference(shape):
         np.testing.assert_allclose(one, theirs, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"weight_bits": 4}, {"weight_bits": 1}, {"granularity": "tensor"}], ids=str
 )

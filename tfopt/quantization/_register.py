@@ -50,11 +50,9 @@ def register_quantized(layer_class: Any = None, *, weights: Weights) -> Any:
     ...     def call(self, x):
     ...         return keras.ops.matmul(x, self.kernel)
     >>> model = keras.Sequential([keras.Input((4,)), Linear(name="linear")])
-    >>> print(tfopt.quantize(model, np.ones((8, 4))).report)
-    Quantization of sequential...
-    layer   kind    done  note
-    linear  Linear  int8  its kernel
-    1 operations: 1 int8.
+    >>> (row,) = tfopt.quantize(model, np.ones((8, 4))).report.layers
+    >>> row.path, row.done, row.note
+    ('linear', 'int8', 'its kernel')
     """
     if layer_class is None:
         return lambda decorated: register_quantized(decorated, weights=weights)
