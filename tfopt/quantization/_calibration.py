@@ -12,7 +12,18 @@ from tfopt.graph import Graph, Node, build_model
 from tfopt.quantization._ranges import BINS, METHODS
 
 
-class _Extremes(keras.layers.Layer):
+class _Tap(keras.layers.Layer):
+    """A statistic of a tensor; a mask on it ends here, for padded places are computed and rounded too."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        return None
+
+
+class _Extremes(_Tap):
     """The smallest and the largest number of a batch, shape (2,)."""
 
     def call(self, x: Any) -> Any:
@@ -23,7 +34,7 @@ class _Extremes(keras.layers.Layer):
         return keras.KerasTensor((2,), "float32")
 
 
-class _Histogram(keras.layers.Layer):
+class _Histogram(_Tap):
     """How many numbers of a batch fall into each of equal bins over a range, shape (bins,)."""
 
     def __init__(self, limits: tuple[float, float], **kwargs: Any) -> None:

@@ -47,6 +47,7 @@ class ConstantFakeQuantize(keras.layers.Layer):
         self.minimum = minimum
         self.maximum = maximum
         self.num_bits = num_bits
+        self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
         return fake_quantize(inputs, self.minimum, self.maximum, self.num_bits)
