@@ -203,7 +203,7 @@ TABLE: dict[str, Row] = {
         )
     },
     # One range for the whole tensor, in which 0 is exact: what was zero stays zero.
-    "FakeQuantize": Row(moves.tie, ("statistics", "clip", "frozen_clip")),
+    "FakeQuantize": Row(moves.tie, ("observed", "clip", "frozen_clip")),
     "softmax": Row(moves.softmax),
     "LogSoftmax": Row(moves.softmax),
     "log_softmax": Row(moves.softmax),
