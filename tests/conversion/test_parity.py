@@ -48,8 +48,9 @@ def test_island(name, tmp_path):
     (row,) = (row for row in q.report.layers if row.done == "float")
     assert row.kind == name.partition(" ")[0]
     exported = tfopt.export(q, tmp_path / "model.tflite")
-    # The converter rounds the state of a SimpleRNN, a tanh, to int8 inside the loop.
-    tolerance = 2 if name == "SimpleRNN" else 1
+    # The converter rounds the state of a SimpleRNN, a tanh, to int8 inside the loop; and the products of an attention
+    # round in another way than the simulation, a step here and there in each of two.
+    tolerance = 2 if name == "SimpleRNN" or "attention" in name else 1
     verified = tfopt.verify(q, tmp_path / "model.tflite", samples, tolerance)
     assert verified.passed, str(verified)
     assert exported.float_operators
