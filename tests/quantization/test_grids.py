@@ -25,7 +25,7 @@ reals = st.floats(-100, 100, width=32)
 def test_nudged_range_holds_an_exact_zero_and_keeps_its_width(a, b):
     lo, hi = min(a, b, 0.0), max(a, b, 0.0)
     minimum, maximum = (float(end) for end in nudge_range(a if a < b else b, max(a, b)))
-    step = max((hi - lo) / 255, 1e-9)
+    step = max((hi - lo) / 255, 1.01e-6 / 255)  # the converter keeps no range narrower than 1e-6
     assert minimum <= 0.0 <= maximum
     assert minimum / step == pytest.approx(round(minimum / step), abs=1e-2)
     assert maximum - minimum == pytest.approx(255 * step, rel=2**-14)
