@@ -45,6 +45,15 @@ def test_float_models_stay_float(name, tmp_path):
     assert tfopt.verify(model, tmp_path / "a.tflite", samples_for(model, 8)).passed
 
 
+def test_a_lone_batch_norm_stays_exact_in_a_float_file(tmp_path):
+    inputs = keras.Input((2, 2, 64))
+    model = trained_like(keras.Model(inputs, layers.BatchNormalization()(inputs)))
+    tfopt.export(model, tmp_path / "a.tflite")
+    x = np.random.default_rng(0).normal(size=(4, 2, 2, 64)).astype("float32")
+    (outputs,) = tfopt.runtimes.run(tmp_path / "a.tflite", x).values.values()
+    np.testing.assert_allclose(outputs, model(x), rtol=2e-6, atol=2e-6)
+
+
 def test_mixed_precision_models_are_written_in_float32(tmp_path):
     inputs = keras.Input((6,))
     model = keras.Model(inputs, layers.Dense(3, dtype="mixed_bfloat16")(inputs))
