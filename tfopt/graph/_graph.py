@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ def tensors_in(structure: Any) -> list[Tensor]:
     return [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Tensor)]
 
 
-def substitute(structure: Any, values: dict[int, Any]) -> Any:
+def substitute(structure: Any, values: Mapping[int, Any]) -> Any:
     """`structure` with each Keras tensor replaced by `values[id(tensor)]`, where there is one."""
     return keras.tree.map_structure(
         lambda leaf: values.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf, structure
@@ -45,7 +45,7 @@ class Node:
     opaque: str = ""
     drops: bool = False
 
-    def reading(self, values: dict[int, Any]) -> "Node":
+    def reading(self, values: Mapping[int, Any]) -> "Node":
         """This node with its input tensors replaced by `values[id(tensor)]`, where there is one."""
         return dataclasses.replace(
             self, args=substitute(self.args, values), kwargs=substitute(self.kwargs, values)

@@ -1,6 +1,7 @@
 """Where the new layers go in the graph: quantizers behind their sites, borders around what is left float."""
 
 import dataclasses
+from collections import ChainMap
 from typing import Any
 
 import keras
@@ -41,9 +42,10 @@ def insert(
         chain[:] = [dataclasses.replace(node, kwargs=substitute(node.kwargs, values)) for node in chain]
     nodes = [node for tensor in tensors_in(graph.inputs) for node in added.get(id(tensor), ())]
     shores = Shores(graph, values)
+    on_islands = ChainMap(shores.values, values)
     for node in graph.nodes:
         nodes.extend(shores.before(node))
-        nodes.append(node.reading({**values, **shores.values} if is_island(node) else values))
+        nodes.append(node.reading(on_islands if is_island(node) else values))
         for tensor in tensors_in(node.outputs):
             if id(tensor) in added:
                 nodes.extend(shores.behind(node, added[id(tensor)]))
