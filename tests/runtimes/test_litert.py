@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.runtimes.conftest import convert
+from tfopt._quiet import quiet
 from tfopt.runtimes import LiteRT, TFLiteFile, run
-from tfopt.runtimes._litert import KERNELS, quantize_values, quiet_stderr
+from tfopt.runtimes._litert import KERNELS, quantize_values
 
 
 @given(st.floats(-20, 20, width=32), st.sampled_from([0.01, 1.0, 16 / 255, 0.3]), st.integers(-128, 127))
@@ -94,7 +95,7 @@ def test_loading_writes_nothing_on_the_terminal(
 
 
 def test_stderr_is_restored_after_an_error(capfd: pytest.CaptureFixture) -> None:
-    with pytest.raises(KeyError), quiet_stderr():
+    with pytest.raises(KeyError), quiet(2):
         os.write(2, b"held back")
         raise KeyError
     os.write(2, b"after")

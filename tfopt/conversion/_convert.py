@@ -2,13 +2,11 @@
 
 import contextlib
 import io
-import os
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
 
 import keras
+
+from tfopt._quiet import quiet
 
 
 def convert(model: keras.Model, activation_bits: int | None, float_io: bool = False) -> bytes:
@@ -33,9 +31,11 @@ def convert(model: keras.Model, activation_bits: int | None, float_io: bool = Fa
         )
     import tensorflow as tf
 
-    with _quiet() as log, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    log: list[str] = []
+    try:
+        # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
+        with quiet(1, 2) as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             # why from_keras_model: a bare concrete function leaves the weights in variables.
             converter = tf.lite.TFLiteConverter.from_keras_model(model)
             if activation_bits is not None:
@@ -46,35 +46,13 @@ def convert(model: keras.Model, activation_bits: int | None, float_io: bool = Fa
                 io_type = tf.float32 if float_io else {8: tf.int8, 16: tf.int16}[activation_bits]
                 converter.inference_input_type = converter.inference_output_type = io_type
             return converter.convert()
-        except Exception as error:
-            raise RuntimeError(
-                f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
-                "tfopt.quantize(model).report names the operations that have no TFLite kernel."
-            ) from error
+    except Exception as error:
+        raise RuntimeError(
+            f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
+            "tfopt.quantize(model).report names the operations that have no TFLite kernel."
+        ) from error
 
 
 def _last_words(error: Exception, log: list[str]) -> str:
     lines = [line for line in (*log, *str(error).splitlines()) if "error:" in line]
     return (lines or [f"{type(error).__name__}: {error}"])[-1].strip()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Keeps what Python and C++ print to the terminal away from it; the lines are in the yielded list afterwards."""
-    log: list[str] = []
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with tempfile.TemporaryFile("w+", errors="replace") as stream:
-        kept = [(number, os.dup(number)) for number in (1, 2)]
-        try:
-            for number, _ in kept:
-                os.dup2(stream.fileno(), number)
-            # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
-            with contextlib.redirect_stdout(io.StringIO()):
-                yield log
-        finally:
-            for number, copy in kept:
-                os.dup2(copy, number)
-                os.close(copy)
-            stream.seek(0)
-            log.extend(stream.read().splitlines())

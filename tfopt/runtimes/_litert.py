@@ -1,14 +1,12 @@
 """Run a .tflite file on LiteRT, one sample or thousands, with floats in and floats out."""
 
-import contextlib
 import dataclasses
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tfopt._quiet import quiet
 from tfopt._rounding import HALF_WINDOW
 from tfopt._samples import gather
 from tfopt.runtimes._inputs import by_input
@@ -75,7 +73,8 @@ class LiteRT:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         self.file = TFLiteFile.read(model)
-        with quiet_stderr():
+        # The interpreter prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." past `sys.stderr`.
+        with quiet(2):
             try:
                 self.interpreter = Interpreter(
                     model_content=self.file.content,
@@ -182,27 +181,6 @@ def to_real(array: np.ndarray, tensor: Tensor) -> np.ndarray:
     if tensor.scale:
         return ((array.astype(np.float64) - tensor.zero_point) * tensor.scale).astype(np.float32)
     return array
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Holds back what C++ code writes to file descriptor 2; Python errors pass as exceptions.
-
-    why: the interpreter prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." past `sys.stderr`.
-    """
-    try:
-        sys.stderr.flush()
-        saved = os.dup(2)
-    except (AttributeError, OSError, ValueError):  # no stderr at all, as under pythonw
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _cannot_run(file: TFLiteFile, error: Exception) -> str:

@@ -1,0 +1,44 @@
+"""Keeping what C++ libraries print away from the terminal."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet(*descriptors: int) -> Iterator[list[str]]:
+    """Holds back what is written to file descriptors, such as 1 and 2, past `sys.stdout` and `sys.stderr`.
+
+    Python's errors pass as exceptions. A descriptor that is not there, as under pythonw, is left alone.
+
+    Args:
+        *descriptors: their numbers.
+
+    Yields:
+        A list that afterwards holds the lines.
+
+    >>> import os
+    >>> from tfopt._quiet import quiet
+    >>> with quiet(2) as log:
+    ...     _ = os.write(2, b"from a library")
+    >>> log
+    ['from a library']
+    """
+    log: list[str] = []
+    with tempfile.TemporaryFile("w+", errors="replace") as stream:
+        kept = []
+        try:
+            for number in descriptors:
+                with contextlib.suppress(AttributeError, OSError, ValueError):
+                    (sys.stdout if number == 1 else sys.stderr).flush()
+                    kept.append((number, os.dup(number)))
+                    os.dup2(stream.fileno(), number)
+            yield log
+        finally:
+            for number, copy in kept:
+                os.dup2(copy, number)
+                os.close(copy)
+            stream.seek(0)
+            log.extend(stream.read().splitlines())
