@@ -5,12 +5,12 @@ import math
 
 import keras
 
-from tfopt.pruning._schedules import SparsitySchedule, check_ramp
+from tfopt.pruning._schedules import Ramp
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
-class CosineDecay(SparsitySchedule):
+class CosineDecay(Ramp):
     """Sparsity that begins and ends gently, and grows fastest halfway.
 
     Use it where the first updates of `PolynomialDecay` remove too much at once, and with a cosine learning rate.
@@ -37,14 +37,7 @@ class CosineDecay(SparsitySchedule):
     [0.0, 0.0196, 0.4, 0.8, 0.8]
     """
 
-    final_sparsity: float
-    end_step: int
-    initial_sparsity: float = 0.0
-    begin_step: int = 0
     frequency: int = 100
-
-    def __post_init__(self) -> None:
-        check_ramp(self)
 
     def ramp(self, progress: float) -> float:
         """The cosine at `progress` in [0, 1]."""
@@ -54,7 +47,7 @@ class CosineDecay(SparsitySchedule):
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
-class ExponentialDecay(SparsitySchedule):
+class ExponentialDecay(Ramp):
     """Every update removes the same part of the weights that are left.
 
     Use it for high sparsities, at which each further point of sparsity hurts more than the one before:
@@ -81,14 +74,7 @@ class ExponentialDecay(SparsitySchedule):
     [0.0, 0.5, 0.75, 0.75]
     """
 
-    final_sparsity: float
-    end_step: int
-    initial_sparsity: float = 0.0
-    begin_step: int = 0
     frequency: int = 100
-
-    def __post_init__(self) -> None:
-        check_ramp(self)
 
     def ramp(self, progress: float) -> float:
         """The curve at `progress` in [0, 1]."""

@@ -3,22 +3,23 @@
 import dataclasses
 import math
 import numbers
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
 from tfopt.pruning._checks import check_integer, check_number
 
 
+@dataclasses.dataclass(frozen=True)
 class Regrowth:
     """Base of the ways to regrow: when, how much, and by which score units come back."""
 
     end_step: int
-    drop_fraction: float
-    frequency: int
+    drop_fraction: float = 0.3
+    frequency: int = 100
 
     # The argument of `grow` beside the shape: `gradient` (reads samples) or `noise`.
-    needs = "gradient"
+    needs: ClassVar[str] = "gradient"
 
     def __call__(self, step: int) -> float:
         """The part of the active weights that makes way at `step`: `drop_fraction`, on a cosine down to 0."""
@@ -32,14 +33,14 @@ class Regrowth:
 
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument by name."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
+        return dataclasses.asdict(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Regrowth":
         """What `get_config` described."""
         return cls(**config)
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         check_integer(self, "end_step", minimum=1)
         check_integer(self, "frequency", minimum=1)
         valid, way_out = (lambda x: 0 < x < 1), "The usual one is 0.3."
@@ -74,13 +75,6 @@ class RigL(Regrowth):
     [0.293, 0.15, 0.007, 0.0]
     """
 
-    end_step: int
-    drop_fraction: float = 0.3
-    frequency: int = 100
-
-    def __post_init__(self) -> None:
-        self._check()
-
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +99,4 @@ class SET(Regrowth):
     (0, 1, 9)
     """
 
-    end_step: int
-    drop_fraction: float = 0.3
-    frequency: int = 100
-
     needs = "noise"
-
-    def __post_init__(self) -> None:
-        self._check()

@@ -70,17 +70,25 @@ class SparsitySchedule:
         return cls(**config)
 
 
-def check_ramp(schedule: Any) -> None:
-    """Raise unless the fields that all ramps share are in range."""
-    check_sparsity(schedule, "final_sparsity")
-    check_sparsity(schedule, "initial_sparsity")
-    check_integer(schedule, "begin_step", minimum=0)
-    check_integer(schedule, "end_step", minimum=1)
-    check_integer(schedule, "frequency", minimum=1)
-    check_after(schedule, "end_step", "begin_step", "To prune in a single step use ConstantSparsity.")
-    if schedule.initial_sparsity > schedule.final_sparsity:
-        expected = f"at most final_sparsity={schedule.final_sparsity}"
-        raise ValueError(sentence(schedule, "initial_sparsity", expected, "Leave it out to begin at 0."))
+@dataclasses.dataclass(frozen=True)
+class Ramp(SparsitySchedule):
+    """Base of the schedules that rise from one sparsity to another; a subclass adds `frequency` and a curve."""
+
+    final_sparsity: float
+    end_step: int
+    initial_sparsity: float = 0.0
+    begin_step: int = 0
+
+    def __post_init__(self) -> None:
+        check_sparsity(self, "final_sparsity")
+        check_sparsity(self, "initial_sparsity")
+        check_integer(self, "begin_step", minimum=0)
+        check_integer(self, "end_step", minimum=1)
+        check_integer(self, "frequency", minimum=1)
+        check_after(self, "end_step", "begin_step", "To prune in a single step use ConstantSparsity.")
+        if self.initial_sparsity > self.final_sparsity:
+            expected = f"at most final_sparsity={self.final_sparsity}"
+            raise ValueError(sentence(self, "initial_sparsity", expected, "Leave it out to begin at 0."))
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -125,7 +133,7 @@ class ConstantSparsity(SparsitySchedule):
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
-class PolynomialDecay(SparsitySchedule):
+class PolynomialDecay(Ramp):
     """Sparsity that grows fast at first, while many weights are redundant, and ever slower towards the end.
 
     The first choice for pruning while training or fine-tuning. With power 3 it is the schedule of Zhu & Gupta
@@ -154,15 +162,11 @@ class PolynomialDecay(SparsitySchedule):
     [0.0, 0.2168, 0.2168, 0.7, 0.8, 0.8]
     """
 
-    final_sparsity: float
-    end_step: int
-    initial_sparsity: float = 0.0
-    begin_step: int = 0
     power: float = 3
     frequency: int = 100
 
     def __post_init__(self) -> None:
-        check_ramp(self)
+        super().__post_init__()
         check_number(
             self, "power", numbers.Real, lambda x: x > 0, "a number above 0", "The usual cubic is 3."
         )
