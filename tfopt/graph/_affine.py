@@ -52,10 +52,38 @@ def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
     return None if pair is None else _per_channel(pair, channels)
 
 
+def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
+    """What a batch norm multiplies each channel with in inference: `gamma / sqrt(variance + epsilon)`.
+
+    Args:
+        norm: a built layer.
+
+    Returns:
+        A float32 tensor (channels,), the same bits on the host and inside a traced function.
+
+    >>> import keras, numpy as np
+    >>> from tfopt.graph import fold_factor
+    >>> norm = keras.layers.BatchNormalization(epsilon=3.0)
+    >>> norm.build((None, 2))
+    >>> np.array(fold_factor(norm)).tolist()
+    [0.5, 0.5]
+    """
+    gamma, deviation = gamma_and_deviation(norm)
+    return gamma / deviation
+
+
+def gamma_and_deviation(norm: keras.layers.BatchNormalization) -> tuple[Any, Any]:
+    """The two parts of `fold_factor`; `gamma` is the number 1 where the layer has none."""
+    gamma = _float32(norm.gamma) if norm.scale else 1.0
+    return gamma, keras.ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
+
+
+def _float32(variable: Any) -> Any:
+    return keras.ops.cast(keras.ops.convert_to_tensor(variable), "float32")
+
+
 def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    # In float32 and this order: a caller that computes the same on a device gets the same bits.
-    gamma = _numbers(layer.gamma, "float32") if layer.scale else np.float32(1.0)
-    factor = gamma / np.sqrt(_numbers(layer.moving_variance, "float32") + np.float32(layer.epsilon))
+    factor = _numbers(fold_factor(layer), "float32")
     offset = -_numbers(layer.moving_mean, "float32") * factor
     return factor, offset + _numbers(layer.beta, "float32") if layer.center else offset
 

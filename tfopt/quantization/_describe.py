@@ -7,8 +7,8 @@ import keras
 
 from tfopt.graph import Graph, Node, activation_name, flatten_layers, kind, own_weights, tensors_in
 from tfopt.quantization._fake_quantize import FakeQuantize
-from tfopt.quantization._layers import QuantizedWeights
 from tfopt.quantization._placement import Placement
+from tfopt.quantization._quantized_weights import QuantizedWeights
 from tfopt.quantization._register import registered_class
 from tfopt.quantization._report import LayerReport
 from tfopt.quantization._table import OWN, is_island, row_of
@@ -24,9 +24,10 @@ def describe(
         for site in grid.sites:
             path = writers.get(id(site), "")
             quantizers[placement.fused.get(path, path)] = layer.name
+    fenced = set(placement.fenced.values())
     rows = []
     for node in graph.nodes:
-        row, layer = _row(node, placement), made[id(node.op)]
+        row, layer = _row(node, placement, fenced), made[id(node.op)]
         weights = layer.name if isinstance(layer, QuantizedWeights) else ""
         rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizers.get(node.path, "")))
     return tuple(rows)
@@ -43,7 +44,7 @@ def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport
             yield LayerReport(layer.name, kind(layer), "constant", note)
 
 
-def _row(node: Node, placement: Placement) -> LayerReport:
+def _row(node: Node, placement: Placement, fenced: set[str]) -> LayerReport:
     row = row_of(node)
     if node.path in placement.fused:
         return LayerReport(node.path, kind(node.op), "fused", f"into {placement.fused[node.path]}")
@@ -51,7 +52,7 @@ def _row(node: Node, placement: Placement) -> LayerReport:
         return LayerReport(node.path, kind(node.op), "float", _reason(node))
     if row is None:
         return LayerReport(node.path, kind(node.op), "integer", "no float numbers")
-    if node.path in placement.fenced.values():
+    if node.path in fenced:
         return LayerReport(node.path, kind(node.op), "float", "as overrides ask")
     if row.output != OWN:
         return LayerReport(node.path, kind(node.op), "same grid", "as its input")

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfopt._samples import count, gather
 from tfopt.graph import Graph, Node, capture, clone_operation, copy_weights, kind, substitute, tensors_in
-from tfopt.quantization._layers import QuantizedWeights
+from tfopt.quantization._quantized_weights import QuantizedWeights
 
 # Bytes that the largest activation of all samples may take, and samples beyond which little is learned.
 _MEMORY = 2**28

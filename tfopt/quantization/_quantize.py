@@ -36,12 +36,12 @@ from tfopt.quantization._layers import (
     QuantizedDepthwiseConv2D,
     QuantizedEinsumDense,
     QuantizedPReLU,
-    QuantizedWeights,
 )
 from tfopt.quantization._model import Link, QuantizedModel
 from tfopt.quantization._overrides import resolve
 from tfopt.quantization._placement import Grid, Placement, is_non_negative, place, split_activations
 from tfopt.quantization._post_training import check_rounding, improve
+from tfopt.quantization._quantized_weights import QuantizedWeights
 from tfopt.quantization._register import registered_class
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
 from tfopt.quantization._schedule import StepCounter

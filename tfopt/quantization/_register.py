@@ -5,7 +5,7 @@ from typing import Any, TypeVar, overload
 
 import keras
 
-from tfopt.quantization._layers import QuantizedWeights
+from tfopt.quantization._quantized_weights import QuantizedWeights
 
 LayerClass = TypeVar("LayerClass", bound=type[keras.layers.Layer])
 Weights = Sequence[str] | Mapping[str, Sequence[int]]

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from tfopt._rounding import coarse, power_of_two
-from tfopt.graph import kind
+from tfopt.graph import gamma_and_deviation, kind
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
 _LARGEST_MULTIPLIER = 128.0
@@ -109,8 +109,9 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
     # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
-    offset = (offset - _float32(norm.moving_mean)) * _gamma(norm) / _deviation(norm)
-    return fold_factor(norm), offset + _float32(norm.beta) if norm.center else offset
+    gamma, deviation = gamma_and_deviation(norm)
+    offset = (offset - _float32(norm.moving_mean)) * gamma / deviation
+    return gamma / deviation, offset + _float32(norm.beta) if norm.center else offset
 
 
 def _rescaling(layer: keras.layers.Rescaling, offset: Any) -> tuple[Any, Any]:
@@ -132,19 +133,6 @@ def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]
         # What stands alone is exported as a depthwise convolution, each weight at 127.
         return 127.0, 1.0 / 127.0
     return 127.0 if weights.grid.is_default else None, ops.reshape(weights.weight_step(), (-1,))
-
-
-def fold_factor(norm: keras.layers.Layer) -> Any:
-    """What folding the batch norm multiplies each channel of a kernel with: `gamma / sqrt(variance + epsilon)`."""
-    return _gamma(norm) / _deviation(norm)
-
-
-def _gamma(norm: keras.layers.Layer) -> Any:
-    return _float32(norm.gamma) if norm.scale else 1.0
-
-
-def _deviation(norm: keras.layers.Layer) -> Any:
-    return ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
 
 
 def _bias(weights: keras.layers.Layer | None) -> Any:
