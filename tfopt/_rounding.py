@@ -12,12 +12,25 @@ HALF_WINDOW = 2.0**-14
 # A scale of fewer binary digits would move a range too far; codes of 16 bits do without exact products.
 _FEWEST_DIGITS = 12
 
+# log2 of a whole power of two may come out a rounding error above it.
+_LOG_WINDOW = 1e-5
+
 _POWERS = 2.0 ** np.arange(-126, 128).astype("float32")
 
 
 def power_of_two(exponent: Any) -> Any:
     """`2 ** exponent`, to the last bit, for a tensor of whole numbers in [-126, 127]."""
     return ops.take(_POWERS, ops.cast(ops.clip(exponent + 126, 0, len(_POWERS) - 1), "int32"))
+
+
+def next_power_of_two(scale: Any) -> Any:
+    """The smallest power of two that is not below a positive tensor.
+
+    >>> from tfopt._rounding import next_power_of_two
+    >>> [float(next_power_of_two(scale)) for scale in (0.25, 0.3, 5.0)]
+    [0.25, 0.5, 8.0]
+    """
+    return power_of_two(ops.ceil(ops.log2(scale) - _LOG_WINDOW))
 
 
 def coarse(scale: Any, code_bits: int = 8) -> Any:

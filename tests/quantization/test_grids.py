@@ -12,10 +12,10 @@ from keras import ops
 from tfopt.quantization._grids import (
     activation_grid,
     fake_quantize,
-    fake_quantize_weight,
     nudge_range,
     round_to_grid,
 )
+from tfopt.quantization._weight_grids import WeightGrid
 
 reals = st.floats(-100, 100, width=32)
 
@@ -41,7 +41,7 @@ def test_weights_are_on_their_grid(seed, num_bits):
     weight = rng.normal(size=(3, 3, 4, 5)).astype("float32") * 10.0 ** rng.integers(-6, 4, 5)
     weight[rng.random(weight.shape) < 0.5] = 0.0
     top = 2 ** (num_bits - 1) - 1
-    rounded = np.asarray(fake_quantize_weight(weight, (-1,), num_bits))
+    rounded = np.asarray(WeightGrid(bits=num_bits).quantize(weight, (-1,)))
     bound = np.abs(weight).max((0, 1, 2))
     codes = rounded / np.where(bound > 0, bound, 1.0) * top
     np.testing.assert_allclose(codes, np.round(codes), atol=1e-2)
@@ -55,7 +55,7 @@ def test_weight_gradient_goes_straight_through():
 
     weight = tf.Variable(np.random.default_rng(0).normal(size=(4, 3)).astype("float32"))
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(fake_quantize_weight(weight, (-1,)) * 3.0)
+        loss = tf.reduce_sum(WeightGrid().quantize(weight, (-1,)) * 3.0)
     np.testing.assert_array_equal(tape.gradient(loss, weight), np.full((4, 3), 3.0))
 
 

@@ -7,7 +7,13 @@ import keras
 from keras import ops
 
 from tfopt.quantization._constant_fake_quantize import ConstantFakeQuantize, check_range
-from tfopt.quantization._grids import activation_grid, fake_quantize, nudge_range, round_to_grid
+from tfopt.quantization._grids import (
+    activation_grid,
+    fake_quantize,
+    nudge_range,
+    on_grid,
+    round_to_grid,
+)
 from tfopt.quantization._learned_ranges import LEARNED
 from tfopt.quantization._observers import MAXIMUM, MINIMUM, observe
 from tfopt.quantization._range_shapes import restrict_range
@@ -137,8 +143,7 @@ class FakeQuantize(Timed, keras.layers.Layer):
         if training and self.float_training:
             return inputs
         if not training:
-            inputs = self._as_kernel(inputs, operands, site)
-            return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
+            return self._as_kernel(inputs, operands, site, halves)
         if self._observes:
             self._follow(ops.stop_gradient(inputs), site)
         # Outside of the condition, for it assigns a variable.
@@ -187,13 +192,14 @@ class FakeQuantize(Timed, keras.layers.Layer):
             (float(kernel.smallest_step()) for kernel in self._feeds.by_site.values()), default=0.0
         )
 
-    def _as_kernel(self, inputs: Any, operands: Any, site: int) -> Any:
-        """The inputs as the kernel that feeds this site rounds them: whole steps of this grid, not yet clipped."""
+    def _as_kernel(self, inputs: Any, operands: Any, site: int, halves: str) -> Any:
+        """The inputs as the kernel that writes this site rounds and clips them."""
         kernel = self.kernel_at(site)
         if kernel is None:
-            return inputs
-        step = self.step()
-        return ops.cast(kernel.codes(inputs, operands, step) * step, inputs.dtype)
+            return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
+        step, below = activation_grid(*self.range(), self.num_bits)
+        codes = kernel.codes(inputs, operands, step)
+        return ops.cast(on_grid(codes, step, below, self.num_bits), inputs.dtype)
 
     def nudged_range(self) -> tuple[Any, Any]:
         """`(minimum, maximum)` with whole steps on both sides of zero: scalars."""

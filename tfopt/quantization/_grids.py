@@ -17,7 +17,7 @@ SMALLEST_WEIGHT = 1e-20
 _OFF_THE_HALF = 1e-3
 
 # The step of a tensor that is always zero: the converter widens what spans less than 1e-6.
-_SMALLEST_STEP = 1.01e-6 / 255
+SMALLEST_STEP = 1.01e-6 / 255
 
 # A mean of n codes is a half or at least 1/(2n) away from it: far more than this.
 _MEAN_WINDOW = 2.0**-11
@@ -44,7 +44,7 @@ def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any,
     steps = float(2**num_bits - 1)
     lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
     hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
-    step = ops.maximum((hi - lo) / steps, _SMALLEST_STEP)
+    step = ops.maximum((hi - lo) / steps, SMALLEST_STEP)
     # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
     # XLA); moved off the half, all agree.
     zero_point = ops.clip(ops.round(-lo / step - _OFF_THE_HALF), 0.0, steps)
@@ -88,33 +88,6 @@ def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> 
     reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
     bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
     return coarse(ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) / (2.0 ** (num_bits - 1) - 1.0), num_bits)
-
-
-def fake_quantize_weight(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> Any:
-    """A kernel rounded to its symmetric grid, per channel, with a straight-through gradient.
-
-    `round(w / s) * s` with `s = max|w| / 127` for each channel; the gradient is that of the identity
-    (Bengio et al. 2013, arXiv 1308.3432). The largest weight of a channel lies on the grid's end, so the
-    converter finds the same scale from the rounded kernel alone. A zero stays an exact zero.
-
-    Args:
-        weight: kernel of any shape, float.
-        kept_axes: the axes that index channels, such as `(-1,)` for a `Dense` kernel.
-        num_bits: bits of a code.
-
-    Returns:
-        A tensor of the same shape and dtype.
-
-    >>> import numpy as np
-    >>> from tfopt.quantization._grids import fake_quantize_weight
-    >>> np.round(fake_quantize_weight(np.array([[1.27, 0.0], [0.014, 0.0]], "float32"), (-1,)), 4)
-    array([[1.27, 0.  ], [0.01, 0.  ]], dtype=float32)
-    """
-    weight = ops.convert_to_tensor(weight)
-    exact = ops.cast(weight, "float32")
-    scale = ops.stop_gradient(weight_scale(exact, kept_axes, num_bits))
-    rounded = ops.cast(ops.round(exact / scale) * scale, weight.dtype)
-    return weight + ops.stop_gradient(rounded - weight)
 
 
 def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:
@@ -162,14 +135,33 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
     [[0.0, 2.0], [1.0, 2.0]]
     """
     step, below = activation_grid(minimum, maximum, num_bits)
-    first, last = -below, (2.0**num_bits - 1.0) - below
     steps = ops.cast(x, "float32") / step
     if halves == "up":
         steps = ops.floor(steps + (0.5 + HALF_WINDOW))
     elif halves == "away":
-        zero_point = first + 2 ** (num_bits - 1)
+        zero_point = 2 ** (num_bits - 1) - below
         codes = steps - zero_point
         steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + zero_point
     else:
         steps = ops.round(steps)
-    return ops.cast(ops.clip(steps, first, last) * step, x.dtype)
+    return ops.cast(on_grid(steps, step, below, num_bits), x.dtype)
+
+
+def on_grid(codes: Any, step: Any, below: Any, num_bits: int = 8) -> Any:
+    """The real values of codes counted from that of 0.0, those off the grid at its ends.
+
+    Args:
+        codes: float32 tensor of whole numbers.
+        step: the real value of one code.
+        below: how many codes lie below 0.0, as from `activation_grid`.
+        num_bits: bits of a code.
+
+    Returns:
+        A float32 tensor of the same shape.
+
+    >>> import numpy as np
+    >>> from tfopt.quantization._grids import on_grid
+    >>> np.array(on_grid(np.array([-200.0, 3.0, 200.0], "float32"), 0.5, 128.0)).tolist()
+    [-64.0, 1.5, 63.5]
+    """
+    return ops.clip(codes, -below, (2.0**num_bits - 1.0) - below) * step

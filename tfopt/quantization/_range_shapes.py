@@ -4,9 +4,8 @@ from typing import Any
 
 from keras import ops
 
-_SMALLEST_STEP = 1e-9
-# log2 of a whole power of two may come out a rounding error above it.
-_LOG_WINDOW = 1e-5
+from tfopt._rounding import next_power_of_two
+from tfopt.quantization._grids import SMALLEST_STEP
 
 
 def restrict_range(
@@ -39,8 +38,8 @@ def restrict_range(
     lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
     hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
     step = ops.maximum(-lo / half, hi / (half - 1.0)) if symmetric else (hi - lo) / steps
-    step = ops.maximum(step, _SMALLEST_STEP)
+    step = ops.maximum(step, SMALLEST_STEP)
     if power_of_two:
-        step = ops.power(ops.cast(2.0, "float32"), ops.ceil(ops.log2(step) - _LOG_WINDOW))
+        step = next_power_of_two(step)
     zero_point = half if symmetric else ops.clip(ops.round(-lo / step), 0.0, steps)
     return -zero_point * step, (steps - zero_point) * step

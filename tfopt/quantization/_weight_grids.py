@@ -5,15 +5,13 @@ from typing import Any
 
 from keras import ops
 
-from tfopt.quantization._grids import SMALLEST_WEIGHT, fake_quantize_weight, weight_scale
+from tfopt._rounding import next_power_of_two
+from tfopt.quantization._grids import SMALLEST_WEIGHT, weight_scale
 
 GRANULARITIES = ("channel", "tensor")
 
 # TWN's threshold, as a part of the mean magnitude (Li et al. 2016, arXiv 1605.04711, equation 6).
 _TERNARY_THRESHOLD = 0.7
-
-# log2 of a whole power of two may come out a rounding error above it.
-_LOG_WINDOW = 1e-5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,10 +70,7 @@ class WeightGrid:
             step = _mean_magnitude(weight, self._is_large(weight, kept), kept)
         else:
             step = weight_scale(weight, kept, self.bits)
-        if not self.power_of_two:
-            return step
-        exponent = ops.ceil(ops.log2(step) - _LOG_WINDOW)
-        return ops.power(ops.cast(2.0, "float32"), exponent)
+        return next_power_of_two(step) if self.power_of_two else step
 
     def codes(self, weight: Any, step: Any, kept_axes: tuple[int, ...]) -> Any:
         """The code of each weight, as float32."""
@@ -100,8 +95,6 @@ class WeightGrid:
             A tensor of the same shape and dtype.
         """
         weight = ops.convert_to_tensor(weight)
-        if self.granularity == "channel" and not (self.power_of_two or self.ternary or self.bits == 1):
-            return fake_quantize_weight(weight, kept_axes, self.bits)
         exact = ops.stop_gradient(ops.cast(weight, "float32"))
         folded = exact if factor is None else exact * factor
         step = self.step(folded, kept_axes)
