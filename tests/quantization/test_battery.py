@@ -40,10 +40,10 @@ def test_from_quantize_to_the_interpreter(name, tmp_path):
 
     exported = tfopt.export(loaded, tmp_path / "q.tflite")
     verified = tfopt.verify(q, tmp_path / "q.tflite", x, tolerance=2)
-    least = (
-        0.97 if name == "vision_transformer" else 0.99
-    )  # products of two activations are not simulated to the bit
-    assert all(output.within_2 >= least for output in verified.outputs), str(verified)
+    assert all(output.within_2 >= 0.99 for output in verified.outputs), str(verified)
+    # 16 bits of a float are too few for exact sums.
+    least = 0.6 if name.startswith("mixed") else 0.99
+    assert all(output.equal >= least for output in verified.outputs), str(verified)
     assert bool(exported.float_operators) == bool(left_float)
     if not left_float & {"GRU"}:
         assert exported.weight_bits.keys() == {8}

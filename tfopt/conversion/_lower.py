@@ -42,11 +42,11 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
-    graph = _fuse_activations(graph)
+    graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(kind(node.op) == "ConstantFakeQuantize" for node in graph.nodes):
         biases = model.rounded_biases() if hasattr(model, "rounded_biases") else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, biases))
-    graph = graph.map_nodes(_to_two_dimensions).map_nodes(einsum_to_dense).map_nodes(plain_argmax)
+    graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
     graph = splits_to_slices(graph)
     return build_model(graph, _in_float32, batch_size=batch_size)
 

@@ -19,18 +19,12 @@ def einsum_to_dense(node: Node) -> Expansion | None:
     layer = node.op
     kernel = np.asarray(layer.kernel)
     sizes = [kernel.shape[axis] for axis in axes.kept]
-    rank = len(node.output.shape)
     dense = layers.Dense(
         int(np.prod(sizes)), activation=layer.activation, use_bias=layer.bias is not None, name=layer.name
     )
     matrix = kernel.transpose(*axes.summed, *axes.kept).reshape(-1, dense.units)
     dense.build((None, matrix.shape[0]))
-    bias = []
-    if layer.bias is not None:
-        # In the order (batch axes, kept axes), where the batch axes are all of size 1.
-        full = np.reshape(layer.bias, (1,) * (rank - len(layer.bias.shape)) + tuple(layer.bias.shape))
-        full = full.transpose(np.argsort(axes.outputs))
-        bias = [np.broadcast_to(full.reshape(full.shape[rank - len(sizes) :]), sizes).reshape(-1)]
+    bias = [] if layer.bias is None else [np.asarray(axes.bias_of_channels(layer.bias, kernel))]
     dense.set_weights([matrix, *bias])
 
     def product(x: keras.KerasTensor) -> keras.KerasTensor:

@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+from keras import ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,21 @@ class EinsumAxes:
     summed: tuple[int, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    def along_outputs(self, values: Any, kernel: Any) -> Any:
+        """Numbers of each channel, (channels,) in the order of `kept`, in a shape that broadcasts with the outputs."""
+        sizes = [kernel.shape[axis] for axis in self.kept]
+        batch = [1] * (len(self.outputs) - len(sizes))
+        return ops.transpose(ops.reshape(values, (*batch, *sizes)), self.outputs)
+
+    def bias_of_channels(self, bias: Any, kernel: Any) -> Any:
+        """The bias of the layer as one number a channel: (channels,) in the order of `kept`."""
+        sizes = [kernel.shape[axis] for axis in self.kept]
+        rank, bias = len(self.outputs), ops.convert_to_tensor(bias)
+        # In the order (batch axes, kept axes), where the batch axes are all of size 1.
+        full = ops.reshape(bias, (*[1] * (rank - len(bias.shape)), *bias.shape))
+        full = ops.transpose(full, sorted(range(rank), key=self.outputs.__getitem__))
+        return ops.reshape(ops.broadcast_to(ops.reshape(full, full.shape[rank - len(sizes) :]), sizes), (-1,))
 
 
 def einsum_axes(layer: keras.layers.Layer) -> EinsumAxes | None:

@@ -1,6 +1,10 @@
 """Stock Keras layers whose kernel reads through a fake quantizer while they are called."""
 
+import math
+from typing import Any
+
 import keras
+from keras import ops
 
 from tfopt.graph import einsum_axes
 from tfopt.quantization._quantized_weights import QuantizedWeights
@@ -223,6 +227,17 @@ class QuantizedEinsumDense(QuantizedWeights, keras.layers.EinsumDense):
     def axes_of(self, name: str) -> tuple[int, ...]:
         axes = einsum_axes(self)
         return axes.kept if axes else ()
+
+    def channel_bias(self) -> Any:
+        axes = einsum_axes(self)
+        if self.bias is None or axes is None:
+            return 0.0
+        return ops.cast(axes.bias_of_channels(self.bias, self._kernel), "float32")
+
+    def along_outputs(self, values: Any) -> Any:
+        axes = einsum_axes(self)
+        is_one = math.prod(getattr(values, "shape", ())) == 1
+        return values if axes is None or is_one else axes.along_outputs(values, self._kernel)
 
 
 @keras.saving.register_keras_serializable(package="tfopt")

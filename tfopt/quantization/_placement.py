@@ -6,7 +6,17 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, affine_of, folds_into, kind, tensors_in
+from tfopt.graph import (
+    CHANNEL_AXES,
+    Graph,
+    Node,
+    activation_name,
+    affine_of,
+    einsum_axes,
+    folds_into,
+    kind,
+    tensors_in,
+)
 from tfopt.quantization._sums import AFFINE, KERNELS
 from tfopt.quantization._table import JOINED, OWN, SAME, Row, is_island, row_of
 
@@ -158,12 +168,19 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
     sources = tuple(grid for grid in map(grids.of, node.inputs) if grid is not None)
     if row is None or not sources or len(sources) < len(node.inputs):
         return None
-    if kind(node.op) in CHANNEL_AXES or _is_affine_layer(node):
+    if kind(node.op) in CHANNEL_AXES or _is_dense(node) or _is_affine_layer(node):
         norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
         return Feed("weights", sources, (), node.op if row.weights else None, norms[0] if norms else None)
-    if kind(node.op) in KERNELS and len(sources) == 2:
+    reads, _ = KERNELS.get(kind(node.op), (0, None))
+    if len(sources) == reads:
         return Feed(kind(node.op), sources, tuple(node.inputs))
     return None
+
+
+def _is_dense(node: Node) -> bool:
+    """Whether export makes one `Dense` of an `EinsumDense`."""
+    known = kind(node.op) == "EinsumDense" and None not in node.inputs[0].shape[1:]
+    return known and einsum_axes(node.op) is not None
 
 
 def _is_affine_layer(node: Node) -> bool:

@@ -113,6 +113,14 @@ class QuantizedWeights(Timed):
         folded = weight if factor is None else weight * factor
         return self.grid.codes(folded, self.grid.step(folded, axes), axes)
 
+    def channel_bias(self: Any) -> Any:
+        """The bias of each channel, float32 (channels,); 0 without one."""
+        return 0.0 if self.bias is None else ops.cast(ops.convert_to_tensor(self.bias), "float32")
+
+    def along_outputs(self, values: Any) -> Any:
+        """Numbers of each channel, (channels,), in a shape that broadcasts with the outputs."""
+        return values
+
     def weights_and_rounded(self) -> tuple[Any, Any]:
         """The first weight and the same on its grid."""
         name = self.weight_names[0]

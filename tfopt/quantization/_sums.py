@@ -1,6 +1,7 @@
 """What integer kernels do to their 32-bit sums: each multiplies and rounds in a way of its own."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -40,7 +41,8 @@ class Kernel:
         Returns:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
-        return KERNELS[self.kind](self, ops.cast(x, "float32"), operands, step)
+        _, function = KERNELS[self.kind]
+        return function(self, ops.cast(x, "float32"), operands, step)
 
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
@@ -48,8 +50,18 @@ class Kernel:
             step = ops.max(_sum_grid(self)[1])
         else:
             steps = [source.step() for source in self.sources]
-            step = steps[0] * steps[1] if self.kind == "Multiply" else ops.maximum(*steps)
+            step = (
+                steps[0]
+                if len(steps) == 1
+                else ops.maximum(*steps)
+                if self.kind in ("Add", "Subtract")
+                else steps[0] * steps[1]
+            )
         return step / _LARGEST_MULTIPLIER
+
+    def along_outputs(self, values: Any) -> Any:
+        """Numbers of each channel in a shape that broadcasts with the output."""
+        return values if self.weights is None else self.weights.along_outputs(values)
 
     def bias(self) -> Any:
         """The bias of a weighted kernel as the kernel has it, a whole number of steps of its sums: (channels,)."""
@@ -64,7 +76,7 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     codes is a whole number of steps `input_step * weight_step`, and so is the bias. The sum is found again by
     rounding, which takes away the noise of float32 convolutions.
     """
-    step, stored, offset = _sum_grid(kernel)
+    step, stored, offset = map(kernel.along_outputs, _sum_grid(kernel))
     is_alive = step > 0
     step = ops.where(is_alive, step, 1.0)
     sums = ops.round((x - offset) / step) + ops.round(offset / stored)
@@ -74,7 +86,7 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
     """The real value of one unit of the sums, the same as the file has it, and the bias: of each output channel."""
     most, step = _weight_grid(kernel.weights)
-    stored, offset = step, _bias(kernel.weights)
+    stored, offset = step, 0.0 if kernel.weights is None else kernel.weights.channel_bias()
     if kernel.norm is not None:
         factor, offset = AFFINE[kind(kernel.norm)](kernel.norm, offset)
         step = step * ops.abs(factor)
@@ -107,6 +119,35 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     return _add(kernel, x, operands, output_step, sign=-1)
 
 
+def _matmul(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+    """`sum * multiplier` in fixed point, rounded twice: halves up, then away from zero (gemmlowp; arXiv 1712.05877).
+
+    The multiplier has 31 bits, as LiteRT's BATCH_MATMUL has it. After a shift by `n` bits only, a part of `2**-n` of
+    all results differs from rounding once.
+    """
+    left, right = kernel.sources
+    if left.num_bits != 8 or right.num_bits != 8:
+        return ops.round(x / output_step)
+    # Products of 52 bits. JAX has no float64 unless asked: there a rounding in ten thousand goes the other way.
+    wide = "float64" if keras.backend.backend() == "tensorflow" else "float32"
+    step = left.step() * right.step()
+    ratio = ops.cast(step, wide) / ops.cast(output_step, wide)
+    shift = ops.floor(ops.log2(ratio)) + 1
+    mantissa = ops.round(ratio / ops.cast(power_of_two(shift), wide) * 2.0**31) / 2.0**31
+    before, after = (ops.cast(power_of_two(end(shift, 0)), wide) for end in (ops.maximum, ops.minimum))
+    once = ops.floor(ops.cast(ops.round(x / step), wide) * before * mantissa + 0.5)
+    return ops.cast(ops.sign(once) * ops.floor(ops.abs(once) * after + 0.5), "float32")
+
+
+def _leaky_relu(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+    """`(code * multiplier + 128) >> 8`, as XNNPACK has it; the multiplier is `256 * slope` of this side of zero."""
+    source = ops.cast(operands[0], "float32")
+    codes = ops.round(source / kernel.sources[0].step())
+    # The slope is that of what was computed in float: alpha itself is known to the layer alone.
+    multiplier = ops.round(256.0 * ops.divide_no_nan(x, source) * (kernel.sources[0].step() / output_step))
+    return ops.floor(codes * multiplier / 256.0 + 0.5)
+
+
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
     # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
     gamma, deviation = gamma_and_deviation(norm)
@@ -124,7 +165,17 @@ def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
 
 # Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
 AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}
-KERNELS = {"weights": _weighted, "Add": _add, "Subtract": _subtract, "Multiply": _multiply}
+# Kind of kernel -> how many tensors it reads, and how it rounds them.
+KERNELS: dict[str, tuple[int, Callable]] = {
+    "weights": (1, _weighted),
+    "Add": (2, _add),
+    "Subtract": (2, _subtract),
+    "Multiply": (2, _multiply),
+    "Matmul": (2, _matmul),
+    "Einsum": (2, _matmul),
+    "Dot": (2, _matmul),
+    "leaky_relu": (1, _leaky_relu),
+}
 
 
 def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]:
@@ -133,10 +184,6 @@ def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]
         # What stands alone is exported as a depthwise convolution, each weight at 127.
         return 127.0, 1.0 / 127.0
     return 127.0 if weights.grid.is_default else None, ops.reshape(weights.weight_step(), (-1,))
-
-
-def _bias(weights: keras.layers.Layer | None) -> Any:
-    return _float32(weights.bias) if weights is not None and weights.use_bias else 0.0
 
 
 def _float32(variable: Any) -> Any:
