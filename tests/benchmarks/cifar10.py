@@ -30,6 +30,8 @@ flags.DEFINE_string(
     "float_model", None, "A .keras file of the fine-tuned float model; made if it is not there."
 )
 
+flags.DEFINE_float("student_loss_weight", 0.1, "What labels count beside a teacher.", lower_bound=0.0)
+
 BATCH = 64
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -153,14 +155,13 @@ def train_with(
     epochs: int,
     rate: float,
     callbacks: Sequence[Any] = (),
-    **distiller: Any,
 ) -> None:
     """`train`, as the student of cached logits if there are any."""
     if teacher is None:
         train(model, batches, epochs, rate, callbacks)
         return
     losses = [tfopt.SoftTargets(temperature=4.0, from_logits=True)]
-    student = tfopt.Distiller(model, teacher, losses, **distiller)
+    student = tfopt.Distiller(model, teacher, losses, student_loss_weight=FLAGS.student_loss_weight)
     train(student, teacher.attach(batches), epochs, rate, callbacks)
 
 

@@ -30,7 +30,6 @@ _WHAT = flags.DEFINE_enum("what", "small", ["one_fit", "small"], "The student.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each contender.", lower_bound=1)
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of each run.", lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "The first one; it falls to 0 along a cosine.")
-_WEIGHT = flags.DEFINE_float("student_loss_weight", 0.1, "Weight of the labels' loss beside the teacher's.")
 
 
 def one_fit(teacher: keras.Model, x: np.ndarray, steps: int) -> tuple[keras.Model, list[Any]]:
@@ -60,8 +59,7 @@ def accuracies(
         batches = cifar10.Augmented(*data, seed, period=_EPOCHS.value)
         steps = _EPOCHS.value * len(batches)
         student, callbacks = STUDENTS[_WHAT.value](teacher, data[0], steps)
-        options = {"student_loss_weight": _WEIGHT.value} if cache is not None else {}
-        cifar10.train_with(cache, student, batches, _EPOCHS.value, _LEARNING_RATE.value, callbacks, **options)
+        cifar10.train_with(cache, student, batches, _EPOCHS.value, _LEARNING_RATE.value, callbacks)
         results.append(cifar10.accuracy(student, test))
         name = "alone" if cache is None else "distilled"
         print(f"{_WHAT.value}, {name}, seed {seed}: {results[-1]:.2f} %", flush=True)

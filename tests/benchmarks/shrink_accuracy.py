@@ -25,6 +25,7 @@ from tfopt.runtimes import measure_latency
 _MACS = flags.DEFINE_float("macs", 0.5, "The part of the multiply-accumulates that is left.")
 _CRITERION = flags.DEFINE_string("criterion", "magnitude", "As for shrink.")
 _DIVISOR = flags.DEFINE_integer("divisor", 8, "As for shrink.")
+_WHERE = flags.DEFINE_string("where", None, "As for shrink.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of recovery.")
 _QAT_EPOCHS = flags.DEFINE_integer("qat_epochs", 4, "Epochs of quantization-aware training after it.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "At the start of recovery; falls on a cosine.")
@@ -57,7 +58,13 @@ def main(_: list[str]) -> None:
     teacher = cifar10.float_model(x, y)
     cache = cifar10.cached(teacher, x, y, epochs)
     minutes = cifar10.Minutes()
-    small = tfopt.shrink(teacher, macs=_MACS.value, criterion=_CRITERION.value, divisor=_DIVISOR.value)
+    small = tfopt.shrink(
+        teacher,
+        macs=_MACS.value,
+        criterion=_CRITERION.value,
+        where=_WHERE.value,
+        divisor=_DIVISOR.value,
+    )
     print(small.report)
     cifar10.train_with(cache, small, batches, _EPOCHS.value, _LEARNING_RATE.value)
     scores = {"float": cifar10.accuracy(teacher, test), "shrunk": cifar10.accuracy(small, test)}
@@ -71,7 +78,7 @@ def main(_: list[str]) -> None:
             scores[f"int8, {name}"] = 100.0 * (row.metric or 0.0)
         times = latencies(paths)
         sizes = {name: path.stat().st_size for name, path in paths.items()}
-    print(f"\nmacs={_MACS.value}, {_CRITERION.value}, divisor {_DIVISOR.value}, seed {cifar10.FLAGS.seed}")
+    print(f"\nmacs={_MACS.value}, {_CRITERION.value}, divisor {_DIVISOR.value}, where {_WHERE.value}")
     for name, score in scores.items():
         print(f"{name:<14}{score:8.2f} %{score - scores['float']:+8.2f}")
     for name, time in times.items():
