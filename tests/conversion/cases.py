@@ -1,7 +1,7 @@
 """One row per operation of the placement table: a layer and the shape of its input."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -12,17 +12,17 @@ from tfopt.quantization._table import TABLE
 
 
 def _binary(layer: keras.layers.Layer) -> Callable:
-    return lambda x: layer([layers.Dense(4, name="left")(x), layers.Dense(4, name="right")(x)])
+    return lambda x: layer([layers.Dense(4)(x), layers.Dense(4)(x)])
 
 
 def _after_dense(function: Callable) -> Callable:
     """The operation between two kernels with weights, where most stand."""
-    return lambda x: function(layers.Dense(4, name="before")(x))
+    return lambda x: function(layers.Dense(4)(x))
 
 
 def _of_positive(function: Callable) -> Callable:
     """The operation on numbers of at least 0.5."""
-    return lambda x: function(layers.ReLU(name="positive")(x) + 0.5)
+    return lambda x: function(layers.ReLU()(x) + 0.5)
 
 
 def _activation(name: str) -> tuple[Callable, tuple[int, ...]]:
@@ -238,8 +238,14 @@ def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The row's operation with a dense layer behind it, so that its output is read by an int8 kernel."""
     apply, default = {**FORMS, **ISLANDS, **CASES}[name]
     if isinstance(apply, keras.layers.Layer):
-        apply = type(apply).from_config(apply.get_config())
+        apply = type(apply).from_config({**apply.get_config(), "name": None})
     inputs = keras.Input(shape or default)
     x = apply(inputs)
     size = math.prod(x.shape[1:])
-    return keras.Model(inputs, layers.Dense(3, name="reader")(layers.Reshape((size,), name="flat")(x)))
+    return keras.Model(inputs, layers.Dense(3)(layers.Reshape((size,))(x)))
+
+
+def side_by_side(names: Sequence[str]) -> keras.Model:
+    """The models of several rows as one of many inputs and outputs, which is converted once."""
+    models = [build(name) for name in names]
+    return keras.Model([model.inputs[0] for model in models], [model.outputs[0] for model in models])

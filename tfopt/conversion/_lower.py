@@ -44,8 +44,8 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(kind(node.op) == "ConstantFakeQuantize" for node in graph.nodes):
-        biases = model.rounded_biases() if hasattr(model, "rounded_biases") else {}
-        graph = graph.map_nodes(lambda node: _on_exact_grid(node, biases))
+        stored = model.stored() if hasattr(model, "stored") else {}
+        graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored))
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
     graph = splits_to_slices(graph)
     return build_model(graph, _in_float32, batch_size=batch_size)
@@ -85,10 +85,10 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
 _NOISE = 0.02
 
 
-def _on_exact_grid(node: Node, biases: dict[str, Any]) -> Expansion | None:
+def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion | None:
     """A folded kernel with a scale of few digits per channel, which the converter finds again to the last bit.
 
-    The bias is replaced by the rounded one, where it is known, so that the converter has no half to round.
+    Where they are known, the scale and the bias are those that the simulation computes with.
     """
     axes = CHANNEL_AXES.get(kind(node.op))
     if axes is None or node.opaque:
@@ -97,12 +97,16 @@ def _on_exact_grid(node: Node, biases: dict[str, Any]) -> Expansion | None:
     reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
     bound = np.abs(kernel).max(axis=reduced, keepdims=True)
     scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(127.0)))
+    if node.op.name in stored:
+        step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
+        known = np.broadcast_to(step, bound.size).reshape(bound.shape)
+        # Only the usual grid has its largest weight at 127, where the converter looks for it.
+        scale = np.where(np.abs(bound / known - 127.0) < _NOISE, known, scale)
+        bias = [np.broadcast_to(rounded, one.shape) for one in bias]
     codes = np.round(kernel / scale)
     exact = (codes * scale).astype("float32")
     if np.any(np.abs(kernel - exact) > _NOISE * scale):
         return None  # float weights, or weights on another grid
-    if bias and node.op.name in biases:
-        bias = [np.broadcast_to(np.asarray(biases[node.op.name]), bias[0].shape)]
     layer = _with_config(node.op)
     layer.set_weights([exact, *bias])
     return [dataclasses.replace(node, op=layer)], node.outputs

@@ -1,6 +1,6 @@
 """A model as a graph: what it is made of, and how to put it together again."""
 
-from tfopt.graph._affine import affine_of, fold_factor, gamma_and_deviation
+from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture, inline
 from tfopt.graph._einsum import EinsumAxes, einsum_axes
@@ -32,7 +32,6 @@ __all__ = [
     "fold_batch_norms",
     "fold_factor",
     "folds_into",
-    "gamma_and_deviation",
     "inline",
     "kind",
     "own_weights",

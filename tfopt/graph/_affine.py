@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._rounding import exactly
 from tfopt.graph._graph import Node, Tensor
 from tfopt.graph._kinds import kind
 
@@ -68,14 +69,8 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
     >>> np.array(fold_factor(norm)).tolist()
     [0.5, 0.5]
     """
-    gamma, deviation = gamma_and_deviation(norm)
-    return gamma / deviation
-
-
-def gamma_and_deviation(norm: keras.layers.BatchNormalization) -> tuple[Any, Any]:
-    """The two parts of `fold_factor`; `gamma` is the number 1 where the layer has none."""
-    gamma = _float32(norm.gamma) if norm.scale else 1.0
-    return gamma, keras.ops.sqrt(_float32(norm.moving_variance) + norm.epsilon)
+    deviation = exactly(keras.ops.sqrt(exactly(_float32(norm.moving_variance) + norm.epsilon)))
+    return exactly((_float32(norm.gamma) if norm.scale else 1.0) / deviation)
 
 
 def _float32(variable: Any) -> Any:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfopt.graph import Expansion, Graph, Node, inline, kind
+from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
 from tfopt.quantization._pooling import pool_3d
 
 
@@ -24,13 +24,27 @@ def decompose(graph: Graph) -> Graph:
     parts: dict[int, Parts] = {}
 
     def expand(node: Node) -> Expansion | None:
-        function = None if node.opaque else TABLE.get(kind(node.op))
+        function = None if node.opaque else _rescaling if _is_rescaling(node) else TABLE.get(kind(node.op))
         if function is None:
             return None
         part = parts.setdefault(id(node.op), Parts(node.op))
         return inline(node, lambda *tensors: function(part, node, *tensors))
 
     return graph.map_nodes(expand)
+
+
+# What may be a factor and an offset per channel. As a layer of its own, that becomes one kernel whose bits are known.
+_AFFINE = ("Add", "Divide", "Multiply", "Normalization", "Subtract", "TrueDivide")
+
+
+def _is_rescaling(node: Node) -> bool:
+    return kind(node.op) in _AFFINE and len(node.output.shape) <= 4 and affine_of(node) is not None
+
+
+def _rescaling(part: "Parts", node: Node, x: Any) -> Any:
+    """`x * factor + offset`, of numbers that the model holds."""
+    numbers = [each[0] if np.all(each == each[0]) else each for each in affine_of(node) or ()]
+    return part("", layers.Rescaling, *(number.tolist() for number in numbers))(x)
 
 
 class Parts:

@@ -44,7 +44,7 @@ def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any,
     steps = float(2**num_bits - 1)
     lo = ops.minimum(ops.cast(minimum, "float32"), 0.0)
     hi = ops.maximum(ops.cast(maximum, "float32"), 0.0)
-    step = ops.maximum((hi - lo) / steps, SMALLEST_STEP)
+    step = ops.maximum((hi - lo) * (1.0 / steps), SMALLEST_STEP)
     # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
     # XLA); moved off the half, all agree.
     zero_point = ops.clip(ops.round(-lo / step - _OFF_THE_HALF), 0.0, steps)
@@ -87,7 +87,10 @@ def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> 
     kept = {axis % len(weight.shape) for axis in kept_axes}
     reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
     bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
-    return coarse(ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) / (2.0 ** (num_bits - 1) - 1.0), num_bits)
+    # Times a constant, for XLA turns a division by one into this.
+    return coarse(
+        ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) * (1.0 / (2.0 ** (num_bits - 1) - 1.0)), num_bits
+    )
 
 
 def fake_quantize(x: Any, minimum: Any, maximum: Any, num_bits: int = 8) -> Any:

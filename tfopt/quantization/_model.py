@@ -77,14 +77,14 @@ class QuantizedModel(keras.Model):
                 if isinstance(layer, Timed):
                     layer.keep_time(counter)
 
-    def rounded_biases(self) -> dict[str, Any]:
-        """The bias, rounded as its kernel has it, of each layer with weights that is called once, by name."""
+    def stored(self) -> dict[str, tuple[Any, Any]]:
+        """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
         links = [link for link in self.links if link.kernel == "weights"]
         calls = Counter(link.weights or link.norm for link in links)
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
-        return {name: kernel.bias() for name, kernel in kernels.items() if calls[name] == 1}
+        return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -1,14 +1,15 @@
 """What integer kernels do to their 32-bit sums: each multiplies and rounds in a way of its own."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from tfopt._rounding import coarse, power_of_two
-from tfopt.graph import gamma_and_deviation, kind
+from tfopt._rounding import coarse, exactly, power_of_two
+from tfopt.graph import fold_factor, kind
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
 _LARGEST_MULTIPLIER = 128.0
@@ -50,23 +51,20 @@ class Kernel:
             step = ops.max(_sum_grid(self)[1])
         else:
             steps = [source.step() for source in self.sources]
-            step = (
-                steps[0]
-                if len(steps) == 1
-                else ops.maximum(*steps)
-                if self.kind in ("Add", "Subtract")
-                else steps[0] * steps[1]
-            )
+            step = ops.maximum(*steps) if self.kind in ("Add", "Subtract") else math.prod(steps)
         return step / _LARGEST_MULTIPLIER
 
     def along_outputs(self, values: Any) -> Any:
         """Numbers of each channel in a shape that broadcasts with the output."""
         return values if self.weights is None else self.weights.along_outputs(values)
 
-    def bias(self) -> Any:
-        """The bias of a weighted kernel as the kernel has it, a whole number of steps of its sums: (channels,)."""
+    def stored(self) -> tuple[Any, Any]:
+        """What a file holds of a weighted kernel, of each channel: the step of its weights, and the bias.
+
+        The bias is a whole number of steps of the sums.
+        """
         _, step, offset = _sum_grid(self)
-        return ops.round(offset / step) * step
+        return _weight_steps(self)[0][1], ops.round(exactly(offset / step)) * step
 
 
 def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
@@ -79,28 +77,38 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     step, stored, offset = map(kernel.along_outputs, _sum_grid(kernel))
     is_alive = step > 0
     step = ops.where(is_alive, step, 1.0)
-    sums = ops.round((x - offset) / step) + ops.round(offset / stored)
-    return ops.round(ops.where(is_alive, sums * (stored / output_step), x / output_step))
+    sums = ops.round((x - offset) / step) + ops.round(exactly(offset / stored))
+    return ops.round(ops.where(is_alive, sums * exactly(stored / output_step), x / output_step))
 
 
 def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
     """The real value of one unit of the sums, the same as the file has it, and the bias: of each output channel."""
-    most, step = _weight_grid(kernel.weights)
-    stored, offset = step, 0.0 if kernel.weights is None else kernel.weights.channel_bias()
-    if kernel.norm is not None:
-        factor, offset = AFFINE[kind(kernel.norm)](kernel.norm, offset)
-        step = step * ops.abs(factor)
-        # In the order in which `export` multiplies: both then find the same scale.
-        stored = coarse(stored * most * ops.abs(factor) / most) if most else step
     input_step = kernel.sources[0].step()
+    (step, stored), offset = _weight_steps(kernel)
     return input_step * step, input_step * ops.where(stored > 0, stored, 1.0), offset
+
+
+def _weight_steps(kernel: Kernel) -> tuple[tuple[Any, Any], Any]:
+    """The step of each channel's weights, computed with and stored in a file, and the bias."""
+    if kernel.weights is None:
+        # What stands alone is exported as a depthwise convolution, each weight at 127.
+        step, offset, is_default = 1.0 / 127.0, 0.0, True
+    else:
+        step, is_default = ops.reshape(kernel.weights.weight_step(), (-1,)), kernel.weights.grid.is_default
+        offset = kernel.weights.channel_bias()
+    if kernel.norm is None:
+        return (step, step), offset
+    factor, offset = AFFINE[kind(kernel.norm)](kernel.norm, offset)
+    step = exactly(step * ops.abs(factor))
+    # The converter finds a scale of the usual grid from the largest weight.
+    return (step, coarse(step) if is_default else step), exactly(offset)
 
 
 def _multiply(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     """The product of two codes is a whole number; it is multiplied in float32 and rounded, halves to even."""
     left, right = kernel.sources
     step = left.step() * right.step()
-    return ops.round(ops.round(x / step) * (step / output_step))
+    return ops.round(ops.round(x / step) * exactly(step / output_step))
 
 
 def _add(kernel: Kernel, x: Any, operands: Any, output_step: Any, sign: int = 1) -> Any:
@@ -149,10 +157,9 @@ def _leaky_relu(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 
 
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
-    # No product is added to: a compiler may fuse the two, and then rounds once where others round twice.
-    gamma, deviation = gamma_and_deviation(norm)
-    offset = (offset - _float32(norm.moving_mean)) * gamma / deviation
-    return gamma / deviation, offset + _float32(norm.beta) if norm.center else offset
+    factor = fold_factor(norm)
+    offset = exactly((offset - _float32(norm.moving_mean)) * factor)
+    return factor, offset + _float32(norm.beta) if norm.center else offset
 
 
 def _rescaling(layer: keras.layers.Rescaling, offset: Any) -> tuple[Any, Any]:
@@ -176,14 +183,6 @@ KERNELS: dict[str, tuple[int, Callable]] = {
     "Dot": (2, _matmul),
     "leaky_relu": (1, _leaky_relu),
 }
-
-
-def _weight_grid(weights: keras.layers.Layer | None) -> tuple[float | None, Any]:
-    """The largest code of a weight where the converter finds the scale from it, and the step of each channel's."""
-    if weights is None:
-        # What stands alone is exported as a depthwise convolution, each weight at 127.
-        return 127.0, 1.0 / 127.0
-    return 127.0 if weights.grid.is_default else None, ops.reshape(weights.weight_step(), (-1,))
 
 
 def _float32(variable: Any) -> Any:
