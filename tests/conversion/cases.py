@@ -223,13 +223,9 @@ assert CASES.keys() == {*TABLE, *DECOMPOSED}, CASES.keys() ^ {*TABLE, *DECOMPOSE
 
 # Checked by default; the others are marked slow, for each takes about a second.
 QUICK = """
-    ActivityRegularization Add Average AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D
-    Conv2D Conv2DTranspose Cropping1D Cropping2D Dense DepthwiseConv1D DepthwiseConv2D Divide
-    DotProductAttention Dropout EinsumDense Embedding ExpandDims Flatten GaussianNoise GetItem
-    GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D Identity MaxPooling1D
-    MaxPooling2D Maximum Mean Multiply Normalization PReLU Permute Rescaling Reshape SeparableConv1D
-    SeparableConv2D SpatialDropout1D SpatialDropout2D Split Squeeze Subtract Transpose TrueDivide Where
-    ZeroPadding1D ZeroPadding2D gelu hard_sigmoid hard_silu leaky_relu linear relu relu6 sigmoid silu softmax
+    Add AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Conv2DTranspose Dense DepthwiseConv2D
+    DotProductAttention EinsumDense Embedding GlobalAveragePooling2D MaxPooling2D Mean Multiply Normalization PReLU
+    Reshape SeparableConv2D Subtract Transpose ZeroPadding2D gelu hard_silu leaky_relu relu relu6 sigmoid silu softmax
     tanh
 """
 
