@@ -221,7 +221,7 @@ ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 assert CASES.keys() == {*TABLE, *DECOMPOSED}, CASES.keys() ^ {*TABLE, *DECOMPOSED}
 
-# Checked by default; the others are marked slow, for each takes about a second.
+# Checked by default; the others are marked slow.
 QUICK = """
     Add AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Conv2DTranspose Dense DepthwiseConv2D
     DotProductAttention EinsumDense Embedding GlobalAveragePooling2D MaxPooling2D Mean Multiply Normalization PReLU
