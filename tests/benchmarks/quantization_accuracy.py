@@ -40,10 +40,15 @@ from tfopt._report import Table
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("what", "ptq", ["ptq", "qat", "autoencoder"], "Which experiment.")
+flags.DEFINE_string("only", "", "Of ptq and autoencoder: rows with this in their name.")
 flags.DEFINE_integer("weight_bits", 8, "Bits of a weight.", lower_bound=2, upper_bound=8)
 flags.DEFINE_integer("calibration", 512, "Training images to calibrate on.", lower_bound=1)
 flags.DEFINE_integer("epochs", 10, "Epochs of quantization-aware training.", lower_bound=0)
 flags.DEFINE_float("learning_rate", 5e-4, "First learning rate of that training.", lower_bound=0.0)
+flags.DEFINE_enum("observer", "moving_average", ["moving_average", "lsq", "pact"], "As for QuantConfig.")
+flags.DEFINE_enum(
+    "range_method", "minmax", ["minmax", "percentile", "mse", "kl"], "Of calibration, before that training."
+)
 flags.DEFINE_bool("distil", False, "Train with the float model as the teacher.")
 
 # Name -> arguments of `quantize`.
@@ -55,9 +60,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gptq": {"rounding": "gptq"},
     "adaround, correct_bias": {"rounding": "adaround", "correct_bias": True},
     "gptq, correct_bias": {"rounding": "gptq", "correct_bias": True},
+    "mse, correct_bias": {"range_method": "mse", "correct_bias": True},
+    "mse, gptq, correct_bias": {"range_method": "mse", "rounding": "gptq", "correct_bias": True},
     "all three": {"equalize": True, "rounding": "adaround", "correct_bias": True},
 }
-RANGES = ("percentile", "mse", "kl")
+RANGES = {f"range {method}": {"range_method": method} for method in ("percentile", "mse", "kl")}
 
 
 def config(**settings: Any) -> tfopt.QuantConfig:
@@ -70,11 +77,13 @@ def config(**settings: Any) -> tfopt.QuantConfig:
 
 
 def contenders(model: keras.Model, calibration: np.ndarray) -> Iterator[tuple[str, keras.Model]]:
-    """Each option with the default ranges, min/max; then the other range methods."""
-    for name, options in OPTIONS.items():
-        yield name, tfopt.quantize(model, calibration, config(), **options)
-    for method in RANGES:
-        yield f"range {method}", tfopt.quantize(model, calibration, config(range_method=method))
+    """A quantized copy for each row of the tables above."""
+    for name, options in (OPTIONS | RANGES).items():
+        if FLAGS.only and FLAGS.only not in name:
+            continue
+        ranges = {key: value for key, value in options.items() if key == "range_method"}
+        others = {key: value for key, value in options.items() if key not in ranges}
+        yield name, tfopt.quantize(model, calibration, config(**ranges), **others)
 
 
 def shipped(model: keras.Model, x: np.ndarray) -> np.ndarray:
@@ -118,7 +127,8 @@ def run_qat() -> None:
     data, test = load_data()
     model = float_model(*data)
     reference, minutes = accuracy(model, test), Minutes()
-    quantized = tfopt.quantize(model, data[0][: FLAGS.calibration], config())
+    scheme = config(observer=FLAGS.observer, range_method=FLAGS.range_method)
+    quantized = tfopt.quantize(model, data[0][: FLAGS.calibration], scheme)
     rows = [row("before training", quantized, test, reference, minutes)]
     minutes = Minutes()
     teacher = cached(model, *data, FLAGS.epochs) if FLAGS.distil and FLAGS.epochs else None
