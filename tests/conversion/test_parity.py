@@ -81,8 +81,9 @@ def test_island(name, tmp_path):
     (row,) = (row for row in q.report.layers if row.done == "float")
     assert row.kind == name.partition(" ")[0]
     exported = tfopt.export(q, tmp_path / "model.tflite")
-    # The converter rounds the state of a SimpleRNN, a tanh, to int8 inside the loop.
-    tolerance = 2 if name == "SimpleRNN" else 1
+    # The converter rounds the state of a SimpleRNN, a tanh, to int8 inside the loop; and a masked softmax is a step off
+    # in one of six shares, which the product behind it adds up.
+    tolerance = 2 if name == "SimpleRNN" or "causal" in name else 1
     verified = tfopt.verify(q, tmp_path / "model.tflite", samples, tolerance)
     assert verified.passed, str(verified)
     assert exported.float_operators
