@@ -101,7 +101,7 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
         known = np.broadcast_to(step, bound.size).reshape(bound.shape)
         # Only the usual grid has its largest weight at 127, where the converter looks for it.
-        scale = np.where(np.abs(bound / known - 127.0) < _NOISE, known, scale)
+        scale = np.where(np.abs(bound - 127.0 * known) < _NOISE * known, known, scale)
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
     codes = np.round(kernel / scale)
     exact = (codes * scale).astype("float32")
