@@ -69,7 +69,7 @@ def parity(tmp_path_factory):
 def test_operation(name, parity):
     output = parity(name)
     assert output.within_1 == 1.0, output
-    assert output.equal >= next((share for part, share in LESS_EXACT.items() if part in name), 0.99), output
+    assert output.equal >= next((share for part, share in LESS_EXACT.items() if part in name), 0.95), output
 
 
 @pytest.mark.parametrize("name", quick(ISLANDS, ["LayerNormalization", "GRU"]))

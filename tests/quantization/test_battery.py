@@ -42,7 +42,7 @@ def test_from_quantize_to_the_interpreter(name, tmp_path):
     verified = tfopt.verify(q, tmp_path / "q.tflite", x, tolerance=2)
     assert all(output.within_2 >= 0.99 for output in verified.outputs), str(verified)
     # 16 bits of a float are too few for exact sums.
-    least = 0.6 if name.startswith("mixed") else 0.99
+    least = 0.6 if name.startswith("mixed") else 0.95
     assert all(output.equal >= least for output in verified.outputs), str(verified)
     assert bool(exported.float_operators) == bool(left_float)
     if not left_float & {"GRU"}:
