@@ -16,9 +16,6 @@ from tests.models import MODELS, samples_for, trained_like
 # resizing multiplies with 11 fractional bits, and a cast to float16 loses some that the file keeps.
 LESS_EXACT = {"Resizing": 0.65, "Cast": 0.95}
 
-# How many rows make one model.
-GROUP = 32
-
 
 def check(model, path, samples, exact=0.9):
     q = tfopt.quantize(model, calibration=samples)
@@ -38,6 +35,10 @@ def quick(names, which):
 
 QUICK_ROWS = QUICK.split()
 SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
+# The rows that make one model.
+GROUPS = [
+    tuple(rows[first : first + 32]) for rows in (QUICK_ROWS, SLOW_ROWS) for first in range(0, len(rows), 32)
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,7 @@ def parity(tmp_path_factory):
     path = tmp_path_factory.mktemp("operations") / "model.tflite"
 
     @functools.cache
-    def converted(first, last, slow):
-        names = (SLOW_ROWS if slow else QUICK_ROWS)[first:last]
+    def converted(names):
         model = trained_like(side_by_side(names))
         samples = samples_for(model, 32)
         q = tfopt.quantize(model, calibration=samples)
@@ -58,9 +58,7 @@ def parity(tmp_path_factory):
         return dict(zip(names, tfopt.verify(q, path, samples).outputs, strict=True))
 
     def of(name):
-        slow = name in SLOW_ROWS
-        first = (SLOW_ROWS if slow else QUICK_ROWS).index(name) // GROUP * GROUP
-        return converted(first, first + GROUP, slow)[name]
+        return converted(next(names for names in GROUPS if name in names))[name]
 
     return of
 
