@@ -81,9 +81,9 @@ def contenders(model: keras.Model, calibration: np.ndarray) -> Iterator[tuple[st
     for name, options in (OPTIONS | RANGES).items():
         if FLAGS.only and FLAGS.only not in name:
             continue
-        ranges = {key: value for key, value in options.items() if key == "range_method"}
-        others = {key: value for key, value in options.items() if key not in ranges}
-        yield name, tfopt.quantize(model, calibration, config(**ranges), **others)
+        others = dict(options)
+        scheme = config(range_method=others.pop("range_method", "minmax"))
+        yield name, tfopt.quantize(model, calibration, scheme, **others)
 
 
 def shipped(model: keras.Model, x: np.ndarray) -> np.ndarray:
