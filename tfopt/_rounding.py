@@ -18,6 +18,11 @@ _LOG_WINDOW = 1e-5
 _POWERS = 2.0 ** np.arange(-126, 128).astype("float32")
 
 
+def float32(x: Any) -> Any:
+    """A variable, tensor or number as a float32 tensor."""
+    return ops.cast(ops.convert_to_tensor(x), "float32")
+
+
 def exactly(x: Any) -> Any:
     """The same numbers, rounded to float32 before anything else is done with them.
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt._rounding import exactly
+from tfopt._rounding import exactly, float32
 from tfopt.graph._graph import Node, Tensor
 from tfopt.graph._kinds import kind
 
@@ -69,12 +69,8 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
     >>> np.array(fold_factor(norm)).tolist()
     [0.5, 0.5]
     """
-    deviation = exactly(keras.ops.sqrt(exactly(_float32(norm.moving_variance) + norm.epsilon)))
-    return exactly((_float32(norm.gamma) if norm.scale else 1.0) / deviation)
-
-
-def _float32(variable: Any) -> Any:
-    return keras.ops.cast(keras.ops.convert_to_tensor(variable), "float32")
+    deviation = exactly(keras.ops.sqrt(exactly(float32(norm.moving_variance) + norm.epsilon)))
+    return exactly((float32(norm.gamma) if norm.scale else 1.0) / deviation)
 
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ def _is_rescaling(node: Node) -> bool:
 def _rescaling(part: Parts, node: Node, x: Any) -> Any:
     """`x * factor + offset`, of numbers that the model holds."""
     numbers = [each[0] if np.all(each == each[0]) else each for each in affine_of(node) or ()]
-    return part("", layers.Rescaling, *(number.tolist() for number in numbers))(x)
+    return part.affine("", x, *(number.tolist() for number in numbers))
 
 
 def _separable(part: Parts, node: Node, x: Any) -> Any:

@@ -12,7 +12,6 @@ from tfopt.graph import (
     Node,
     activation_name,
     affine_of,
-    einsum_axes,
     folds_into,
     kind,
     tensors_in,
@@ -178,9 +177,8 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
 
 
 def _is_dense(node: Node) -> bool:
-    """Whether export makes one `Dense` of an `EinsumDense`."""
-    known = kind(node.op) == "EinsumDense" and None not in node.inputs[0].shape[1:]
-    return known and einsum_axes(node.op) is not None
+    """Whether export makes one `Dense` of an `EinsumDense` that has a row."""
+    return kind(node.op) == "EinsumDense" and None not in node.inputs[0].shape[1:]
 
 
 def _is_affine_layer(node: Node) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt._rounding import coarse, exactly, power_of_two
+from tfopt._rounding import coarse, exactly, float32, power_of_two
 from tfopt.graph import fold_factor, kind
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
@@ -63,8 +63,9 @@ class Kernel:
 
         The bias is a whole number of steps of the sums.
         """
-        _, step, offset = _sum_grid(self)
-        return _weight_steps(self)[0][1], ops.round(exactly(offset / step)) * step
+        (_, step), offset = _weight_steps(self)
+        unit = _unit(self, step)
+        return step, ops.round(exactly(offset / unit)) * unit
 
 
 def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
@@ -83,9 +84,13 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 
 def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
     """The real value of one unit of the sums, the same as the file has it, and the bias: of each output channel."""
-    input_step = kernel.sources[0].step()
     (step, stored), offset = _weight_steps(kernel)
-    return input_step * step, input_step * ops.where(stored > 0, stored, 1.0), offset
+    return kernel.sources[0].step() * step, _unit(kernel, stored), offset
+
+
+def _unit(kernel: Kernel, stored: Any) -> Any:
+    """The real value of one unit of the sums in a file, from the step of the weights in it; 1 step where that is 0."""
+    return kernel.sources[0].step() * ops.where(stored > 0, stored, 1.0)
 
 
 def _weight_steps(kernel: Kernel) -> tuple[tuple[Any, Any], Any]:
@@ -158,16 +163,16 @@ def _leaky_relu(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
     factor = fold_factor(norm)
-    offset = exactly((offset - _float32(norm.moving_mean)) * factor)
-    return factor, offset + _float32(norm.beta) if norm.center else offset
+    offset = exactly((offset - float32(norm.moving_mean)) * factor)
+    return factor, offset + float32(norm.beta) if norm.center else offset
 
 
 def _rescaling(layer: keras.layers.Rescaling, offset: Any) -> tuple[Any, Any]:
-    return _float32(layer.scale), _float32(layer.offset)
+    return float32(layer.scale), float32(layer.offset)
 
 
 def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
-    return _float32(layer.gamma), 0.0
+    return float32(layer.gamma), 0.0
 
 
 # Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
@@ -183,7 +188,3 @@ KERNELS: dict[str, tuple[int, Callable]] = {
     "Dot": (2, _matmul),
     "leaky_relu": (1, _leaky_relu),
 }
-
-
-def _float32(variable: Any) -> Any:
-    return ops.cast(ops.convert_to_tensor(variable), "float32")
