@@ -70,7 +70,10 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
     [0.5, 0.5]
     """
     deviation = exactly(keras.ops.sqrt(exactly(float32(norm.moving_variance) + norm.epsilon)))
-    return exactly((float32(norm.gamma) if norm.scale else 1.0) / deviation)
+    if norm.scale:
+        return exactly(float32(norm.gamma) / deviation)
+    # TensorFlow's graphs compute 1 / x as a reciprocal, which is a bit off where a division is not; this they divide.
+    return exactly(2.0 / deviation) * 0.5
 
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
