@@ -146,6 +146,13 @@ def test_a_lone_affine_layer_is_exact(layer, tmp_path):
     check(model, tmp_path / "model.tflite", samples_for(model, 256), exact=1.0)
 
 
+def test_deep_sums_are_exact(tmp_path):
+    """Of 9,216 products a convolution of real numbers would lose a unit here and there, and flip codes."""
+    inputs = keras.Input((3, 3, 1024))
+    model = trained_like(keras.Model(inputs, keras.layers.Conv2D(512, 3, activation="relu")(inputs)))
+    check(model, tmp_path / "model.tflite", np.abs(samples_for(model, 256)), exact=1.0)
+
+
 def test_a_layer_that_is_always_zero_keeps_a_grid(tmp_path):
     """XNNPACK refuses files in which an output's step is far smaller than that of the sums it is made from."""
     zero = {"activation": "relu", "bias_initializer": keras.initializers.Constant(-100.0)}

@@ -8,10 +8,11 @@ from keras import ops
 
 from tfopt.graph import einsum_axes
 from tfopt.quantization._quantized_weights import QuantizedWeights
+from tfopt.quantization._whole_sums import WholeSums
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedDense(QuantizedWeights, keras.layers.Dense):
+class QuantizedDense(WholeSums, keras.layers.Dense):
     """`keras.layers.Dense` that computes with its kernel on the int8 grid.
 
     kernel (inputs, units), a step per unit: `round(w / s) * s`, `s = max|w| / 127`
@@ -38,7 +39,7 @@ class QuantizedDense(QuantizedWeights, keras.layers.Dense):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedConv1D(QuantizedWeights, keras.layers.Conv1D):
+class QuantizedConv1D(WholeSums, keras.layers.Conv1D):
     """`keras.layers.Conv1D` that computes with its kernel on the int8 grid.
 
     kernel (width, inputs, filters), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
@@ -65,7 +66,7 @@ class QuantizedConv1D(QuantizedWeights, keras.layers.Conv1D):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedConv2D(QuantizedWeights, keras.layers.Conv2D):
+class QuantizedConv2D(WholeSums, keras.layers.Conv2D):
     """`keras.layers.Conv2D` that computes with its kernel on the int8 grid.
 
     kernel (height, width, inputs, filters), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
@@ -92,7 +93,7 @@ class QuantizedConv2D(QuantizedWeights, keras.layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedDepthwiseConv2D(QuantizedWeights, keras.layers.DepthwiseConv2D):
+class QuantizedDepthwiseConv2D(WholeSums, keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` that computes with its kernel on the int8 grid.
 
     kernel (height, width, inputs, multiplier), a step per output channel: `round(w / s) * s`, `s = max|w| / 127`
@@ -119,7 +120,7 @@ class QuantizedDepthwiseConv2D(QuantizedWeights, keras.layers.DepthwiseConv2D):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedDepthwiseConv1D(QuantizedWeights, keras.layers.DepthwiseConv1D):
+class QuantizedDepthwiseConv1D(WholeSums, keras.layers.DepthwiseConv1D):
     """`keras.layers.DepthwiseConv1D` that computes with its kernel on the int8 grid.
 
     kernel (width, inputs, multiplier), a step per output channel: `round(w / s) * s`, `s = max|w| / 127`
@@ -146,7 +147,7 @@ class QuantizedDepthwiseConv1D(QuantizedWeights, keras.layers.DepthwiseConv1D):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedConv2DTranspose(QuantizedWeights, keras.layers.Conv2DTranspose):
+class QuantizedConv2DTranspose(WholeSums, keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` that computes with its kernel on the int8 grid.
 
     kernel (height, width, filters, inputs), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
@@ -173,7 +174,7 @@ class QuantizedConv2DTranspose(QuantizedWeights, keras.layers.Conv2DTranspose):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedConv1DTranspose(QuantizedWeights, keras.layers.Conv1DTranspose):
+class QuantizedConv1DTranspose(WholeSums, keras.layers.Conv1DTranspose):
     """`keras.layers.Conv1DTranspose` that computes with its kernel on the int8 grid.
 
     kernel (width, filters, inputs), a step per filter: `round(w / s) * s`, `s = max|w| / 127`
@@ -200,7 +201,7 @@ class QuantizedConv1DTranspose(QuantizedWeights, keras.layers.Conv1DTranspose):
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class QuantizedEinsumDense(QuantizedWeights, keras.layers.EinsumDense):
+class QuantizedEinsumDense(WholeSums, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense` that computes with its kernel on the int8 grid.
 
     kernel, a step per output (the axes that are not summed over):

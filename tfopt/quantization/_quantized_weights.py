@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,11 @@ from tfopt.quantization._weight_grids import WeightGrid
 
 
 class _ReadThrough:
-    """A data descriptor over a layer's weight attribute.
+    """A data descriptor over a layer's attribute.
 
     Outside `call` it is the plain variable, for saving, loading, pruning and `layer.kernel.assign`; inside `call`
-    it is that variable rounded to its grid. `base` is the stock class's own property, where it has one.
+    it is what `QuantizedWeights.operands` puts in its place. `base` is the stock class's own property, where it has
+    one.
     """
 
     def __init__(self, name: str, base: property | None) -> None:
@@ -27,8 +29,10 @@ class _ReadThrough:
     def __get__(self, layer: Any, owner: type) -> Any:
         if layer is None:
             return self
-        value = self.base.__get__(layer, owner) if self.base else layer.__dict__.get("_float_" + self.name)
-        return layer.quantize_weight(value, self.name) if layer.__dict__.get("_calling") else value
+        in_call = layer.__dict__.get("_in_call", {})
+        if self.name in in_call:
+            return in_call[self.name]
+        return self.base.__get__(layer, owner) if self.base else layer.__dict__.get("_float_" + self.name)
 
     def __set__(self, layer: Any, value: Any) -> None:
         if self.base and self.base.fset:
@@ -37,17 +41,25 @@ class _ReadThrough:
             layer.__dict__["_float_" + self.name] = value
 
 
-def _reading_through(call: Callable) -> Callable:
-    """A layer's `call`, with its signature, during which the weight attribute reads through the quantizer."""
+def _reading_through(call: Callable, signature: inspect.Signature) -> Callable:
+    """A layer's `call`, during which its attributes are those that `operands` gives.
+
+    Args:
+        call: that of the stock layer.
+        signature: what Keras and the user see; it may have a `training` that `call` does not take.
+    """
+    takes_training = "training" in inspect.signature(call).parameters
 
     @functools.wraps(call)
     def quantized_call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.__dict__["_calling"] = True
+        training = kwargs.get("training") if takes_training else kwargs.pop("training", None)
+        args, self.__dict__["_in_call"] = self.operands(args, training)
         try:
             return call(self, *args, **kwargs)
         finally:
-            self.__dict__["_calling"] = False
+            self.__dict__["_in_call"] = {}
 
+    quantized_call.__signature__ = signature  # type: ignore[attr-defined]
     return quantized_call
 
 
@@ -63,9 +75,11 @@ class QuantizedWeights(Timed):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in cls.weight_names:
+        if not issubclass(cls, keras.layers.Layer):
+            return  # another mixin
+        for name in cls.read_names():
             setattr(cls, name, _ReadThrough(name, getattr(cls, name, None)))
-        cls.call = _reading_through(cls.call)  # type: ignore[attr-defined]
+        cls.call = _reading_through(cls.call, cls.call_signature())  # type: ignore[attr-defined]
 
     def __init__(
         self,
@@ -80,8 +94,23 @@ class QuantizedWeights(Timed):
         self.grid = WeightGrid(
             bits=weight_bits, granularity=granularity, power_of_two=power_of_two, ternary=ternary
         )
-        # In a tuple, for the batch norm is not this layer's to track.
-        self._norm: tuple[keras.layers.Layer, ...] = ()
+        self.fold(None)
+
+    @classmethod
+    def read_names(cls) -> tuple[str, ...]:
+        """The attributes that may be others while the layer is called."""
+        return cls.weight_names
+
+    @classmethod
+    def call_signature(cls: Any) -> inspect.Signature:
+        """The signature of `call`."""
+        return inspect.signature(cls.call)
+
+    def operands(
+        self, args: tuple[Any, ...], training: bool | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The positional arguments of `call`, and what it reads in place of the layer's attributes, by name."""
+        return args, {name: self.quantize_weight(getattr(self, name), name) for name in self.weight_names}
 
     @property
     def weight_bits(self) -> int:
@@ -90,7 +119,9 @@ class QuantizedWeights(Timed):
 
     def fold(self, norm: keras.layers.Layer | None) -> None:
         """Names the batch norm that will be folded in: a step that channels share is that of the product."""
-        self.__dict__["_norm"] = (norm,) if norm is not None and self.grid.follows_norm else ()
+        # A function, for a layer that holds the batch norm itself would be taken for a composite one.
+        follows = norm is not None and self.grid.follows_norm
+        self._fold_factor = functools.partial(fold_factor, norm) if follows else None
 
     def axes_of(self, name: str) -> tuple[int, ...]:
         """The axes of a weight that index its channels."""
@@ -137,9 +168,9 @@ class QuantizedWeights(Timed):
 
     def _factor(self, weight: Any, name: str) -> Any:
         """What folding will multiply each channel with, up to its sign; None if that does not matter."""
-        if not self._norm:
+        if self._fold_factor is None:
             return None
-        factor = ops.stop_gradient(ops.abs(fold_factor(self._norm[0])))
+        factor = ops.stop_gradient(ops.abs(self._fold_factor()))
         kept = {axis % len(weight.shape) for axis in self.axes_of(name)}
         shape = [size if axis in kept else 1 for axis, size in enumerate(weight.shape)]
         return ops.reshape(ops.where(factor > 0, factor, 1.0), shape)

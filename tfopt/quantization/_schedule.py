@@ -94,13 +94,14 @@ class Timed:
 
     def keep_time(self, counter: StepCounter) -> None:
         """Names the model's counter."""
-        # In the instance's own dictionary: it is the model that tracks and saves the counter.
-        self.__dict__["_counter"] = counter
+        # Not as an attribute that is a layer: it is the model that tracks and saves the counter, and a layer that holds
+        # layers is taken for a composite one.
+        self.__dict__["_counter"] = lambda: counter
 
     @property
     def counter(self) -> StepCounter | None:
         """The model's counter, if it has one."""
-        return self.__dict__.get("_counter")
+        return self.__dict__.get("_counter", lambda: None)()
 
     def unless_delayed(self, value: Any, rounded: Callable[[], Any]) -> Any:
         """`rounded()`, or `value` while rounding is delayed."""

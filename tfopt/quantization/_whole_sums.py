@@ -1,0 +1,56 @@
+"""The mixin that makes a layer sum up whole numbers in inference, as the integer kernels do."""
+
+import inspect
+from typing import Any
+
+from keras import ops
+
+from tfopt.quantization._quantized_weights import QuantizedWeights
+
+
+class WholeSums(QuantizedWeights):
+    """Mixin before a layer that sums products of its inputs and its kernel, and adds a bias.
+
+    A float32 convolution of real numbers rounds each product. After some thousand of them the error comes near half
+    a unit of an integer kernel's sum, and a code may flip. Products of codes are whole numbers, their sums exact
+    up to `2**24`; so in inference the layer computes
+
+    `activation((sum(input_codes * weight_codes) + bias / unit) * unit)`, `unit = input_step * weight_step`
+
+    Training keeps to real numbers, which cost less. So does a layer in 16 bits of float, whose sums would overflow.
+    """
+
+    @classmethod
+    def read_names(cls) -> tuple[str, ...]:
+        return (*cls.weight_names, "bias", "activation")
+
+    @classmethod
+    def call_signature(cls) -> inspect.Signature:
+        """That of the stock layer, with `training`, which Keras passes to layers that take it."""
+        signature = super().call_signature()
+        if "training" in signature.parameters:
+            return signature
+        training = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=None)
+        return signature.replace(parameters=[*signature.parameters.values(), training])
+
+    def read_from(self, source: Any) -> None:
+        """Names the quantizer of the inputs; None where the layer is called on several grids."""
+        # The method, for a layer that holds the quantizer itself would be taken for a composite one.
+        self.__dict__["_input_step"] = None if source is None else source.step
+
+    def operands(
+        self: Any, args: tuple[Any, ...], training: bool | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        input_step = self.__dict__.get("_input_step")
+        first = getattr(self, "data_format", None) == "channels_first"
+        if training or input_step is None or not args or first or self.compute_dtype != "float32":
+            return super().operands(args, training)
+        step = input_step()
+        unit = self.along_outputs(step * ops.reshape(self.weight_step(), (-1,)))
+        activation = self.activation
+        in_call = {
+            "kernel": self.weight_codes(),
+            "activation": lambda sums: activation(sums * unit),
+            "bias": None if self.bias is None else self.bias / unit,
+        }
+        return (ops.round(args[0] / step), *args[1:]), in_call
