@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import tfopt
 from tests.conversion.cases import CASES, FORMS, ISLANDS, QUICK, build, side_by_side
 from tests.models import MODELS, samples_for, trained_like
+from tfopt.quantization import FakeQuantize
 
 # Kernels that are a step off here and there by design, and the share of outputs that must be equal all the same:
 # resizing multiplies with 11 fractional bits, and a cast to float16 loses some that the file keeps.
@@ -151,6 +152,29 @@ def test_deep_sums_are_exact(tmp_path):
     inputs = keras.Input((3, 3, 1024))
     model = trained_like(keras.Model(inputs, keras.layers.Conv2D(512, 3, activation="relu")(inputs)))
     check(model, tmp_path / "model.tflite", np.abs(samples_for(model, 256)), exact=1.0)
+
+
+MEANS = {
+    "GlobalAveragePooling1D": ((16, 5), keras.layers.GlobalAveragePooling1D()),
+    "GlobalAveragePooling2D": ((4, 4, 5), keras.layers.GlobalAveragePooling2D()),
+    "Mean over features": ((3, 3, 16), lambda x: keras.ops.mean(x, axis=-1)),
+}
+
+
+@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize("zero_point", [-88, -87])
+def test_means_halfway_between_codes(name, zero_point, tmp_path):
+    """The step is an eighth of the inputs', so that every second mean of 16 is halfway."""
+    shape, function = MEANS[name]
+    inputs = keras.Input(shape)
+    x = np.random.default_rng(0).integers(-10, 54, (64, *shape)).astype("float32")
+    q = tfopt.quantize(keras.Model(inputs, function(inputs)), calibration=x)
+    first, last = (layer for layer in q.layers if isinstance(layer, FakeQuantize))
+    first.set_range([-41.0], [214.0])
+    last.set_range([-(zero_point + 128) / 8.0], [(127 - zero_point) / 8.0])
+    tfopt.export(q, tmp_path / "model.tflite")
+    verified = tfopt.verify(q, tmp_path / "model.tflite", x)
+    assert verified.outputs[0].equal == 1.0, str(verified)
 
 
 def test_a_layer_that_is_always_zero_keeps_a_grid(tmp_path):

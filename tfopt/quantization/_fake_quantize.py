@@ -56,7 +56,7 @@ class FakeQuantize(Timed, keras.layers.Layer):
         inputs: float tensor of any shape.
         site: which of the `num_sites` places this is, from 0.
         operands: what the kernel reads that writes this tensor, where its rounding depends on more than their sum.
-        halves: `"even"`, `"up"` or `"away"`: where the kernel that writes this tensor rounds halves, in inference.
+        halves: where the kernel that writes this tensor rounds halves, in inference, as for `round_to_grid`.
         training: whether to update the range.
 
     Raises:

@@ -125,7 +125,8 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
         minimum: scalar, lower end of the range before nudging.
         maximum: scalar, upper end.
         num_bits: bits of a code.
-        halves: where a value between two codes goes: `"even"`, as in LiteRT's kernels (XNNPACK); `"up"`, as
+        halves: where a value between two codes goes: to the `"even"` one, counted from that of 0.0, as in most of
+            LiteRT's kernels (XNNPACK); to the `"even code"`, as its means and sums over axes do; `"up"`, as
             `tfopt.runtimes` feeds a model's inputs; `"away"` from the code 0, as average pooling does, where a mean of
             four codes is a half every fourth time.
 
@@ -139,11 +140,13 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
     """
     step, below = activation_grid(minimum, maximum, num_bits)
     steps = ops.cast(x, "float32") / step
+    zero_point = 2 ** (num_bits - 1) - below
+    codes = steps - zero_point
     if halves == "up":
         steps = ops.floor(steps + (0.5 + HALF_WINDOW))
+    elif halves == "even code":
+        steps = ops.round(codes) + zero_point
     elif halves == "away":
-        zero_point = 2 ** (num_bits - 1) - below
-        codes = steps - zero_point
         steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + zero_point
     else:
         steps = ops.round(steps)

@@ -154,8 +154,8 @@ def place(graph: Graph, floats: Container[int] = ()) -> Placement:
                 grids.new(tensor, end.op.name, row.fixed if row else None)
         else:
             _share(grids, node, row)
-            if row.halves is not None:
-                halves.update((id(tensor), row.halves) for tensor in tensors_in(node.outputs))
+        if row is not None and row.halves is not None:
+            halves.update((id(tensor), row.halves) for tensor in tensors_in(node.outputs))
     feeds = {key: feed for key, kernel in kernels.items() if (feed := _feed(grids, *kernel)) is not None}
     made = tuple(grid for grid in grids.made if id(grid) not in grids.joined)
     return Placement(made, fused, halves, feeds, fenced)

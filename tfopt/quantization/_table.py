@@ -29,8 +29,8 @@ class Row:
         fixed: the range that TFLite fixes for it, if it does.
         fuses: activations that the kernel applies before it rounds.
         weights: whether the kernel has weights, quantized per channel, into which a batch norm folds.
-        halves: where a kernel that rounds its result to its input's grid puts halves (see `round_to_grid`); None
-            where its results are on that grid already.
+        halves: where the kernel puts halves (see `round_to_grid`). None for `"even"`, and where the results of a kernel
+            that keeps its input's grid are on it already.
         only: whether the row holds for a node; for others there is no kernel.
     """
 
@@ -64,6 +64,7 @@ _ARITHMETIC = Row(fuses=RELUS)
 _OWN = Row()
 _SAME = Row(SAME)
 _JOINED = Row(JOINED)
+_MEAN = Row(halves="even code")
 _AVERAGE = Row(SAME, halves="away")
 _CLIPPED = Row(SAME, halves="even")
 _RESIZED = Row(SAME, halves="up", only=_setting("interpolation", "nearest", "bilinear"))
@@ -102,11 +103,11 @@ TABLE: dict[str, Row] = {
     "Log": _OWN,
     "Reciprocal": _OWN,
     "Rsqrt": _OWN,  # but not Sqrt: its int8 kernel rounds down, up to one and a half steps
-    "Mean": _OWN,
-    "Sum": _OWN,
-    "GlobalAveragePooling1D": _OWN,
-    "GlobalAveragePooling2D": _OWN,
-    "GlobalAveragePooling3D": _OWN,
+    "Mean": _MEAN,
+    "Sum": _MEAN,
+    "GlobalAveragePooling1D": _MEAN,
+    "GlobalAveragePooling2D": _MEAN,
+    "GlobalAveragePooling3D": _MEAN,
     # Activations.
     # Their inputs are rounded already, so a grid of their own would only add a rounding. The converter may write them
     # into the kernel before them: on the same grid that is the same.
