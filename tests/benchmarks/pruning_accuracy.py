@@ -3,8 +3,9 @@
     TFOPT_TEST_DATA=/folder python -m tests.benchmarks.pruning_accuracy --sparsity=0.8 --scope=global --criterion=lamp
 
 The protocol, the same for every way to prune: MLPerf Tiny's ResNet8, fine-tuned (`cifar10.float_model`); `--epochs`
-of pruning; `--qat_epochs` of quantization-aware training that keeps the zeros; an int8 file. Batches of 64, flips and
-shifts by 4 pixels. `--sparsity` is that of ALL kernel weights: where some layers stay dense, others hold more zeros.
+of pruning; `--qat_epochs` of quantization-aware training that keeps the zeros; an int8 file. With `--epochs=0` all is
+done in one fit: the zeros grow while the model trains on the int8 grid. Batches of 64, flips and shifts by 4 pixels.
+`--sparsity` is that of ALL kernel weights: where some layers stay dense, others hold more zeros.
 """
 
 import os
@@ -24,10 +25,12 @@ from tests.benchmarks import cifar10
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, find_targets, parse_pattern
 from tfopt.pruning._patterns import NofM
 
-_EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of pruning.")
+_EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of pruning in float; 0 to prune on the int8 grid.")
 _QAT_EPOCHS = flags.DEFINE_integer("qat_epochs", 4, "Epochs of quantization-aware training after it.")
 _SPARSITY = flags.DEFINE_float("sparsity", 0.8, "Fraction of zeros over all kernel weights.")
-_RAMP = flags.DEFINE_float("ramp", 0.5, "Fraction of the pruning steps after which the sparsity stands.")
+_RAMP = flags.DEFINE_float(
+    "ramp", 0.5, "Fraction of the steps of that training after which the sparsity stands."
+)
 _PATTERN = flags.DEFINE_string("pattern", "unstructured", "As for Pruning.")
 _SCOPE = flags.DEFINE_enum("scope", "global", ["layer", "global", "erk"], "As for Pruning.")
 _CRITERION = flags.DEFINE_string("criterion", "magnitude", "As for Pruning.")
@@ -72,17 +75,18 @@ def main(_: list[str]) -> None:
     helper = cifar10.cached(teacher, x, y, epochs) if _DISTIL.value else None
     samples, minutes, final = (x[:512], y[:512]), cifar10.Minutes(), final_sparsity(model)
 
-    steps = _EPOCHS.value * len(batches)
+    steps = (_EPOCHS.value or _QAT_EPOCHS.value) * len(batches)
     ramp = PolynomialDecay(
         final, end_step=max(1, round(steps * _RAMP.value)), frequency=max(1, len(batches) // 8)
     )
-    first = pruning(ramp if steps else ConstantSparsity(final), samples)
-    cifar10.train_with(helper, model, batches, _EPOCHS.value, _LEARNING_RATE.value, [first])
-    print(first.report)
+    if _EPOCHS.value:
+        first = pruning(ramp, samples)
+        cifar10.train_with(helper, model, batches, _EPOCHS.value, _LEARNING_RATE.value, [first])
+        print(first.report)
     scores = {"float": cifar10.accuracy(teacher, test), "pruned": cifar10.accuracy(model, test)}
 
     student = tfopt.quantize(model, calibration=x[:512])
-    second = pruning(ConstantSparsity(final), samples)
+    second = pruning(ConstantSparsity(final) if _EPOCHS.value else ramp, samples)
     cifar10.train_with(helper, student, batches, _QAT_EPOCHS.value, _QAT_LEARNING_RATE.value, [second])
     scores["int8 in Keras"] = cifar10.accuracy(student, test)
     path = Path(tempfile.mkdtemp()) / "int8.tflite"

@@ -55,7 +55,7 @@ def main(_: list[str]) -> None:
     (x, y), test = cifar10.load_data()
     epochs = _EPOCHS.value + _QAT_EPOCHS.value
     batches = cifar10.Augmented(x, y, cifar10.FLAGS.seed, period=epochs)
-    teacher = cifar10.float_model(x, y)
+    teacher = cifar10.compiled(cifar10.float_model(x, y), 0.0, 1)  # some criteria read its loss
     cache = cifar10.cached(teacher, x, y, epochs)
     minutes = cifar10.Minutes()
     small = tfopt.shrink(
@@ -64,6 +64,7 @@ def main(_: list[str]) -> None:
         criterion=_CRITERION.value,
         where=_WHERE.value,
         divisor=_DIVISOR.value,
+        data=(x[:512], y[:512]),
     )
     print(small.report)
     cifar10.train_with(cache, small, batches, _EPOCHS.value, _LEARNING_RATE.value)
