@@ -50,6 +50,23 @@ def test_scores_of_either_sign(scores: np.ndarray, data: st.DataObject) -> None:
     np.testing.assert_array_equal(mask, reference(scores, zeros))
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 499, 500, 501, 998, 999, 1000])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.exp(np.linspace(-80, 80, 1000)),
+        np.sinh(np.linspace(-80, 80, 1000)),
+        np.where(np.arange(1000) % 2, 0.0, np.linspace(1, 2, 1000)),
+        np.where(np.arange(1000) < 999, 1.0, np.inf),
+    ],
+    ids=["exponential", "both signs", "half pruned", "one far away"],
+)
+def test_scores_that_interpolation_misjudges(scores: np.ndarray, zeros: int) -> None:
+    scores = scores.astype("float32")
+    mask = keras.ops.convert_to_numpy(unstructured_mask(scores, zeros))
+    np.testing.assert_array_equal(mask, reference(scores, zeros))
+
+
 @pytest.mark.parametrize("size", [1, 2, 10, 1000])
 def test_all_but_one(size: int) -> None:
     weight = np.linspace(-1, 2, size).astype("float32")

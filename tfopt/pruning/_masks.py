@@ -25,8 +25,8 @@ def unstructured_mask(scores: Any, zeros: Any) -> Any:
     """The mask that removes the `zeros` lowest scores, wherever they stand; equal scores go by position.
 
     The count is exact, also where all scores are equal (a zero-initialized kernel). Runs in eager mode, `tf.function`
-    and `jax.jit`. The threshold comes from bisecting the bit patterns of float32 between the lowest score and
-    the highest, in at most 32 passes over the scores: exact, and on a CPU five times faster than a sort.
+    and `jax.jit`. The threshold is searched for between the bit patterns of the lowest score and the highest, by
+    interpolation and bisection in turns: exact, in some 15 passes over the scores, and without a sort.
 
     Args:
         scores: a float tensor of any shape, compared in float32. NaN counts as the highest score.
@@ -72,10 +72,15 @@ def _lowest_removed(scores: Any, zeros: Any, sizes_of: Any) -> Any:
     ranks = sortable_integers(ops.reshape(scores, (-1,)))
     threshold = _kth_lowest(ranks, zeros, sizes_of)
     below = ranks < threshold
-    # int32 throughout: a float32 cumsum stops counting at 2**24.
-    tied = sizes_of(ops.equal(ranks, threshold))
     missing = zeros - ops.sum(sizes_of(below))
-    pruned = ops.logical_or(below, ops.logical_and(tied > 0, ops.cumsum(tied) <= missing))
+
+    def with_ties() -> Any:
+        # int32 throughout: a float32 cumsum stops counting at 2**24.
+        tied = sizes_of(ops.equal(ranks, threshold))
+        return ops.logical_or(below, ops.logical_and(tied > 0, ops.cumsum(tied) <= missing))
+
+    # Most often no ties are to be broken, and a cumulative sum costs as much as all that comes before.
+    pruned = ops.cond(missing > 0, with_ties, lambda: below)
     return ops.reshape(ops.logical_not(pruned), ops.shape(scores))
 
 
@@ -86,15 +91,42 @@ def sortable_integers(scores: Any) -> Any:
 
 
 def _kth_lowest(ranks: Any, k: Any, sizes_of: Any) -> Any:
-    """The smallest integer from the lowest rank on such that ranks up to it weigh at least `k`."""
+    """An integer that `k` divides the ranks at: those below it weigh less than `k` or just that, those up to it `k`.
 
-    def halve(low: Any, high: Any) -> tuple[Any, Any]:
-        # The mean, rounded down, without the overflow of low + high.
-        middle = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
-        enough = ops.sum(sizes_of(ranks <= middle)) >= k
-        return ops.where(enough, low, middle + 1), ops.where(enough, middle, high)
+    Interpolation takes half of the passes that bisection alone would; bisection sees that 64 are enough.
+    """
 
-    return ops.while_loop(lambda low, high: low < high, halve, (ops.min(ranks), ops.max(ranks)))[0]
+    def narrow(low: Any, high: Any, below: Any, up_to: Any, bisect: Any) -> tuple[Any, ...]:
+        middle = ops.where(bisect, _halfway(low, high), _interpolated(low, high, below, up_to, k))
+        weight = ops.sum(sizes_of(ranks <= middle))
+        enough = weight >= k
+        # On a hit any threshold between two ranks does.
+        first = ops.where(enough, ops.where(ops.equal(weight, k), middle, low), middle + 1)
+        return (
+            first,
+            ops.where(enough, middle, high),
+            ops.where(enough, below, weight),
+            ops.where(enough, weight, up_to),
+            ops.logical_not(bisect),
+        )
+
+    none, everything = ops.zeros((), "int32"), ops.sum(sizes_of(ops.ones_like(ranks, "bool")))
+    start = (ops.min(ranks), ops.max(ranks), none, everything, ops.zeros((), "bool"))
+    return ops.while_loop(lambda low, high, *_: low < high, narrow, start)[0]
+
+
+def _halfway(low: Any, high: Any) -> Any:
+    """The mean, rounded down, without the overflow of low + high."""
+    return ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
+
+
+def _interpolated(low: Any, high: Any, below: Any, up_to: Any, k: Any) -> Any:
+    """Where a weight of `k` would be reached if it grew evenly from `below` at `low` to `up_to` at `high`."""
+    low_, high_, below_, up_to_, k_ = (ops.cast(x, "float32") for x in (low, high, below, up_to, k))
+    part = (k_ - below_) / ops.maximum(up_to_ - below_, 1.0)
+    # Of a range beyond int32 (scores of both signs) at most a quarter, so that nothing overflows.
+    offset = ops.cast(ops.clip(part * (high_ - low_), 0.0, 2.0**30), "int32")
+    return ops.minimum(low + offset, high - 1)
 
 
 def magnitude_mask(weight: Any, sparsity: float) -> Any:
