@@ -16,6 +16,7 @@ from tfopt.shrinking import (
     keep_nonzero,
     keep_ratio,
     keep_within,
+    per_saving,
     score,
     shrink,
 )
@@ -193,6 +194,31 @@ def test_taylor_keeps_what_the_loss_needs():
 
 
 @pytest.mark.slow
+def test_taylor_weighs_the_loss_against_what_is_saved():
+    """At first a channel costs 64 times as many MACs as behind the pooling, and matters twice as much."""
+    inputs = keras.Input((16, 16, 8))
+    x = layers.Conv2D(16, 3, padding="same", name="early")(inputs)
+    x = layers.AveragePooling2D(8)(layers.Conv2D(8, 3, padding="same")(x))
+    x = layers.Conv2D(16, 3, padding="same", name="late")(x)
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+    channels = find(model)
+    early, _, late = channels.groups
+    scores = np.full(channels.count, np.inf)
+    scores[early.units], scores[late.units] = 2.0, 1.0
+    macs = cost(channels, "macs")
+    budget = 0.8 * macs(np.ones(channels.count, bool))
+    kept = keep_within(channels, per_saving(channels, scores, macs), macs, budget, divisor=1)
+    assert kept[late.units].all() and not kept[early.units].all()
+    kept = keep_within(channels, scores, macs, budget, divisor=1)
+    assert not kept[late.units].all()
+
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 16, 16, 8)).astype("float32"), rng.normal(size=(32, 1))
+    rows = {row.path: row for row in shrink(model, macs=0.8, criterion="taylor", data=(x, y)).report.layers}
+    assert rows["early"].after < 16 and rows["late"].after == 16
+
+
 def test_latency_budget_is_met_on_litert():
     from tfopt.shrinking._latency import int8_latency
 

@@ -9,7 +9,7 @@ from tfopt.shrinking._groups import channel_groups
 from tfopt.shrinking._layer_norm import PartialLayerNormalization
 from tfopt.shrinking._make_student import make_student
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
-from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within
+from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving
 from tfopt.shrinking._shrink import report_of, shrink
 from tfopt.shrinking._update_batch_norm import update_batch_norm
 
@@ -30,6 +30,7 @@ __all__ = [
     "keep_ratio",
     "keep_within",
     "make_student",
+    "per_saving",
     "report_of",
     "residual_blocks",
     "score",

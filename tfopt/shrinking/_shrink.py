@@ -16,7 +16,7 @@ from tfopt.shrinking._cut import cut
 from tfopt.shrinking._groups import Where, channel_groups
 from tfopt.shrinking._latency import int8_latency
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
-from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, step_of
+from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving, step_of
 
 
 def shrink(
@@ -52,8 +52,9 @@ def shrink(
         params: parameters: a part in (0, 1), or a count.
         bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
         latency: median milliseconds of one call of the int8 .tflite file on LiteRT on this machine, one thread.
-        criterion: `"magnitude"`, `"batch_norm"`, `"taylor"` (needs `data` with targets and a compiled model),
-            `"random"`, or a function from a weight to scores of its shape; see `tfopt.shrinking.score`.
+        criterion: `"magnitude"`, `"batch_norm"`, `"taylor"` (needs `data` with targets and a compiled model; budgets
+            go by its loss per cost saved), `"random"`, or a function from a weight to scores of its shape; see
+            `tfopt.shrinking.score`.
         data: `(inputs, targets)` or batches of them, for criteria that read data.
         where: which layers may lose channels: a regular expression searched in the layer's path, or a function
             `layer -> bool`. All by default.
@@ -92,7 +93,7 @@ def shrink(
             "Let 'where' select more layers, or write the model with Keras layers and keras.ops."
         )
     scores = score(found, "magnitude" if budget == "zero" else criterion, model, data)
-    kept = _select(found, scores, name, budget, divisor)
+    kept = _select(found, scores, criterion, name, budget, divisor)
     small = cut(found, kept)
     small.report = report_of(found, kept, divisor)
     return small
@@ -122,7 +123,9 @@ def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:
     return name, value
 
 
-def _select(found: Channels, scores: np.ndarray, name: str, budget: Any, divisor: int) -> np.ndarray:
+def _select(
+    found: Channels, scores: np.ndarray, criterion: Criterion, name: str, budget: Any, divisor: int
+) -> np.ndarray:
     if budget == "zero":
         return keep_nonzero(found, scores, divisor)
     if name == "channels":
@@ -134,6 +137,9 @@ def _select(found: Channels, scores: np.ndarray, name: str, budget: Any, divisor
         measure = cost(found, name)
         if budget < 1:
             budget = budget * measure(np.ones(found.count, bool))
+    if criterion == "taylor":
+        # One channel less is too little for a clock: for latency, MACs stand in.
+        scores = per_saving(found, scores, cost(found, "macs") if name == "latency" else measure)
     return keep_within(found, scores, measure, budget, divisor)
 
 
