@@ -67,17 +67,20 @@ class QuantizedModel(keras.Model):
     ) -> None:
         """Keeps the report, ties each quantizer to the layers that a link names, and all to the step counter."""
         self._placed, self.links, self.pack_weights = report, links, pack_weights
+        packs = pack_weights and all(getattr(layer, "num_bits", 8) == 8 for layer in self.layers)
         grids: dict[str, set[tuple[str, ...]]] = {}
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
         for link in links:
-            layers = [self.get_layer(name) if name else None for name in (link.weights, link.norm)]
+            weights, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
             sources = tuple(self.get_layer(name) for name in link.sources)
-            self.get_layer(link.quantizer).follow(link.site, Kernel(link.kernel, sources, *layers))
-            if layers[0] is not None:
-                layers[0].fold(layers[1])
-            if isinstance(layers[0], WholeSums):
-                layers[0].read_from(sources[0] if grids[link.weights] == {link.sources} else None)
+            packed = packs and weights is not None and weights.grid.bits <= 4
+            kernel = Kernel(link.kernel, sources, weights, norm, packed)
+            self.get_layer(link.quantizer).follow(link.site, kernel)
+            if weights is not None:
+                weights.fold(norm)
+            if isinstance(weights, WholeSums):
+                weights.read_from(sources[0] if grids[link.weights] == {link.sources} else None)
         for counter in [layer for layer in self.layers if isinstance(layer, StepCounter)]:
             for layer in self.layers:
                 if isinstance(layer, Timed):

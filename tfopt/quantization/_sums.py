@@ -24,12 +24,14 @@ class Kernel:
         sources: the quantizers of its inputs.
         weights: the layer with its weights, of `tfopt.quantization`, if it has any.
         norm: the batch norm that is folded into them, or the layer of `AFFINE` that stands alone, if any.
+        packed: whether a file holds the weights two to a byte, if the kernel reads that.
     """
 
     kind: str
     sources: tuple[Any, ...]
     weights: keras.layers.Layer | None = None
     norm: keras.layers.Layer | None = None
+    packed: bool = False
 
     def codes(self, x: Any, operands: Any, step: Any) -> Any:
         """The kernel's output in codes, before it clips them, from the real numbers that they stand for.
@@ -69,17 +71,36 @@ class Kernel:
 
 
 def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
-    """`round((sum + bias) * multiplier)`, halves to even, `multiplier = input_step * weight_step / output_step`.
+    """`round((sum + bias) * multiplier)`, `multiplier = input_step * weight_step / output_step`.
 
-    In float32, as XNNPACK has it (TFLite 8-bit specification; arXiv 1712.05877, section 2.2). A sum of products of
-    codes is a whole number of steps `input_step * weight_step`, and so is the bias. The sum is found again by
-    rounding, which takes away the noise of float32 convolutions.
+    TFLite 8-bit specification; arXiv 1712.05877, section 2.2. A sum of products of codes is a whole number of steps
+    `input_step * weight_step`, and so is the bias. The sum is found again by rounding, which takes away the noise of
+    float32 convolutions.
     """
     step, stored, offset = map(kernel.along_outputs, _sum_grid(kernel))
     is_alive = step > 0
     step = ops.where(is_alive, step, 1.0)
     sums = ops.round((x - offset) / step) + ops.round(exactly(offset / stored))
-    return ops.round(ops.where(is_alive, sums * exactly(stored / output_step), x / output_step))
+    weight_step = ops.where(is_alive, kernel.along_outputs(kernel.stored()[0]), 1.0)
+    codes = _requantized(kernel, sums, (kernel.sources[0].step(), weight_step), output_step)
+    return ops.where(is_alive, codes, ops.round(x / output_step))
+
+
+# TRANSPOSE_CONV reads no packed weights; FULLY_CONNECTED does, in XNNPACK.
+_PACKED_CONVOLUTIONS = ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
+
+
+def _requantized(kernel: Kernel, sums: Any, steps: tuple[Any, Any], output_step: Any) -> Any:
+    """Sums to codes: XNNPACK multiplies in float32 and rounds halves to even; LiteRT's own kernels in fixed point.
+
+    Those compute with 16-bit activations, and convolve with packed weights, which XNNPACK does not.
+    """
+    if kernel.sources[0].num_bits > 8:
+        is_dense = kernel.weights is not None and kind(kernel.weights) in ("Dense", "EinsumDense")
+        return _rounded_once(sums, steps, output_step, bits=31 if is_dense else 15)
+    if kernel.packed and kind(kernel.weights) in _PACKED_CONVOLUTIONS:
+        return _rounded_twice(sums, steps, output_step, halves="up")
+    return ops.round(sums * exactly(steps[0] * steps[1] / output_step))
 
 
 def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
@@ -133,23 +154,47 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
 
 
 def _matmul(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
-    """`sum * multiplier` in fixed point, rounded twice: halves up, then away from zero (gemmlowp; arXiv 1712.05877).
-
-    The multiplier has 31 bits, as LiteRT's BATCH_MATMUL has it. After a shift by `n` bits only, a part of `2**-n` of
-    all results differs from rounding once.
-    """
+    """`sum * multiplier` in fixed point, as LiteRT's BATCH_MATMUL has it."""
     left, right = kernel.sources
     if left.num_bits != 8 or right.num_bits != 8:
         return ops.round(x / output_step)
-    # Products of 52 bits. JAX has no float64 unless asked: there a rounding in ten thousand goes the other way.
-    wide = "float64" if keras.backend.backend() == "tensorflow" else "float32"
     step = left.step() * right.step()
-    ratio = ops.cast(step, wide) / ops.cast(output_step, wide)
-    shift = ops.floor(ops.log2(ratio)) + 1
-    mantissa = ops.round(ratio / ops.cast(power_of_two(shift), wide) * 2.0**31) / 2.0**31
-    before, after = (ops.cast(power_of_two(end(shift, 0)), wide) for end in (ops.maximum, ops.minimum))
-    once = ops.floor(ops.cast(ops.round(x / step), wide) * before * mantissa + 0.5)
+    return _rounded_twice(ops.round(x / step), (step,), output_step, halves="away")
+
+
+def _rounded_twice(sums: Any, steps: tuple[Any, ...], output_step: Any, halves: str) -> Any:
+    """`sums * multiplier`, rounded twice: once to the multiplier's 31 bits, and once after a shift to the right.
+
+    The first rounding takes halves up; the second takes them `"up"` or `"away"` from zero (gemmlowp; arXiv
+    1712.05877, section 2.2). After a shift by `n` bits a part of `2**-n` of all results differs from rounding once.
+    """
+    mantissa, shift = _multiplier(steps, output_step)
+    mantissa = ops.round(mantissa * 2.0**31) / 2.0**31
+    before, after = (ops.cast(power_of_two(end(shift, 0)), _wide()) for end in (ops.maximum, ops.minimum))
+    once = ops.floor(ops.cast(sums, _wide()) * before * mantissa + 0.5)
+    if halves == "up":
+        return ops.cast(ops.floor(once * after + 0.5), "float32")
     return ops.cast(ops.sign(once) * ops.floor(ops.abs(once) * after + 0.5), "float32")
+
+
+def _rounded_once(sums: Any, steps: tuple[Any, ...], output_step: Any, bits: int) -> Any:
+    """`sums * multiplier` with a multiplier of so many bits, rounded once, halves up."""
+    mantissa, shift = _multiplier(steps, output_step)
+    mantissa = ops.minimum(ops.floor(mantissa * 2.0**bits + 0.5), 2.0**bits - 1) / 2.0**bits
+    products = ops.cast(sums, _wide()) * mantissa * ops.cast(power_of_two(shift), _wide())
+    return ops.cast(ops.floor(products + 0.5), "float32")
+
+
+def _multiplier(steps: tuple[Any, ...], output_step: Any) -> tuple[Any, Any]:
+    """The product of `steps` over `output_step` as `mantissa * 2**shift`, with the mantissa in [0.5, 1)."""
+    ratio = math.prod(ops.cast(step, _wide()) for step in steps) / ops.cast(output_step, _wide())
+    shift = ops.floor(ops.log2(ratio)) + 1
+    return ratio / ops.cast(power_of_two(shift), _wide()), shift
+
+
+def _wide() -> str:
+    """A type for products of 55 bits; JAX has none unless asked: there a rounding in ten thousand goes astray."""
+    return "float64" if keras.backend.backend() == "tensorflow" else "float32"
 
 
 def _leaky_relu(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
