@@ -61,13 +61,12 @@ def row(request, tmp_path_factory):
 
 
 def test_the_file_computes_what_was_trained(row):
-    _, setting, q, x, path, exported = row
-    # LiteRT's kernels for 16-bit activations multiply with 15 bits; those for packed weights round twice.
-    wide, packed = setting.get("activation_bits") == 16, 4 in exported.weight_bits
-    report = tfopt.verify(q, path, x, tolerance=4 if wide else 2 if packed else 1)
+    _, setting, q, x, path, _ = row
+    # Sums of 16-bit codes exceed float32: a few are a step off.
+    wide = setting.get("activation_bits") == 16
+    report = tfopt.verify(q, path, x, tolerance=2 if wide else 1)
     assert report.passed, str(report)
-    if not wide and not packed:
-        assert all(output.equal > 0.8 for output in report.outputs), str(report)
+    assert all(output.equal >= (0.97 if wide else 0.99) for output in report.outputs), str(report)
 
 
 def test_the_file_holds_the_trained_values(row):

@@ -162,6 +162,12 @@ class MutableTensor:
             self.tensor.type = self.file.schema.TensorType.INT4
         self.replace(flat.view("uint8"), scales)
 
+    def set_float(self, values: np.ndarray) -> None:
+        """Gives a kernel float32 numbers in place of codes."""
+        self.tensor.type = self.file.schema.TensorType.FLOAT32
+        self.tensor.quantization = None
+        self.tensor.buffer = self.file.add_buffer(values.astype("<f4").reshape(-1).view("uint8"))
+
     def replace(self, data: np.ndarray, scales: np.ndarray) -> None:
         """Gives the tensor bytes of its own, and a grid with zero point 0."""
         self.tensor.buffer = self.file.add_buffer(data)

@@ -97,15 +97,20 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
     reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
     bound = np.abs(kernel).max(axis=reduced, keepdims=True)
     scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(127.0)))
+    usual = True
     if node.op.name in stored:
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
         known = np.broadcast_to(step, bound.size).reshape(bound.shape)
         # Only the usual grid has its largest weight at 127, where the converter looks for it.
-        scale = np.where(np.abs(bound - 127.0 * known) < _NOISE * known, known, scale)
+        is_usual = np.abs(bound - 127.0 * known) < _NOISE * known
+        scale = np.where(is_usual, known, scale)
+        usual = bool((is_usual | (bound == 0)).all())
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
     codes = np.round(kernel / scale)
     exact = (codes * scale).astype("float32")
-    if np.any(np.abs(kernel - exact) > _NOISE * scale):
+    if not usual:
+        exact = kernel  # `store_weights` puts it on its grid
+    elif np.any(np.abs(kernel - exact) > _NOISE * scale):
         return None  # float weights, or weights on another grid
     layer = _with_config(node.op)
     layer.set_weights([exact, *bias])

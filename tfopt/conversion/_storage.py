@@ -78,7 +78,8 @@ def store_weights(
     file = Flatbuffer(content)
     if has_fences:
         file.drop_casts()
-    stored = _rewrite(file, layers, inference, pack and not wide)
+        _restore_floats(file, inference)
+    stored = _rewrite(file, layers, model, inference, pack and not wide)
     if wide:
         for op in file.kernel_operators():
             op.widen_bias()
@@ -88,10 +89,13 @@ def store_weights(
     )
 
 
-def _rewrite(file: Flatbuffer, layers: dict[str, Any], inference: keras.Model, pack: bool) -> dict[str, int]:
+def _rewrite(
+    file: Flatbuffer, layers: dict[str, Any], model: keras.Model, inference: keras.Model, pack: bool
+) -> dict[str, int]:
     """Puts the trained codes and steps into the file; returns the bits of each layer's kernel there."""
+    known = model.stored() if hasattr(model, "stored") else {}
     wanted = {
-        layer.name: _Kernel(layer, layers[layer.name])
+        layer.name: _Kernel(layer, layers[layer.name], *known.get(layer.name, ())[:1])
         for layer in flatten_layers(inference)
         if layer.name in layers and kind(layer) in CHANNEL_AXES
     }
@@ -102,7 +106,9 @@ def _rewrite(file: Flatbuffer, layers: dict[str, Any], inference: keras.Model, p
         if weights is None:
             continue
         if weights.index not in done and (codes := weights.codes()) is not None:
-            found = next((one for one in wanted.values() if one.is_in(op.name, codes, weights.scales)), None)
+            found = next(
+                (one for one in wanted.values() if _is_in(one.kernel, op.name, codes, weights.scales)), None
+            )
             if found is None:
                 continue
             bits = 4 if pack and op.name in PACKED_OPS and found.grid.bits <= 4 else 8
@@ -122,24 +128,22 @@ def _rewrite(file: Flatbuffer, layers: dict[str, Any], inference: keras.Model, p
 
 
 class _Kernel:
-    """A kernel as the converter was given it, and the largest trained code of each of its channels."""
+    """A kernel as the converter was given it, and its trained grid.
 
-    def __init__(self, lowered: keras.layers.Layer, trained: Any) -> None:
+    Args:
+        lowered: the layer that the converter was given.
+        trained: the layer with the codes.
+        step: the step that the simulation computes with, of each channel or of all, where that is known.
+    """
+
+    def __init__(self, lowered: keras.layers.Layer, trained: Any, step: Any = 0.0) -> None:
         self.name, self.grid = lowered.name, trained.grid
+        self.step = np.asarray(step, "float64")
         self.kernel = np.asarray(lowered.kernel, "float64")
         codes = np.abs(np.asarray(trained.weight_codes()))
         kept = {axis % codes.ndim for axis in trained.kept_axes}
         largest = codes.max(axis=tuple(axis for axis in range(codes.ndim) if axis not in kept))
         self.largest = largest.reshape(-1)
-
-    def is_in(self, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
-        """Whether a kernel of the file holds these values, as the converter rounded them."""
-        kernel = _in_file_layout(self.kernel, op, codes.shape)
-        if kernel is None:
-            return False
-        axis = codes.ndim - 1 if op == "DEPTHWISE_CONV_2D" else 0
-        steps = scales.reshape([-1 if at == axis else 1 for at in range(codes.ndim)])
-        return bool((np.abs(codes * steps - kernel) <= 0.51 * steps).all())
 
     def tops(self, channels: int) -> np.ndarray:
         """The largest code of each channel of the file's kernel."""
@@ -151,9 +155,40 @@ class _Kernel:
         """The trained step of each channel, or the one of all; the converter's where a channel is all zero."""
         top = self.tops(len(scales))
         steps = scales * _CONVERTER_TOP / np.where(top > 0, top, _CONVERTER_TOP)
+        # To the last bit: sums on a grid of powers of two often end in halves.
+        steps = np.where((top > 0) & (self.step > 0), self.step, steps)
         if self.grid.granularity == "tensor":
             return np.array([np.median(steps[top > 0]) if (top > 0).any() else steps[0]])
         return steps
+
+
+def _restore_floats(file: Flatbuffer, inference: keras.Model) -> None:
+    """Gives transposed convolutions that stay float their kernels back: the converter stores them in 8 bits."""
+    kernels = [
+        np.asarray(layer.kernel) for layer in flatten_layers(inference) if kind(layer) == "Conv2DTranspose"
+    ]
+    for op in file.kernel_operators():
+        data, weights = op.operand(0), op.operand(1)
+        if op.name != "TRANSPOSE_CONV" or data is None or data.scales.size or weights is None:
+            continue
+        codes = weights.codes()
+        if codes is None:
+            continue
+        for kernel in kernels:
+            moved = _in_file_layout(kernel, op.name, codes.shape)
+            if moved is not None and _is_in(kernel, op.name, codes, weights.scales):
+                weights.set_float(moved)
+                break
+
+
+def _is_in(kernel: np.ndarray, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
+    """Whether a kernel of the file holds these values, as the converter rounded them."""
+    moved = _in_file_layout(kernel, op, codes.shape)
+    if moved is None:
+        return False
+    axis = codes.ndim - 1 if op == "DEPTHWISE_CONV_2D" else 0
+    steps = scales.reshape([-1 if at == axis else 1 for at in range(codes.ndim)])
+    return bool((np.abs(codes * steps - moved) <= 0.51 * steps).all())
 
 
 def _in_file_layout(kernel: np.ndarray, op: str, shape: tuple[int, ...]) -> np.ndarray | None:
