@@ -14,7 +14,8 @@ import numpy as np
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.graph import CHANNEL_AXES, flatten_layers, kind
 
-# LiteRT 2.3 runs these on int4 weights with int8 activations, to the bit as on int8 ones; its TRANSPOSE_CONV refuses.
+# LiteRT 2.3 runs these on int4 weights with int8 activations (how they round: `tfopt.quantization._sums`); its
+# TRANSPOSE_CONV refuses.
 PACKED_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 _CONVERTER_TOP = 127
