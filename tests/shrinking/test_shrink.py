@@ -193,7 +193,6 @@ def test_taylor_keeps_what_the_loss_needs():
     assert 9.0 not in np.asarray(small.get_layer("hidden").kernel)
 
 
-@pytest.mark.slow
 def test_taylor_weighs_the_loss_against_what_is_saved():
     """At first a channel costs 64 times as many MACs as behind the pooling, and matters twice as much."""
     inputs = keras.Input((16, 16, 8))
@@ -219,6 +218,7 @@ def test_taylor_weighs_the_loss_against_what_is_saved():
     assert rows["early"].after < 16 and rows["late"].after == 16
 
 
+@pytest.mark.slow
 def test_latency_budget_is_met_on_litert():
     from tfopt.shrinking._latency import int8_latency
 
