@@ -107,9 +107,8 @@ def _rewrite(
         if weights is None:
             continue
         if weights.index not in done and (codes := weights.codes()) is not None:
-            found = next(
-                (one for one in wanted.values() if _is_in(one.kernel, op.name, codes, weights.scales)), None
-            )
+            held = (one for one in wanted.values() if one.is_in(op.name, codes, weights.scales))
+            found = next(held, None)
             if found is None:
                 continue
             bits = 4 if pack and op.name in PACKED_OPS and found.grid.bits <= 4 else 8
@@ -146,6 +145,10 @@ class _Kernel:
         largest = codes.max(axis=tuple(axis for axis in range(codes.ndim) if axis not in kept))
         self.largest = largest.reshape(-1)
 
+    def is_in(self, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
+        """Whether a kernel of the file holds these values."""
+        return _found(self.kernel, op, codes, scales) is not None
+
     def tops(self, channels: int) -> np.ndarray:
         """The largest code of each channel of the file's kernel."""
         return np.broadcast_to(
@@ -175,21 +178,20 @@ def _restore_floats(file: Flatbuffer, inference: keras.Model) -> None:
         codes = weights.codes()
         if codes is None:
             continue
-        for kernel in kernels:
-            moved = _in_file_layout(kernel, op.name, codes.shape)
-            if moved is not None and _is_in(kernel, op.name, codes, weights.scales):
-                weights.set_float(moved)
-                break
+        found = (_found(kernel, op.name, codes, weights.scales) for kernel in kernels)
+        moved = next((one for one in found if one is not None), None)
+        if moved is not None:
+            weights.set_float(moved)
 
 
-def _is_in(kernel: np.ndarray, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
-    """Whether a kernel of the file holds these values, as the converter rounded them."""
+def _found(kernel: np.ndarray, op: str, codes: np.ndarray, scales: np.ndarray) -> np.ndarray | None:
+    """The kernel as TFLite lays it out, if the file holds its values as the converter rounded them."""
     moved = _in_file_layout(kernel, op, codes.shape)
     if moved is None:
-        return False
+        return None
     axis = codes.ndim - 1 if op == "DEPTHWISE_CONV_2D" else 0
     steps = scales.reshape([-1 if at == axis else 1 for at in range(codes.ndim)])
-    return bool((np.abs(codes * steps - moved) <= 0.51 * steps).all())
+    return moved if (np.abs(codes * steps - moved) <= 0.51 * steps).all() else None
 
 
 def _in_file_layout(kernel: np.ndarray, op: str, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -50,7 +50,7 @@ class Kernel:
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
         if self.kind == "weights":
-            step = ops.max(_sum_grid(self)[1])
+            step = ops.max(_unit(self, _weight_steps(self)[0][1]))
         else:
             steps = [source.step() for source in self.sources]
             step = ops.maximum(*steps) if self.kind in ("Add", "Subtract") else math.prod(steps)
@@ -77,12 +77,14 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     `input_step * weight_step`, and so is the bias. The sum is found again by rounding, which takes away the noise of
     float32 convolutions.
     """
-    step, stored, offset = map(kernel.along_outputs, _sum_grid(kernel))
+    (computed, stored), offset = _weight_steps(kernel)
+    input_step = kernel.sources[0].step()
+    stored = ops.where(stored > 0, stored, 1.0)
+    step, stored, offset = map(kernel.along_outputs, (input_step * computed, stored, offset))
     is_alive = step > 0
     step = ops.where(is_alive, step, 1.0)
-    sums = ops.round((x - offset) / step) + ops.round(exactly(offset / stored))
-    weight_step = ops.where(is_alive, kernel.along_outputs(kernel.stored()[0]), 1.0)
-    codes = _requantized(kernel, sums, (kernel.sources[0].step(), weight_step), output_step)
+    sums = ops.round((x - offset) / step) + ops.round(exactly(offset / (input_step * stored)))
+    codes = _requantized(kernel, sums, (input_step, stored), output_step)
     return ops.where(is_alive, codes, ops.round(x / output_step))
 
 
@@ -101,12 +103,6 @@ def _requantized(kernel: Kernel, sums: Any, steps: tuple[Any, Any], output_step:
     if kernel.packed and kind(kernel.weights) in _PACKED_CONVOLUTIONS:
         return _rounded_twice(sums, steps, output_step, halves="up")
     return ops.round(sums * exactly(steps[0] * steps[1] / output_step))
-
-
-def _sum_grid(kernel: Kernel) -> tuple[Any, Any, Any]:
-    """The real value of one unit of the sums, the same as the file has it, and the bias: of each output channel."""
-    (step, stored), offset = _weight_steps(kernel)
-    return kernel.sources[0].step() * step, _unit(kernel, stored), offset
 
 
 def _unit(kernel: Kernel, stored: Any) -> Any:

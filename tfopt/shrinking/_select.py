@@ -108,10 +108,11 @@ def per_saving(channels: Channels, scores: np.ndarray, cost: Callable[[np.ndarra
     """
     result = np.array(scores, "float64")
     every = np.ones(channels.count, bool)
+    full = cost(every)
     for group in channels.groups:
         without = every.copy()
         without[group.units[0]] = False
-        saved = cost(every) - cost(without)
+        saved = full - cost(without)
         result[group.units] = result[group.units] / saved if saved > 0 else np.inf
     return result
 
