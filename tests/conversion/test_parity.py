@@ -154,26 +154,48 @@ def test_deep_sums_are_exact(tmp_path):
     check(model, tmp_path / "model.tflite", np.abs(samples_for(model, 256)), exact=1.0)
 
 
+# Which numbers are summed -> the shape of the inputs, the function, and how many there are.
 MEANS = {
-    "GlobalAveragePooling1D": ((16, 5), keras.layers.GlobalAveragePooling1D()),
-    "GlobalAveragePooling2D": ((4, 4, 5), keras.layers.GlobalAveragePooling2D()),
-    "Mean over features": ((3, 3, 16), lambda x: keras.ops.mean(x, axis=-1)),
+    "GlobalAveragePooling1D": ((9, 5), keras.layers.GlobalAveragePooling1D(), 9),
+    "GlobalAveragePooling2D": ((2, 2, 5), keras.layers.GlobalAveragePooling2D(), 4),
+    "GlobalAveragePooling2D, kept": ((7, 7, 5), keras.layers.GlobalAveragePooling2D(keepdims=True), 49),
+    "GlobalAveragePooling3D": ((2, 3, 2, 5), keras.layers.GlobalAveragePooling3D(), 12),
+    "Mean of features": ((3, 3, 14), lambda x: keras.ops.mean(x, axis=-1), 14),
+    "Mean of rows": ((3, 6, 14), lambda x: keras.ops.mean(x, axis=2), 6),
+    "Sum of features": ((3, 3, 14), lambda x: keras.ops.sum(x, axis=-1), 14),
+    "Sum of rows": ((9, 14), lambda x: keras.ops.sum(x, axis=1), 9),
 }
 
 
-@pytest.mark.parametrize("name", MEANS)
-@pytest.mark.parametrize("zero_point", [-88, -87])
-def test_means_halfway_between_codes(name, zero_point, tmp_path):
-    """The step is an eighth of the inputs', so that every second mean of 16 is halfway."""
-    shape, function = MEANS[name]
+def _mean_model(name):
+    shape, function, _ = MEANS[name]
     inputs = keras.Input(shape)
-    x = np.random.default_rng(0).integers(-10, 54, (64, *shape)).astype("float32")
-    q = tfopt.quantize(keras.Model(inputs, function(inputs)), calibration=x)
-    first, last = (layer for layer in q.layers if isinstance(layer, FakeQuantize))
-    first.set_range([-41.0], [214.0])
-    last.set_range([-(zero_point + 128) / 8.0], [(127 - zero_point) / 8.0])
-    tfopt.export(q, tmp_path / "model.tflite")
-    verified = tfopt.verify(q, tmp_path / "model.tflite", x)
+    return keras.Model(inputs, function(inputs))
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_halfway_between_codes(name, tmp_path):
+    """With steps such as 13 and 22, sums end halfway between two codes, and float32 decides where they go."""
+    model, rng = _mean_model(name), np.random.default_rng(0)
+    terms = MEANS[name][2] if name.startswith("Sum") else 1
+    for step, output_step, below, output_below in ((13, 22, 41, 80), (5, 2, 0, 0)):
+        low, high = -step * below, step * (255 - below)
+        x = rng.uniform(0.7 * low, 0.7 * high, (200, *model.input_shape[1:])).astype("float32")
+        q = tfopt.quantize(model, calibration=x)
+        first, last = (layer for layer in q.layers if isinstance(layer, FakeQuantize))
+        first.set_range([low], [high])
+        last.set_range([-terms * output_step * output_below], [terms * output_step * (255 - output_below)])
+        verified = tfopt.verify(q, tfopt.export(q, tmp_path / "model.tflite").path, x)
+        assert verified.outputs[0].equal == 1.0, str(verified)
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_means_of_16_bits(name, tmp_path):
+    """LiteRT's own kernels round means twice, which moves one in four of them a step."""
+    model = _mean_model(name)
+    x = samples_for(model, 100)
+    q = tfopt.quantize(model, calibration=x, config=tfopt.QuantConfig(activation_bits=16))
+    verified = tfopt.verify(q, tfopt.export(q, tmp_path / "model.tflite").path, x)
     assert verified.outputs[0].equal == 1.0, str(verified)
 
 

@@ -77,8 +77,6 @@ def test_halves_go_where_the_kernels_send_them():
     np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0), [0, 2, 2, 2, 0])
     np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="up"), [1, 2, 3, 3, 0])
     np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="away"), [1, 2, 3, 3, -1])
-    # The code of 0.0 is odd here, -99.
-    np.testing.assert_array_equal(round_to_grid(halves, -29.0, 226.0, halves="even code"), [1, 1, 3, 2, -1])
     # Code 0 stands for 100 here, and halves go away from there.
     np.testing.assert_array_equal(
         round_to_grid(halves + 99, -28.0, 227.0, halves="away"), [99, 101, 102, 102, 98]

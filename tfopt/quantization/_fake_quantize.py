@@ -8,6 +8,7 @@ from keras import ops
 
 from tfopt.quantization._constant_fake_quantize import ConstantFakeQuantize, check_range
 from tfopt.quantization._grids import (
+    Grid,
     activation_grid,
     fake_quantize,
     nudge_range,
@@ -197,17 +198,21 @@ class FakeQuantize(Timed, keras.layers.Layer):
         kernel = self.kernel_at(site)
         if kernel is None:
             return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, halves=halves)
-        step, below = activation_grid(*self.range(), self.num_bits)
-        codes = kernel.codes(inputs, operands, step)
-        return ops.cast(on_grid(codes, step, below, self.num_bits), inputs.dtype)
+        grid = self.grid()
+        codes = kernel.codes(inputs, operands, grid)
+        return ops.cast(on_grid(codes, *grid, self.num_bits), inputs.dtype)
 
     def nudged_range(self) -> tuple[Any, Any]:
         """`(minimum, maximum)` with whole steps on both sides of zero: scalars."""
         return nudge_range(*self.range(), self.num_bits)
 
+    def grid(self) -> Grid:
+        """The grid of the range."""
+        return activation_grid(*self.range(), self.num_bits)
+
     def step(self) -> Any:
         """The real value of one code: a scalar."""
-        return activation_grid(*self.range(), self.num_bits)[0]
+        return self.grid().step
 
     def _follow(self, inputs: Any, site: int) -> None:
         old = ops.copy(self.statistics)

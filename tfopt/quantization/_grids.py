@@ -4,7 +4,7 @@ Formulas are those of the TFLite 8-bit specification and of Jacob et al. 2018, "
 Networks for Efficient Integer-Arithmetic-Only Inference" (arXiv 1712.05877).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -23,8 +23,15 @@ SMALLEST_STEP = 1.01e-6 / 255
 _MEAN_WINDOW = 2.0**-11
 
 
-def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
-    """The grid of a range: its step, and the code of 0.0 counted from the lowest one.
+class Grid(NamedTuple):
+    """The real value of one code, and the code of 0.0 counted from the lowest one: float32 scalars."""
+
+    step: Any
+    zero_point: Any
+
+
+def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> Grid:
+    """The grid of a range.
 
     With `n = 2**num_bits - 1` steps: `lo = min(minimum, 0)`, `hi = max(maximum, 0)`, `step = (hi - lo) / n`,
     `zero_point = round(-lo / step)`, halves down (section 3 of arXiv 1712.05877).
@@ -35,7 +42,7 @@ def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any,
         num_bits: bits of a code.
 
     Returns:
-        `(step, zero_point)` as float32 scalars, the zero point a whole number in [0, n].
+        The grid, its zero point a whole number in [0, n].
 
     >>> from tfopt.quantization._grids import activation_grid
     >>> [float(number) for number in activation_grid(-0.75, 0.75)]
@@ -48,7 +55,7 @@ def activation_grid(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any,
     # A symmetric range asks for zero point 127.5, which float rounding makes 127 here and 128 there (eager, graph,
     # XLA); moved off the half, all agree.
     zero_point = ops.clip(ops.round(-lo / step - _OFF_THE_HALF), 0.0, steps)
-    return coarse(step, num_bits), zero_point
+    return Grid(coarse(step, num_bits), zero_point)
 
 
 def nudge_range(minimum: Any, maximum: Any, num_bits: int = 8) -> tuple[Any, Any]:
@@ -126,9 +133,8 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
         maximum: scalar, upper end.
         num_bits: bits of a code.
         halves: where a value between two codes goes: to the `"even"` one, counted from that of 0.0, as in most of
-            LiteRT's kernels (XNNPACK); to the `"even code"`, as its means and sums over axes do; `"up"`, as
-            `tfopt.runtimes` feeds a model's inputs; `"away"` from the code 0, as average pooling does, where a mean of
-            four codes is a half every fourth time.
+            LiteRT's kernels (XNNPACK); `"up"`, as `tfopt.runtimes` feeds a model's inputs; `"away"` from the code 0,
+            as average pooling does, where a mean of four codes is a half every fourth time.
 
     Returns:
         A tensor of the same shape and dtype, without gradient.
@@ -140,13 +146,11 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, halves:
     """
     step, below = activation_grid(minimum, maximum, num_bits)
     steps = ops.cast(x, "float32") / step
-    zero_point = 2 ** (num_bits - 1) - below
-    codes = steps - zero_point
     if halves == "up":
         steps = ops.floor(steps + (0.5 + HALF_WINDOW))
-    elif halves == "even code":
-        steps = ops.round(codes) + zero_point
     elif halves == "away":
+        zero_point = 2 ** (num_bits - 1) - below
+        codes = steps - zero_point
         steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + zero_point
     else:
         steps = ops.round(steps)

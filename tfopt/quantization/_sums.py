@@ -10,6 +10,8 @@ from keras import ops
 
 from tfopt._rounding import coarse, exactly, float32, power_of_two
 from tfopt.graph import fold_factor, kind
+from tfopt.quantization._fixed_point import multiplier_of, rounded_once, rounded_twice
+from tfopt.quantization._grids import Grid
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
 _LARGEST_MULTIPLIER = 128.0
@@ -33,22 +35,24 @@ class Kernel:
     norm: keras.layers.Layer | None = None
     packed: bool = False
 
-    def codes(self, x: Any, operands: Any, step: Any) -> Any:
+    def codes(self, x: Any, operands: Any, grid: Grid) -> Any:
         """The kernel's output in codes, before it clips them, from the real numbers that they stand for.
 
         Args:
             x: float tensor, channels last: the output computed in float.
             operands: the float tensors that the kernel reads, where `x` does not tell them.
-            step: scalar, the real value of one code of the output.
+            grid: the grid of the output.
 
         Returns:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
         _, function = KERNELS[self.kind]
-        return function(self, ops.cast(x, "float32"), operands, step)
+        return function(self, ops.cast(x, "float32"), operands, grid)
 
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
+        if self.kind in _OF_ANY_STEP:
+            return 0.0
         if self.kind == "weights":
             step = ops.max(_unit(self, _weight_steps(self)[0][1]))
         else:
@@ -70,7 +74,7 @@ class Kernel:
         return step, ops.round(exactly(offset / unit)) * unit
 
 
-def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+def _weighted(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """`round((sum + bias) * multiplier)`, `multiplier = input_step * weight_step / output_step`.
 
     TFLite 8-bit specification; arXiv 1712.05877, section 2.2. A sum of products of codes is a whole number of steps
@@ -84,8 +88,8 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
     is_alive = step > 0
     step = ops.where(is_alive, step, 1.0)
     sums = ops.round((x - offset) / step) + ops.round(exactly(offset / (input_step * stored)))
-    codes = _requantized(kernel, sums, (input_step, stored), output_step)
-    return ops.where(is_alive, codes, ops.round(x / output_step))
+    codes = _requantized(kernel, sums, (input_step, stored), grid.step)
+    return ops.where(is_alive, codes, ops.round(x / grid.step))
 
 
 # TRANSPOSE_CONV reads no packed weights; FULLY_CONNECTED does, in XNNPACK.
@@ -99,9 +103,9 @@ def _requantized(kernel: Kernel, sums: Any, steps: tuple[Any, Any], output_step:
     """
     if kernel.sources[0].num_bits > 8:
         is_dense = kernel.weights is not None and kind(kernel.weights) in ("Dense", "EinsumDense")
-        return _rounded_once(sums, steps, output_step, bits=31 if is_dense else 15)
+        return rounded_once(sums, multiplier_of(steps, output_step), bits=31 if is_dense else 15)
     if kernel.packed and kind(kernel.weights) in _PACKED_CONVOLUTIONS:
-        return _rounded_twice(sums, steps, output_step, halves="up")
+        return rounded_twice(sums, multiplier_of(steps, output_step), halves="up")
     return ops.round(sums * exactly(steps[0] * steps[1] / output_step))
 
 
@@ -126,16 +130,16 @@ def _weight_steps(kernel: Kernel) -> tuple[tuple[Any, Any], Any]:
     return (step, coarse(step) if is_default else step), exactly(offset)
 
 
-def _multiply(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+def _multiply(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """The product of two codes is a whole number; it is multiplied in float32 and rounded, halves to even."""
     left, right = kernel.sources
     step = left.step() * right.step()
-    return ops.round(ops.round(x / step) * exactly(step / output_step))
+    return ops.round(ops.round(x / step) * exactly(step / grid.step))
 
 
-def _add(kernel: Kernel, x: Any, operands: Any, output_step: Any, sign: int = 1) -> Any:
+def _add(kernel: Kernel, x: Any, operands: Any, grid: Grid, sign: int = 1) -> Any:
     """`(a * A + b * B + half) >> shift` on 32-bit integers, halves up; `A`, `B` have 21 bits, as in XNNPACK."""
-    ratios = [source.step() / output_step for source in kernel.sources]
+    ratios = [source.step() / grid.step for source in kernel.sources]
     shift = 20.0 - ops.floor(ops.log2(ops.maximum(*ratios)))
     total = ops.left_shift(1, ops.cast(shift, "int32") - 1)
     for factor, ratio, source, operand in zip((1, sign), ratios, kernel.sources, operands, strict=True):
@@ -145,60 +149,66 @@ def _add(kernel: Kernel, x: Any, operands: Any, output_step: Any, sign: int = 1)
     return ops.cast(ops.right_shift(total, ops.cast(shift, "int32")), "float32")
 
 
-def _subtract(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
-    return _add(kernel, x, operands, output_step, sign=-1)
+def _subtract(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
+    return _add(kernel, x, operands, grid, sign=-1)
 
 
-def _matmul(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+def _matmul(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """`sum * multiplier` in fixed point, as LiteRT's BATCH_MATMUL has it."""
     left, right = kernel.sources
     if left.num_bits != 8 or right.num_bits != 8:
-        return ops.round(x / output_step)
+        return ops.round(x / grid.step)
     step = left.step() * right.step()
-    return _rounded_twice(ops.round(x / step), (step,), output_step, halves="away")
+    return rounded_twice(ops.round(x / step), multiplier_of((step,), grid.step), halves="away")
 
 
-def _rounded_twice(sums: Any, steps: tuple[Any, ...], output_step: Any, halves: str) -> Any:
-    """`sums * multiplier`, rounded twice: once to the multiplier's 31 bits, and once after a shift to the right.
+def _mean(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of `count` codes, zero points among them, times `input_step / output_step * (1 / count)`, in float32."""
+    count = _count(x, operands)
+    given, sums = _whole(kernel, x, count)
+    if kernel.sources[0].num_bits > 8:
+        return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), halves="away")
+    return _shifted(sums, count, exactly(given.step / grid.step) * exactly(1.0 / count), given, grid)
 
-    The first rounding takes halves up; the second takes them `"up"` or `"away"` from zero (gemmlowp; arXiv
-    1712.05877, section 2.2). After a shift by `n` bits a part of `2**-n` of all results differs from rounding once.
+
+def _sum(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
+    """As `_mean`, but not divided by the count."""
+    given, sums = _whole(kernel, x, 1.0)
+    ratio = exactly(given.step / grid.step)
+    if kernel.sources[0].num_bits > 8:
+        return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * ratio) + 0.5)
+    return _shifted(sums, _count(x, operands), ratio, given, grid)
+
+
+def _count(x: Any, operands: Any) -> Any:
+    """How many numbers of the operand went into each of `x`."""
+    return ops.cast(ops.size(operands[0]) // ops.maximum(ops.size(x), 1), "float32")
+
+
+def _whole(kernel: Kernel, x: Any, count: Any) -> tuple[Grid, Any]:
+    """The grid of what was summed, and the sums of codes that `x` was divided from, counted from those of 0.0."""
+    given = kernel.sources[0].grid()
+    return given, ops.round(x * count / given.step)
+
+
+def _shifted(sums: Any, count: Any, multiplier: Any, given: Grid, grid: Grid) -> Any:
+    """`round(total * multiplier + (zero_point - count * input_zero_point * multiplier))`, as XNNPACK has it.
+
+    `total` sums the codes as they are stored, so that both terms round to float32 each in its own way: where the
+    exact number is halfway between two codes, that decides.
     """
-    mantissa, shift = _multiplier(steps, output_step)
-    mantissa = ops.round(mantissa * 2.0**31) / 2.0**31
-    before, after = (ops.cast(power_of_two(end(shift, 0)), _wide()) for end in (ops.maximum, ops.minimum))
-    once = ops.floor(ops.cast(sums, _wide()) * before * mantissa + 0.5)
-    if halves == "up":
-        return ops.cast(ops.floor(once * after + 0.5), "float32")
-    return ops.cast(ops.sign(once) * ops.floor(ops.abs(once) * after + 0.5), "float32")
+    multiplier = exactly(multiplier)
+    zeros, zero_point = count * (given.zero_point - 128.0), grid.zero_point - 128.0
+    offset = exactly(zero_point - exactly(zeros * multiplier))
+    return ops.round(exactly((sums + zeros) * multiplier) + offset) - zero_point
 
 
-def _rounded_once(sums: Any, steps: tuple[Any, ...], output_step: Any, bits: int) -> Any:
-    """`sums * multiplier` with a multiplier of so many bits, rounded once, halves up."""
-    mantissa, shift = _multiplier(steps, output_step)
-    mantissa = ops.minimum(ops.floor(mantissa * 2.0**bits + 0.5), 2.0**bits - 1) / 2.0**bits
-    products = ops.cast(sums, _wide()) * mantissa * ops.cast(power_of_two(shift), _wide())
-    return ops.cast(ops.floor(products + 0.5), "float32")
-
-
-def _multiplier(steps: tuple[Any, ...], output_step: Any) -> tuple[Any, Any]:
-    """The product of `steps` over `output_step` as `mantissa * 2**shift`, with the mantissa in [0.5, 1)."""
-    ratio = math.prod(ops.cast(step, _wide()) for step in steps) / ops.cast(output_step, _wide())
-    shift = ops.floor(ops.log2(ratio)) + 1
-    return ratio / ops.cast(power_of_two(shift), _wide()), shift
-
-
-def _wide() -> str:
-    """A type for products of 55 bits; JAX has none unless asked: there a rounding in ten thousand goes astray."""
-    return "float64" if keras.backend.backend() == "tensorflow" else "float32"
-
-
-def _leaky_relu(kernel: Kernel, x: Any, operands: Any, output_step: Any) -> Any:
+def _leaky_relu(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """`(code * multiplier + 128) >> 8`, as XNNPACK has it; the multiplier is `256 * slope` of this side of zero."""
     source = ops.cast(operands[0], "float32")
     codes = ops.round(source / kernel.sources[0].step())
     # The slope is that of what was computed in float: alpha itself is known to the layer alone.
-    multiplier = ops.round(256.0 * ops.divide_no_nan(x, source) * (kernel.sources[0].step() / output_step))
+    multiplier = ops.round(256.0 * ops.divide_no_nan(x, source) * (kernel.sources[0].step() / grid.step))
     return ops.floor(codes * multiplier / 256.0 + 0.5)
 
 
@@ -218,6 +228,9 @@ def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
 
 # Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
 AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}
+_MEANS = ("Mean", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
+# Their kernels take any multiplier.
+_OF_ANY_STEP = ("Sum", *_MEANS)
 # Kind of kernel -> how many tensors it reads, and how it rounds them.
 KERNELS: dict[str, tuple[int, Callable]] = {
     "weights": (1, _weighted),
@@ -228,4 +241,6 @@ KERNELS: dict[str, tuple[int, Callable]] = {
     "Einsum": (2, _matmul),
     "Dot": (2, _matmul),
     "leaky_relu": (1, _leaky_relu),
+    "Sum": (1, _sum),
+    **dict.fromkeys(_MEANS, (1, _mean)),
 }

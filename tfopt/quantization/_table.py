@@ -64,7 +64,6 @@ _ARITHMETIC = Row(fuses=RELUS)
 _OWN = Row()
 _SAME = Row(SAME)
 _JOINED = Row(JOINED)
-_MEAN = Row(halves="even code")
 _AVERAGE = Row(SAME, halves="away")
 _CLIPPED = Row(SAME, halves="even")
 _RESIZED = Row(SAME, halves="up", only=_setting("interpolation", "nearest", "bilinear"))
@@ -103,11 +102,11 @@ TABLE: dict[str, Row] = {
     "Log": _OWN,
     "Reciprocal": _OWN,
     "Rsqrt": _OWN,  # but not Sqrt: its int8 kernel rounds down, up to one and a half steps
-    "Mean": _MEAN,
-    "Sum": _MEAN,
-    "GlobalAveragePooling1D": _MEAN,
-    "GlobalAveragePooling2D": _MEAN,
-    "GlobalAveragePooling3D": _MEAN,
+    "Mean": _OWN,
+    "Sum": _OWN,
+    "GlobalAveragePooling1D": _OWN,
+    "GlobalAveragePooling2D": _OWN,
+    "GlobalAveragePooling3D": _OWN,
     # Activations.
     # Their inputs are rounded already, so a grid of their own would only add a rounding. The converter may write them
     # into the kernel before them: on the same grid that is the same.
