@@ -199,6 +199,16 @@ def test_means_of_16_bits(name, tmp_path):
     assert verified.outputs[0].equal == 1.0, str(verified)
 
 
+@pytest.mark.parametrize("activation", [None, 6.0])
+def test_a_fused_relu_clips_where_the_grid_has_negative_codes(activation, tmp_path):
+    """As on the grid of a concatenation: the kernel adds codes, and must not forget the ReLU behind it."""
+    left, right = keras.Input((6,)), keras.Input((6,))
+    sums = [layer([left, right]) for layer in (keras.layers.Add(), keras.layers.Subtract())]
+    clipped = [keras.layers.ReLU(activation)(one) for one in (*sums, keras.layers.Multiply()([left, right]))]
+    model = keras.Model([left, right], keras.layers.Concatenate()([*clipped, 3.0 * left]))
+    check(model, tmp_path / "model.tflite", [5.0 * x for x in samples_for(model, 64)], exact=1.0)
+
+
 def test_a_layer_that_is_always_zero_keeps_a_grid(tmp_path):
     """XNNPACK refuses files in which an output's step is far smaller than that of the sums it is made from."""
     zero = {"activation": "relu", "bias_initializer": keras.initializers.Constant(-100.0)}

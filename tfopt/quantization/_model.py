@@ -24,6 +24,7 @@ class Link:
         sources: the `FakeQuantize` layers whose grids the kernel's inputs are on.
         weights: the layer with the kernel; "" for a batch norm that stands alone.
         norm: the batch norm that is folded into the kernel, or the affine layer that stands alone; "" for none.
+        activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
     """
 
     quantizer: str
@@ -32,6 +33,7 @@ class Link:
     sources: tuple[str, ...]
     weights: str = ""
     norm: str = ""
+    activation: str = ""
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -75,7 +77,7 @@ class QuantizedModel(keras.Model):
             weights, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
             sources = tuple(self.get_layer(name) for name in link.sources)
             packed = packs and weights is not None and weights.grid.bits <= 4
-            kernel = Kernel(link.kernel, sources, weights, norm, packed)
+            kernel = Kernel(link.kernel, sources, weights, norm, packed, link.activation)
             self.get_layer(link.quantizer).follow(link.site, kernel)
             if weights is not None:
                 weights.fold(norm)

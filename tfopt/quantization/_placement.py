@@ -62,6 +62,7 @@ class Feed:
     operands: tuple[keras.KerasTensor, ...] = ()
     weights: keras.layers.Layer | None = None
     norm: keras.layers.Layer | None = None
+    activation: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +173,8 @@ def _feed(grids: _Grids, node: Node, followers: list[Node]) -> Feed | None:
         return Feed("weights", sources, (), node.op if row.weights else None, norms[0] if norms else None)
     reads, _ = KERNELS.get(kind(node.op), (0, None))
     if len(sources) == reads:
-        return Feed(kind(node.op), sources, tuple(node.inputs))
+        activation = next((kind(one.op) for one in followers), "")
+        return Feed(kind(node.op), sources, tuple(node.inputs), activation=activation)
     return None
 
 

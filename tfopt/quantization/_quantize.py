@@ -250,4 +250,4 @@ def _links(
                 parts = {"weights": feed.weights, "norm": feed.norm}
                 names = {part: made[id(op)].name for part, op in parts.items() if op is not None}
                 sources = tuple(quantizer[id(source)].name for source in feed.sources)
-                yield Link(layer.name, index, feed.kernel, sources, **names)
+                yield Link(layer.name, index, feed.kernel, sources, **names, activation=feed.activation)

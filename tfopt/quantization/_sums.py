@@ -27,6 +27,7 @@ class Kernel:
         weights: the layer with its weights, of `tfopt.quantization`, if it has any.
         norm: the batch norm that is folded into them, or the layer of `AFFINE` that stands alone, if any.
         packed: whether a file holds the weights two to a byte, if the kernel reads that.
+        activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Kernel:
     weights: keras.layers.Layer | None = None
     norm: keras.layers.Layer | None = None
     packed: bool = False
+    activation: str = ""
 
     def codes(self, x: Any, operands: Any, grid: Grid) -> Any:
         """The kernel's output in codes, before it clips them, from the real numbers that they stand for.
@@ -47,7 +49,10 @@ class Kernel:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
         _, function = KERNELS[self.kind]
-        return function(self, ops.cast(x, "float32"), operands, grid)
+        codes = function(self, ops.cast(x, "float32"), operands, grid)
+        # Kernels that add codes do not see what `x` went through; where a grid has codes below 0.0, that counts.
+        codes = ops.maximum(codes, 0.0) if self.activation else codes
+        return ops.minimum(codes, ops.round(6.0 / grid.step)) if self.activation == "relu6" else codes
 
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
