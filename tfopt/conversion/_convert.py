@@ -9,13 +9,12 @@ import keras
 from tfopt._quiet import quiet
 
 
-def convert(model: keras.Model, activation_bits: int | None, float_io: bool = False) -> bytes:
+def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
     """The .tflite file of a lowered model.
 
     Args:
         model: what `lower` returned, with a fixed batch size.
-        activation_bits: 8 or 16: compute in integers what lies between the model's fake quantizers. None: all in
-            float32.
+        integer: compute in int8 what lies between the model's fake quantizers, and not all in float32.
         float_io: float32 inputs and outputs for an integer file; the first and last operators then quantize.
 
     Returns:
@@ -38,12 +37,9 @@ def convert(model: keras.Model, activation_bits: int | None, float_io: bool = Fa
             warnings.simplefilter("ignore")
             # why from_keras_model: a bare concrete function leaves the weights in variables.
             converter = tf.lite.TFLiteConverter.from_keras_model(model)
-            if activation_bits is not None:
+            if integer:
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                if activation_bits == 16:
-                    wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-                    converter.target_spec.supported_ops = [wide]
-                io_type = tf.float32 if float_io else {8: tf.int8, 16: tf.int16}[activation_bits]
+                io_type = tf.float32 if float_io else tf.int8
                 converter.inference_input_type = converter.inference_output_type = io_type
             return converter.convert()
     except Exception as error:

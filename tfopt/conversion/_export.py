@@ -14,6 +14,7 @@ from tfopt.conversion._convert import convert
 from tfopt.conversion._lower import lower
 from tfopt.conversion._sparse import SparseKernel, sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
+from tfopt.conversion._wide import widen
 from tfopt.graph import flatten_layers, kind
 from tfopt.runtimes import Size, TFLiteFile, measure_size, sparse_bytes
 
@@ -136,10 +137,14 @@ def export(
             f"The 'batch_size' argument must be 1 or more, for TFLite fixes it. Got {batch_size} instead."
         )
     inference = lower(model, batch_size)
-    grids = [layer for layer in flatten_layers(inference) if kind(layer) == "ConstantFakeQuantize"]
-    integer = bool(grids)
-    content = convert(inference, max((layer.num_bits for layer in grids), default=None), float_io)
-    content, stored = store_weights(content, model, inference, getattr(model, "pack_weights", True))
+    integer = any(kind(layer) == "ConstantFakeQuantize" for layer in flatten_layers(inference))
+    wide = any(getattr(layer, "num_bits", 8) > 8 for layer in flatten_layers(model))
+    content = convert(inference, integer, float_io)
+    pack = (
+        getattr(model, "pack_weights", True) and not wide
+    )  # no kernel reads packed weights and 16-bit codes
+    content, stored = store_weights(content, model, inference, pack)
+    content = widen(content, inference) if wide else content
     content, sparse_kernels = sparsify(content) if sparse else (content, ())
     file = TFLiteFile.read(content)
     floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}

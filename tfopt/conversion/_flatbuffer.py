@@ -1,6 +1,6 @@
 """Changes to a .tflite file: the one place that writes its flatbuffer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -48,16 +48,33 @@ class Flatbuffer:
         double, graph = self.schema.TensorType.FLOAT64, self.graph
         casts = [op for op in graph.operators if self.name(op) == "CAST"]
         first = {op.outputs[0]: op for op in casts if graph.tensors[op.outputs[0]].type == double}
-        last = {op.outputs[0]: first[op.inputs[0]] for op in casts if op.inputs[0] in first}
-        source = {output: before.inputs[0] for output, before in last.items()}
-        gone = {*first, *last}
-        graph.operators = [op for op in graph.operators if op.outputs[0] not in gone]
+        self.bypass([*first.values(), *(op for op in casts if op.inputs[0] in first)])
+
+    def bypass(self, operators: Iterable[Any]) -> None:
+        """Takes out operators of one input: what read their output reads their input."""
+        source = {int(op.outputs[0]): int(op.inputs[0]) for op in operators}
+
+        def origin(at: int) -> int:
+            while at in source:
+                at = source[at]
+            return at
+
+        graph = self.graph
+        graph.operators = [op for op in graph.operators if int(op.outputs[0]) not in source]
         for op in graph.operators:
-            op.inputs = np.array([source.get(int(at), int(at)) for at in op.inputs], "int32")
-        graph.outputs = np.array([source.get(int(at), int(at)) for at in graph.outputs], "int32")
+            op.inputs = np.array([origin(int(at)) for at in op.inputs], "int32")
+        graph.outputs = np.array([origin(int(at)) for at in graph.outputs], "int32")
         for signature in self.model.signatureDefs or ():
             for entry in signature.outputs:
-                entry.tensorIndex = source.get(entry.tensorIndex, entry.tensorIndex)
+                entry.tensorIndex = origin(entry.tensorIndex)
+
+    def tensor(self, index: int) -> "MutableTensor":
+        """The tensor with this number."""
+        return MutableTensor(self, int(index))
+
+    def tensors(self) -> "list[MutableTensor]":
+        """All tensors of the network."""
+        return [MutableTensor(self, index) for index in range(len(self.graph.tensors))]
 
     def add_buffer(self, data: np.ndarray) -> int:
         """The number of a buffer with these bytes."""
@@ -167,6 +184,33 @@ class MutableTensor:
         self.tensor.type = self.file.schema.TensorType.FLOAT32
         self.tensor.quantization = None
         self.tensor.buffer = self.file.add_buffer(values.astype("<f4").reshape(-1).view("uint8"))
+
+    def widen(self) -> None:
+        """Makes 8-bit codes 16-bit ones of the same step with zero point 0, a constant's too; floats stay.
+
+        A zero point tells that TFLite fixes the grid: steps of 1/256 from 0 to 1, in 16 bits of 1/32768.
+        """
+        types = self.file.schema.TensorType
+        if self.tensor.type != types.INT8 or not self.scales.size:
+            return
+        zero_point = int(self.tensor.quantization.zeroPoint[0])
+        finer = 128 if zero_point else 1
+        constant = self.file.model.buffers[self.tensor.buffer].data is not None
+        codes = (self.data("int8").astype("<i2") - zero_point) * finer if constant else None
+        self.tensor.type = types.INT16
+        self.tensor.quantization.zeroPoint = np.zeros(1, "int64")
+        self.set_step(self.scales[0] / finer)
+        if codes is not None:
+            self.tensor.buffer = self.file.add_buffer(codes.astype("<i2").view("uint8"))
+
+    def set_wide(self, codes: np.ndarray) -> None:
+        """Gives a constant 16-bit codes in place of its 8-bit ones, of the same step."""
+        self.tensor.type = self.file.schema.TensorType.INT16
+        self.tensor.buffer = self.file.add_buffer(codes.reshape(-1).view("uint8"))
+
+    def set_step(self, step: float) -> None:
+        """Gives an activation another step."""
+        self.tensor.quantization.scale = np.array([step], "float32")
 
     def replace(self, data: np.ndarray, scales: np.ndarray) -> None:
         """Gives the tensor bytes of its own, and a grid with zero point 0."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfopt._rounding import coarse
 from tfopt.conversion._products import drop_float_cast, einsum_to_dense, plain_argmax, splits_to_slices
+from tfopt.conversion._wide import narrow_grid
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -37,7 +38,8 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
         batch_size: the batch size of the new model, which TFLite fixes; None leaves it open.
 
     Returns:
-        A new Functional model; its outputs are those of `model(x, training=False)` to float rounding.
+        A new Functional model; its outputs are those of `model(x, training=False)` to float rounding, but for 16-bit
+        activations, which have 8-bit grids here (`widen`).
     """
     graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
@@ -47,7 +49,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
         stored = model.stored() if hasattr(model, "stored") else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored))
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
-    graph = splits_to_slices(graph)
+    graph = splits_to_slices(graph).map_nodes(narrow_grid)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
 

@@ -73,17 +73,13 @@ def store_weights(
         if hasattr(layer, "weight_codes") and not layer.grid.is_default
     }
     has_fences = any(kind(layer) == "FloatFence" for layer in flatten_layers(inference))
-    wide = any(getattr(layer, "num_bits", 8) > 8 for layer in flatten_layers(inference))
-    if not (layers or has_fences or wide):
+    if not (layers or has_fences):
         return content, ()
     file = Flatbuffer(content)
     if has_fences:
         file.drop_casts()
         _restore_floats(file, inference)
-    stored = _rewrite(file, layers, model, inference, pack and not wide)
-    if wide:
-        for op in file.kernel_operators():
-            op.widen_bias()
+    stored = _rewrite(file, layers, model, inference, pack)
     return file.to_bytes(), tuple(
         StoredWeights(name, layer.weight_bits, layer.grid.levels, stored.get(name, 0))
         for name, layer in layers.items()

@@ -26,7 +26,9 @@ class QuantConfig:
     Args:
         weight_bits: bits of a weight's code, 1 to 8; 1 is a sign and a mean magnitude (XNOR-Net, Rastegari et al.
             2016, arXiv 1603.05279).
-        activation_bits: 8, or 16 for TFLite's "16x8": 16-bit activations with 8-bit weights.
+        activation_bits: 8, or 16 for TFLite's "16x8": 16-bit activations with 8-bit weights. What has no kernel for
+            those (argmax, clipping, bounds and padding by a constant) stays float, and the report says so; functions
+            that LiteRT looks up in tables (exp, rsqrt, softmax, tanh ...) are some of the 65,536 steps off there.
         symmetric: activations with zero point 0. 16-bit activations always are.
         granularity: steps of weights: `"channel"`, one for each output channel, or `"tensor"`, one for all.
         power_of_two: steps of weights and activations are powers of two.

@@ -45,7 +45,7 @@ from tfopt.quantization._quantized_weights import QuantizedWeights
 from tfopt.quantization._register import registered_class
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
 from tfopt.quantization._schedule import StepCounter
-from tfopt.quantization._table import row_of
+from tfopt.quantization._table import close_narrow, row_of
 
 # The kind of a layer -> the class that takes its place.
 REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
@@ -125,6 +125,7 @@ def quantize(
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
     graph = round_constants(decompose(graph))
+    graph = close_narrow(graph) if config.activation_bits == 16 else graph
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     placement = place(graph, {key for key, one in settings.items() if one is None})
     ranges, batches = _ranges(graph, placement, calibration, linear, config.range_method)

@@ -12,6 +12,8 @@ from tfopt._rounding import coarse, exactly, float32, power_of_two
 from tfopt.graph import fold_factor, kind
 from tfopt.quantization._fixed_point import multiplier_of, rounded_once, rounded_twice
 from tfopt.quantization._grids import Grid
+from tfopt.quantization._means import MEANS, mean, total
+from tfopt.quantization._wide_sums import WIDE
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
 _LARGEST_MULTIPLIER = 128.0
@@ -49,6 +51,8 @@ class Kernel:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
         _, function = KERNELS[self.kind]
+        if self.sources[0].num_bits > 8:
+            function = WIDE.get(self.kind, function)
         codes = function(self, ops.cast(x, "float32"), operands, grid)
         # Kernels that add codes do not see what `x` went through; where a grid has codes below 0.0, that counts.
         codes = ops.maximum(codes, 0.0) if self.activation else codes
@@ -161,51 +165,8 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
 def _matmul(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """`sum * multiplier` in fixed point, as LiteRT's BATCH_MATMUL has it."""
     left, right = kernel.sources
-    if left.num_bits != 8 or right.num_bits != 8:
-        return ops.round(x / grid.step)
     step = left.step() * right.step()
     return rounded_twice(ops.round(x / step), multiplier_of((step,), grid.step), halves="away")
-
-
-def _mean(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
-    """The sum of `count` codes, zero points among them, times `input_step / output_step * (1 / count)`, in float32."""
-    count = _count(x, operands)
-    given, sums = _whole(kernel, x, count)
-    if kernel.sources[0].num_bits > 8:
-        return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), halves="away")
-    return _shifted(sums, count, exactly(given.step / grid.step) * exactly(1.0 / count), given, grid)
-
-
-def _sum(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
-    """As `_mean`, but not divided by the count."""
-    given, sums = _whole(kernel, x, 1.0)
-    ratio = exactly(given.step / grid.step)
-    if kernel.sources[0].num_bits > 8:
-        return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * ratio) + 0.5)
-    return _shifted(sums, _count(x, operands), ratio, given, grid)
-
-
-def _count(x: Any, operands: Any) -> Any:
-    """How many numbers of the operand went into each of `x`."""
-    return ops.cast(ops.size(operands[0]) // ops.maximum(ops.size(x), 1), "float32")
-
-
-def _whole(kernel: Kernel, x: Any, count: Any) -> tuple[Grid, Any]:
-    """The grid of what was summed, and the sums of codes that `x` was divided from, counted from those of 0.0."""
-    given = kernel.sources[0].grid()
-    return given, ops.round(x * count / given.step)
-
-
-def _shifted(sums: Any, count: Any, multiplier: Any, given: Grid, grid: Grid) -> Any:
-    """`round(total * multiplier + (zero_point - count * input_zero_point * multiplier))`, as XNNPACK has it.
-
-    `total` sums the codes as they are stored, so that both terms round to float32 each in its own way: where the
-    exact number is halfway between two codes, that decides.
-    """
-    multiplier = exactly(multiplier)
-    zeros, zero_point = count * (given.zero_point - 128.0), grid.zero_point - 128.0
-    offset = exactly(zero_point - exactly(zeros * multiplier))
-    return ops.round(exactly((sums + zeros) * multiplier) + offset) - zero_point
 
 
 def _leaky_relu(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
@@ -233,9 +194,8 @@ def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
 
 # Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
 AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}
-_MEANS = ("Mean", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
 # Their kernels take any multiplier.
-_OF_ANY_STEP = ("Sum", *_MEANS)
+_OF_ANY_STEP = ("Sum", *MEANS)
 # Kind of kernel -> how many tensors it reads, and how it rounds them.
 KERNELS: dict[str, tuple[int, Callable]] = {
     "weights": (1, _weighted),
@@ -246,6 +206,6 @@ KERNELS: dict[str, tuple[int, Callable]] = {
     "Einsum": (2, _matmul),
     "Dot": (2, _matmul),
     "leaky_relu": (1, _leaky_relu),
-    "Sum": (1, _sum),
-    **dict.fromkeys(_MEANS, (1, _mean)),
+    "Sum": (1, total),
+    **dict.fromkeys(MEANS, (1, mean)),
 }

@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tfopt.graph import Node, einsum_axes, kind, tensors_in
+import keras
+
+from tfopt.graph import Expansion, Graph, Node, einsum_axes, kind, tensors_in
 from tfopt.quantization._register import registered_class
 
 # How an operation's output comes to its grid.
@@ -32,6 +34,7 @@ class Row:
         halves: where the kernel puts halves (see `round_to_grid`). None for `"even"`, and where the results of a kernel
             that keeps its input's grid are on it already.
         only: whether the row holds for a node; for others there is no kernel.
+        wide: whether there is a kernel for 16-bit codes too.
     """
 
     output: str = OWN
@@ -40,6 +43,7 @@ class Row:
     weights: bool = False
     halves: str | None = None
     only: Callable[[Node], bool] = _always
+    wide: Callable[[Node], bool] = _always
 
 
 def _setting(name: str, *values: Any) -> Callable[[Node], bool]:
@@ -55,6 +59,25 @@ def _two_inputs(node: Node) -> bool:
     return len(node.inputs) == 2
 
 
+def _never(node: Node) -> bool:
+    return False
+
+
+def _no_constants(node: Node) -> bool:
+    """Whether all floats are tensors: the converter rounds others to its own 8 bits of the grid that they share."""
+    return not any(map(_is_float_constant, keras.tree.flatten((node.args, node.kwargs))))
+
+
+def _pads_zeros(node: Node) -> bool:
+    return node.op.mode != "constant" or not node.kwargs.get("constant_values")
+
+
+def _is_float_constant(leaf: Any) -> bool:
+    if isinstance(leaf, (float, keras.KerasTensor)):
+        return isinstance(leaf, float)
+    return "float" in keras.backend.standardize_dtype(getattr(leaf, "dtype", "int32"))
+
+
 def _from_float(node: Node) -> bool:
     return bool(node.inputs) and "float" in node.inputs[0].dtype
 
@@ -63,7 +86,7 @@ _WEIGHTS = Row(fuses=RELUS, weights=True)
 _ARITHMETIC = Row(fuses=RELUS)
 _OWN = Row()
 _SAME = Row(SAME)
-_JOINED = Row(JOINED)
+_JOINED = Row(JOINED, wide=_no_constants)
 _AVERAGE = Row(SAME, halves="away")
 _CLIPPED = Row(SAME, halves="even")
 _RESIZED = Row(SAME, halves="up", only=_setting("interpolation", "nearest", "bilinear"))
@@ -97,7 +120,7 @@ TABLE: dict[str, Row] = {
     "Einsum": Row(only=_two_inputs),
     "Dot": Row(only=_setting("normalize", False)),
     "Absolute": _OWN,
-    "Argmax": _OWN,
+    "Argmax": Row(wide=_never),
     "Exp": _OWN,
     "Log": _OWN,
     "Reciprocal": _OWN,
@@ -117,7 +140,7 @@ TABLE: dict[str, Row] = {
     "gelu": _OWN,
     "exponential": _OWN,
     "softmax": Row(fixed=UNIT, only=_unmasked),
-    "log_softmax": Row(fixed=(-255 / 16, 0.0)),
+    "log_softmax": Row(fixed=(-255 / 16, 0.0), wide=_never),
     "sigmoid": Row(fixed=UNIT),
     "tanh": Row(fixed=(-1.0, 127 / 128)),
     # What stays on its input's grid.
@@ -126,9 +149,9 @@ TABLE: dict[str, Row] = {
     "UpSampling2D": _RESIZED,
     "Resizing": _RESIZED,
     "Resize": _RESIZED,
-    "Clip": _CLIPPED,
+    "Clip": Row(SAME, halves="even", wide=_never),  # its bounds are constants
     "Flip": _CLIPPED,  # the converter does not know that it moves values only
-    "Pad": _CLIPPED,
+    "Pad": Row(SAME, halves="even", wide=_pads_zeros),
     "Concatenate": _JOINED,
     "Maximum": _JOINED,
     "Minimum": _JOINED,
@@ -157,6 +180,18 @@ def row_of(node: Node) -> Row | None:
         return _SAME
     row = None if node.opaque else TABLE.get(kind(node.op))
     return row if row is not None and row.only(node) else None
+
+
+def close_narrow(graph: Graph) -> Graph:
+    """The graph with each operation marked opaque that has a kernel for 8-bit codes alone: it becomes an island."""
+
+    def mark(node: Node) -> Expansion | None:
+        row = row_of(node)
+        if row is None or row.wide(node):
+            return None
+        return [dataclasses.replace(node, opaque="LiteRT has no 16-bit kernel for it")], node.outputs
+
+    return graph.map_nodes(mark)
 
 
 def is_island(node: Node) -> bool:

@@ -1,0 +1,55 @@
+"""How integer kernels round means and sums over axes."""
+
+from typing import TYPE_CHECKING, Any
+
+from keras import ops
+
+from tfopt._rounding import exactly
+from tfopt.quantization._fixed_point import multiplier_of, rounded_twice
+from tfopt.quantization._grids import Grid
+
+if TYPE_CHECKING:
+    from tfopt.quantization._sums import Kernel
+
+MEANS = ("Mean", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
+
+
+def mean(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of `count` codes, zero points among them, times `input_step / output_step * (1 / count)`, in float32."""
+    count = _count(x, operands)
+    given, sums = _whole(kernel, x, count)
+    if kernel.sources[0].num_bits > 8:
+        return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), halves="away")
+    return _shifted(sums, count, exactly(given.step / grid.step) * exactly(1.0 / count), given, grid)
+
+
+def total(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
+    """As `mean`, but not divided by the count."""
+    given, sums = _whole(kernel, x, 1.0)
+    ratio = exactly(given.step / grid.step)
+    if kernel.sources[0].num_bits > 8:
+        return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * ratio) + 0.5)
+    return _shifted(sums, _count(x, operands), ratio, given, grid)
+
+
+def _count(x: Any, operands: Any) -> Any:
+    """How many numbers of the operand went into each of `x`."""
+    return ops.cast(ops.size(operands[0]) // ops.maximum(ops.size(x), 1), "float32")
+
+
+def _whole(kernel: "Kernel", x: Any, count: Any) -> tuple[Grid, Any]:
+    """The grid of what was summed, and the sums of codes that `x` was divided from, counted from those of 0.0."""
+    given = kernel.sources[0].grid()
+    return given, ops.round(x * count / given.step)
+
+
+def _shifted(sums: Any, count: Any, multiplier: Any, given: Grid, grid: Grid) -> Any:
+    """`round(total * multiplier + (zero_point - count * input_zero_point * multiplier))`, as XNNPACK has it.
+
+    `total` sums the codes as they are stored, so that both terms round to float32 each in its own way: where the
+    exact number is halfway between two codes, that decides.
+    """
+    multiplier = exactly(multiplier)
+    zeros, zero_point = count * (given.zero_point - 128.0), grid.zero_point - 128.0
+    offset = exactly(zero_point - exactly(zeros * multiplier))
+    return ops.round(exactly((sums + zeros) * multiplier) + offset) - zero_point
