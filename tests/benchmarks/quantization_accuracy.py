@@ -62,6 +62,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gptq, correct_bias": {"rounding": "gptq", "correct_bias": True},
     "mse, correct_bias": {"range_method": "mse", "correct_bias": True},
     "mse, gptq, correct_bias": {"range_method": "mse", "rounding": "gptq", "correct_bias": True},
+    "16-bit activations": {"activation_bits": 16},
+    "16-bit activations, correct_bias": {"activation_bits": 16, "correct_bias": True},
     "all three": {"equalize": True, "rounding": "adaround", "correct_bias": True},
 }
 RANGES = {f"range {method}": {"range_method": method} for method in ("percentile", "mse", "kl")}
@@ -82,8 +84,8 @@ def contenders(model: keras.Model, calibration: np.ndarray) -> Iterator[tuple[st
         if FLAGS.only and FLAGS.only not in name:
             continue
         others = dict(options)
-        scheme = config(range_method=others.pop("range_method", "minmax"))
-        yield name, tfopt.quantize(model, calibration, scheme, **others)
+        settings = {key: others.pop(key) for key in ("range_method", "activation_bits") if key in others}
+        yield name, tfopt.quantize(model, calibration, config(**settings), **others)
 
 
 def shipped(model: keras.Model, x: np.ndarray) -> np.ndarray:

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 
 from tfopt._rounding import coarse
-from tfopt.conversion._products import drop_float_cast, einsum_to_dense, plain_argmax, splits_to_slices
+from tfopt.conversion._products import (
+    drop_float_cast,
+    einsum_to_dense,
+    fence_masked_softmax,
+    plain_argmax,
+    splits_to_slices,
+)
 from tfopt.conversion._wide import narrow_grid
 from tfopt.graph import (
     CHANNEL_AXES,
@@ -47,7 +53,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(kind(node.op) == "ConstantFakeQuantize" for node in graph.nodes):
         stored = model.stored() if hasattr(model, "stored") else {}
-        graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored))
+        graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
     graph = splits_to_slices(graph).map_nodes(narrow_grid)
     return build_model(graph, _in_float32, batch_size=batch_size)

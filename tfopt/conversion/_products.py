@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, einsum_axes, inline, kind, tensors_in
+from tfopt.quantization import FloatFence
 
 
 def einsum_to_dense(node: Node) -> Expansion | None:
@@ -67,6 +68,30 @@ def drop_float_cast(node: Node) -> Expansion | None:
     (source,) = node.inputs
     floats = all("float" in tensor.dtype for tensor in (source, node.output))
     return ([], source) if floats else None
+
+
+# What Keras puts in place of scores that a mask leaves out.
+_MASKED = -1e9
+
+
+def fence_masked_softmax(node: Node) -> Expansion | None:
+    """A masked softmax with a fence before its second choice, that of zeros for a row of which nothing is left.
+
+    Without it the converter rounds the shares between the two: it knows a grid for the output of a softmax.
+    """
+    if kind(node.op) != "softmax" or not isinstance(node.op, layers.Softmax) or node.opaque:
+        return None
+    mask = node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None)
+    if mask is None:
+        return None
+
+    def softmax(scores: keras.KerasTensor, *masks: keras.KerasTensor) -> keras.KerasTensor:
+        (kept,) = masks or (mask,)
+        kept = kept if keras.backend.standardize_dtype(kept.dtype) == "bool" else ops.greater(kept, 0.5)
+        shares = layers.Softmax(node.op.axis, name=node.op.name)(ops.where(kept, scores, _MASKED))
+        return ops.where(kept, FloatFence(casts=True, name=f"{node.op.name}_fence")(shares), 0.0)
+
+    return inline(node, softmax)
 
 
 class _ArgMax(layers.Layer):

@@ -163,10 +163,13 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
 
 
 def _matmul(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
-    """`sum * multiplier` in fixed point, as LiteRT's BATCH_MATMUL has it."""
+    """XNNPACK multiplies where the second factor's zero point is 0; else LiteRT's BATCH_MATMUL, in fixed point."""
     left, right = kernel.sources
-    step = left.step() * right.step()
-    return rounded_twice(ops.round(x / step), multiplier_of((step,), grid.step), halves="away")
+    steps = left.step(), right.step()
+    sums = ops.round(x / (steps[0] * steps[1]))
+    once = ops.round(sums * exactly(steps[0] * steps[1] / grid.step))
+    twice = rounded_twice(sums, multiplier_of((steps[0] * steps[1],), grid.step), halves="away")
+    return ops.where(ops.equal(right.grid().zero_point, 128.0), once, twice)
 
 
 def _leaky_relu(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
