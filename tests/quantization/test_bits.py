@@ -34,13 +34,15 @@ GRIDS = {
 
 
 def network():
-    """A layer of each kind of kernel, one of them with a batch norm behind."""
+    """A layer of each kind of kernel, one of them with a batch norm behind, one with an odd number of inputs."""
     inputs = keras.Input((6, 6, 3))
     x = layers.Conv2D(6, 3, use_bias=False, name="stem")(inputs)
     x = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.DepthwiseConv2D(3, activation="relu", name="depthwise")(x)
     x = layers.Conv2DTranspose(4, 2, name="up")(x)
-    return trained_like(keras.Model(inputs, layers.Dense(5, name="head")(layers.Flatten()(x))))
+    x = layers.EinsumDense("abcd,def->abcef", (3, 3, 2, 3), bias_axes="ef", name="projection")(x)
+    x = layers.Dense(7, name="neck")(layers.Flatten()(x))
+    return trained_like(keras.Model(inputs, layers.Dense(5, name="head")(x)))
 
 
 def slow_but(names, quick):
@@ -292,6 +294,6 @@ def test_report_of_any_model():
 def test_an_override_that_fits_no_layer_teaches():
     model = network()
     with pytest.raises(
-        ValueError, match=r"names 'hed', which no layer with weights fits.*stem, depthwise, up, head"
+        ValueError, match=r"names 'hed', which no layer with weights fits.*stem, depthwise, up, projection, neck, head"
     ):
         tfopt.quantize(model, samples_for(model, 4), QuantConfig(overrides={"hed": None}))

@@ -137,7 +137,7 @@ class _Kernel:
         self.step = np.asarray(step, "float64")
         self.kernel = np.asarray(lowered.kernel, "float64")
         codes = np.abs(np.asarray(trained.weight_codes()))
-        kept = {axis % codes.ndim for axis in trained.kept_axes}
+        kept = {axis % codes.ndim for axis in trained.axes_of(trained.weight_names[0])}
         largest = codes.max(axis=tuple(axis for axis in range(codes.ndim) if axis not in kept))
         self.largest = largest.reshape(-1)
 

@@ -101,19 +101,28 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     return ops.where(is_alive, codes, ops.round(x / grid.step))
 
 
-# TRANSPOSE_CONV reads no packed weights; FULLY_CONNECTED does, in XNNPACK.
+# TRANSPOSE_CONV reads no packed weights.
 _PACKED_CONVOLUTIONS = ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
+
+
+def _leaves_xnnpack(layer: Any) -> bool:
+    """Whether XNNPACK does not compute a layer with packed weights: it multiplies matrices of even depth alone."""
+    if kind(layer) not in ("Dense", "EinsumDense"):
+        return kind(layer) in _PACKED_CONVOLUTIONS
+    kept = {axis % len(layer.kernel.shape) for axis in layer.axes_of("kernel")}
+    depth = math.prod(size for axis, size in enumerate(layer.kernel.shape) if axis not in kept)
+    return depth % 2 == 1
 
 
 def _requantized(kernel: Kernel, sums: Any, steps: tuple[Any, Any], output_step: Any) -> Any:
     """Sums to codes: XNNPACK multiplies in float32 and rounds halves to even; LiteRT's own kernels in fixed point.
 
-    Those compute with 16-bit activations, and convolve with packed weights, which XNNPACK does not.
+    Those compute with 16-bit activations, and with most packed weights.
     """
     if kernel.sources[0].num_bits > 8:
         is_dense = kernel.weights is not None and kind(kernel.weights) in ("Dense", "EinsumDense")
         return rounded_once(sums, multiplier_of(steps, output_step), bits=31 if is_dense else 15)
-    if kernel.packed and kind(kernel.weights) in _PACKED_CONVOLUTIONS:
+    if kernel.packed and _leaves_xnnpack(kernel.weights):
         return rounded_twice(sums, multiplier_of(steps, output_step), halves="up")
     return ops.round(sums * exactly(steps[0] * steps[1] / output_step))
 
