@@ -71,6 +71,17 @@ def test_the_file_computes_what_was_trained(row):
     assert all(output.equal >= (0.97 if wide else 0.99) for output in report.outputs), str(report)
 
 
+@pytest.mark.parametrize("channels", [3, 12])
+def test_packed_depthwise_kernels_round_in_groups_of_8_channels(channels, tmp_path):
+    inputs = keras.Input((9, 9, channels))
+    model = trained_like(keras.Model(inputs, layers.DepthwiseConv2D(3)(inputs)))
+    x = samples_for(model, 48)
+    q = tfopt.quantize(model, x, QuantConfig(weight_bits=4))
+    tfopt.export(q, tmp_path / "model.tflite")
+    (output,) = tfopt.verify(q, tmp_path / "model.tflite", x).outputs
+    assert output.equal == 1.0, output
+
+
 def test_the_file_holds_the_trained_values(row):
     """Codes times steps are the rounded weights to float rounding, whatever the storage."""
     _, _, q, _, path, exported = row
@@ -294,6 +305,7 @@ def test_report_of_any_model():
 def test_an_override_that_fits_no_layer_teaches():
     model = network()
     with pytest.raises(
-        ValueError, match=r"names 'hed', which no layer with weights fits.*stem, depthwise, up, projection, neck, head"
+        ValueError,
+        match=r"names 'hed', which no layer with weights fits.*stem, depthwise, up, projection, neck, head",
     ):
         tfopt.quantize(model, samples_for(model, 4), QuantConfig(overrides={"hed": None}))

@@ -102,7 +102,9 @@ def _weighted(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
 
 
 # TRANSPOSE_CONV reads no packed weights.
-_PACKED_CONVOLUTIONS = ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
+_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
+_PACKED_CONVOLUTIONS = ("Conv1D", "Conv2D", *_DEPTHWISE)
+_GROUP = 8
 
 
 def _leaves_xnnpack(layer: Any) -> bool:
@@ -123,7 +125,14 @@ def _requantized(kernel: Kernel, sums: Any, steps: tuple[Any, Any], output_step:
         is_dense = kernel.weights is not None and kind(kernel.weights) in ("Dense", "EinsumDense")
         return rounded_once(sums, multiplier_of(steps, output_step), bits=31 if is_dense else 15)
     if kernel.packed and _leaves_xnnpack(kernel.weights):
-        return rounded_twice(sums, multiplier_of(steps, output_step), halves="up")
+        multiplier = multiplier_of(steps, output_step)
+        codes = rounded_twice(sums, multiplier, halves="up")
+        if kind(kernel.weights) not in _DEPTHWISE:
+            return codes
+        # Whole groups of channels go through vector instructions, and the others one by one.
+        channels = sums.shape[-1]
+        in_groups = ops.arange(channels) < channels // _GROUP * _GROUP
+        return ops.where(in_groups, codes, rounded_twice(sums, multiplier, halves="away"))
     return ops.round(sums * exactly(steps[0] * steps[1] / output_step))
 
 
