@@ -187,6 +187,8 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Add of a table": (lambda x: x + np.linspace(-0.3, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
     "Multiply with a table": (lambda x: x * np.linspace(-1, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
     "Multiply with itself": (lambda x: x * x, (5, 4)),
+    "Square of a Conv1D": (lambda x: ops.square(layers.Conv1D(4, 3)(x)), (6, 3)),
+    "Square of a Flatten": (lambda x: ops.square(layers.Flatten()(layers.Conv1D(4, 3)(x))), (6, 3)),
     "Add of three": (lambda x: layers.Add()([x, layers.Dense(4)(x), layers.Dense(4)(x)]), (4,)),
     "gelu by tanh": (_after_dense(lambda x: keras.activations.gelu(x, approximate=True)), (6,)),
     "relu beside its input": (_after_dense(lambda x: layers.Concatenate()([x, ops.relu(x)])), (6,)),

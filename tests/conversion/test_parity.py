@@ -71,6 +71,26 @@ def test_operation(name, parity):
     assert output.equal >= next((share for part, share in LESS_EXACT.items() if part in name), 0.95), output
 
 
+GRIDS = {
+    "powers of two": {"power_of_two": True, "symmetric": True},
+    "per tensor": {"granularity": "tensor"},
+    "4 bits": {"weight_bits": 4},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grid", GRIDS)
+def test_operations_on_other_grids(grid, tmp_path):
+    names = [*QUICK_ROWS, "GroupQueryAttention", "soft_shrink", "Square of a Conv1D"]
+    model = trained_like(side_by_side(names))
+    samples = samples_for(model, 48)
+    q = tfopt.quantize(model, samples, tfopt.QuantConfig(**GRIDS[grid]))
+    tfopt.export(q, tmp_path / "model.tflite", strict=True)
+    outputs = tfopt.verify(q, tmp_path / "model.tflite", samples).outputs
+    inexact = {name: output for name, output in zip(names, outputs, strict=True) if output.equal < 0.97}
+    assert not inexact
+
+
 @pytest.mark.parametrize("name", quick(ISLANDS, ["LayerNormalization", "GRU"]))
 def test_island(name, tmp_path):
     """Float between one DEQUANTIZE and one QUANTIZE, named in the report; everything around it is int8."""

@@ -14,6 +14,7 @@ from tfopt.conversion._products import (
     plain_argmax,
     splits_to_slices,
 )
+from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._wide import narrow_grid
 from tfopt.graph import (
     CHANNEL_AXES,
@@ -55,7 +56,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
         stored = model.stored() if hasattr(model, "stored") else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
-    graph = splits_to_slices(graph).map_nodes(narrow_grid)
+    graph = sink_reshapes(splits_to_slices(graph)).map_nodes(narrow_grid)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
 
