@@ -100,8 +100,9 @@ def export(
 ) -> ExportReport:
     """Writes a model as a .tflite file for LiteRT: int8 for what `quantize` returned, else float32.
 
-    An int8 file takes and gives int8 and computes what the quantized model computes; `verify` proves it. Weights
-    are written already rounded to their grid, so that the converter finds every scale itself, per channel.
+    An int8 file takes and gives int8 and computes what the quantized model computes; `verify` proves it. Weights are
+    written already rounded to their grid, so that the converter finds every scale itself, per channel. With
+    `QuantConfig(activation_bits=16)` inputs, activations and outputs are int16.
 
     Args:
         model: a built Keras model, as `quantize` returned and `fit` trained it, or a float one.
@@ -140,9 +141,8 @@ def export(
     integer = any(kind(layer) == "ConstantFakeQuantize" for layer in flatten_layers(inference))
     wide = any(getattr(layer, "num_bits", 8) > 8 for layer in flatten_layers(model))
     content = convert(inference, integer, float_io)
-    pack = (
-        getattr(model, "pack_weights", True) and not wide
-    )  # no kernel reads packed weights and 16-bit codes
+    # No kernel reads packed weights and 16-bit codes.
+    pack = getattr(model, "pack_weights", True) and not wide
     content, stored = store_weights(content, model, inference, pack)
     content = widen(content, inference) if wide else content
     content, sparse_kernels = sparsify(content) if sparse else (content, ())
