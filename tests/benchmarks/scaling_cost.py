@@ -74,10 +74,10 @@ def measure(name: str, depth: int) -> dict[str, tuple[float, float]]:
             timed("clone", lambda: keras.models.clone_model(model))
         quantized = timed("quantize", lambda: tfopt.quantize(model, calibration=x))
         lowered = timed("lower", lambda: lower(quantized, 1))
-        timed("convert", lambda: convert(lowered, activation_bits=8))
+        timed("convert", lambda: convert(lowered, integer=True))
         timed("export", lambda: tfopt.export(quantized, path))
         with deep_recursion(4 * depth):
-            timed("float", lambda: convert(model, activation_bits=None))
+            timed("float", lambda: convert(model, integer=False))
     return figures
 
 
