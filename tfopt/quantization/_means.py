@@ -1,11 +1,10 @@
-"""How integer kernels round means and sums over axes."""
+"""How XNNPACK rounds means and sums over axes."""
 
 from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
 from tfopt._rounding import exactly
-from tfopt.quantization._fixed_point import multiplier_of, rounded_twice
 from tfopt.quantization._grids import Grid
 
 if TYPE_CHECKING:
@@ -16,28 +15,23 @@ MEANS = ("Mean", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAver
 
 def mean(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
     """The sum of `count` codes, zero points among them, times `input_step / output_step * (1 / count)`, in float32."""
-    count = _count(x, operands)
-    given, sums = _whole(kernel, x, count)
-    if kernel.sources[0].num_bits > 8:
-        return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), halves="away")
+    count = count_of(x, operands)
+    given, sums = sums_of(kernel, x, count)
     return _shifted(sums, count, exactly(given.step / grid.step) * exactly(1.0 / count), given, grid)
 
 
 def total(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
     """As `mean`, but not divided by the count."""
-    given, sums = _whole(kernel, x, 1.0)
-    ratio = exactly(given.step / grid.step)
-    if kernel.sources[0].num_bits > 8:
-        return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * ratio) + 0.5)
-    return _shifted(sums, _count(x, operands), ratio, given, grid)
+    given, sums = sums_of(kernel, x, 1.0)
+    return _shifted(sums, count_of(x, operands), exactly(given.step / grid.step), given, grid)
 
 
-def _count(x: Any, operands: Any) -> Any:
+def count_of(x: Any, operands: Any) -> Any:
     """How many numbers of the operand went into each of `x`."""
     return ops.cast(ops.size(operands[0]) // ops.maximum(ops.size(x), 1), "float32")
 
 
-def _whole(kernel: "Kernel", x: Any, count: Any) -> tuple[Grid, Any]:
+def sums_of(kernel: "Kernel", x: Any, count: Any) -> tuple[Grid, Any]:
     """The grid of what was summed, and the sums of codes that `x` was divided from, counted from those of 0.0."""
     given = kernel.sources[0].grid()
     return given, ops.round(x * count / given.step)

@@ -183,10 +183,10 @@ def _subtract(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
 def _matmul(kernel: Kernel, x: Any, operands: Any, grid: Grid) -> Any:
     """XNNPACK multiplies where the second factor's zero point is 0; else LiteRT's BATCH_MATMUL, in fixed point."""
     left, right = kernel.sources
-    steps = left.step(), right.step()
-    sums = ops.round(x / (steps[0] * steps[1]))
-    once = ops.round(sums * exactly(steps[0] * steps[1] / grid.step))
-    twice = rounded_twice(sums, multiplier_of((steps[0] * steps[1],), grid.step), halves="away")
+    step = left.step() * right.step()
+    sums = ops.round(x / step)
+    once = ops.round(sums * exactly(step / grid.step))
+    twice = rounded_twice(sums, multiplier_of((step,), grid.step), halves="away")
     return ops.where(ops.equal(right.grid().zero_point, 128.0), once, twice)
 
 

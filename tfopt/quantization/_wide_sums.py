@@ -7,6 +7,7 @@ from keras import ops
 from tfopt._rounding import exactly
 from tfopt.quantization._fixed_point import multiplier_of, rounded_once, rounded_twice, wide
 from tfopt.quantization._grids import Grid
+from tfopt.quantization._means import MEANS, count_of, sums_of
 
 if TYPE_CHECKING:
     from tfopt.quantization._sums import Kernel
@@ -55,6 +56,19 @@ def _leaky_relu(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
     )
 
 
+def _mean(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of codes, times a multiplier that the count divides, rounded twice."""
+    count = count_of(x, operands)
+    given, sums = sums_of(kernel, x, count)
+    return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), halves="away")
+
+
+def _total(kernel: "Kernel", x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of codes, multiplied in float32 and rounded, halves away from zero."""
+    given, sums = sums_of(kernel, x, 1.0)
+    return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * exactly(given.step / grid.step)) + 0.5)
+
+
 def _codes(operand: Any, step: Any) -> Any:
     return ops.cast(ops.round(ops.cast(operand, "float32") / step), wide())
 
@@ -66,4 +80,6 @@ WIDE = {
     "Multiply": _multiply,
     **dict.fromkeys(("Matmul", "Einsum", "Dot"), _matmul),
     "leaky_relu": _leaky_relu,
+    "Sum": _total,
+    **dict.fromkeys(MEANS, _mean),
 }
