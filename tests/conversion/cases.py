@@ -1,10 +1,13 @@
 """One row per operation of the placement table: a layer and the shape of its input."""
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import layers, ops
 
 from tfopt.quantization._decompose import TABLE as DECOMPOSED
@@ -230,6 +233,29 @@ QUICK = """
     Reshape SeparableConv2D Subtract Transpose ZeroPadding2D gelu hard_silu leaky_relu relu relu6 sigmoid silu softmax
     tanh
 """
+
+
+QUICK_ROWS = QUICK.split()
+SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
+# The rows that make one model.
+GROUPS = [
+    tuple(rows[first : first + 32]) for rows in (QUICK_ROWS, SLOW_ROWS) for first in range(0, len(rows), 32)
+]
+
+
+def quick(names: Iterable[str], which: Collection[str]) -> list:
+    """The names, all but some marked slow."""
+    return [name if name in which else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def by_row(measure: Callable[[tuple[str, ...]], Sequence]) -> Callable[[str], Any]:
+    """From the name of a row to what `measure` finds of it; it is called once for the rows of a group."""
+
+    @functools.cache
+    def measured(names: tuple[str, ...]) -> dict[str, Any]:
+        return dict(zip(names, measure(names), strict=True))
+
+    return lambda name: measured(next(names for names in GROUPS if name in names))[name]
 
 
 def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:

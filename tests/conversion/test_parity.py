@@ -1,7 +1,5 @@
 """The Keras simulation equals the interpreter: for each row of the placement table, and for whole models."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -9,7 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, ISLANDS, QUICK, build, side_by_side
+from tests.conversion.cases import (
+    CASES,
+    FORMS,
+    ISLANDS,
+    QUICK_ROWS,
+    build,
+    by_row,
+    quick,
+    side_by_side,
+)
 from tests.models import MODELS, samples_for, trained_like
 from tfopt.quantization import FakeQuantize
 
@@ -29,25 +36,11 @@ def check(model, path, samples, exact=0.9):
     return exported
 
 
-def quick(names, which):
-    """The names, all but some marked slow."""
-    return [name if name in which else pytest.param(name, marks=pytest.mark.slow) for name in names]
-
-
-QUICK_ROWS = QUICK.split()
-SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
-# The rows that make one model.
-GROUPS = [
-    tuple(rows[first : first + 32]) for rows in (QUICK_ROWS, SLOW_ROWS) for first in range(0, len(rows), 32)
-]
-
-
 @pytest.fixture(scope="module")
 def parity(tmp_path_factory):
     """From the name of a row to what the interpreter gave; the rows of a group are converted together."""
     path = tmp_path_factory.mktemp("operations") / "model.tflite"
 
-    @functools.cache
     def converted(names):
         model = trained_like(side_by_side(names))
         samples = samples_for(model, 32)
@@ -56,12 +49,9 @@ def parity(tmp_path_factory):
         assert exported.grid_changes == 0
         assert set(exported.weight_bits) <= {8}
         assert not exported.float_operators
-        return dict(zip(names, tfopt.verify(q, path, samples).outputs, strict=True))
+        return tfopt.verify(q, path, samples).outputs
 
-    def of(name):
-        return converted(next(names for names in GROUPS if name in names))[name]
-
-    return of
+    return by_row(converted)
 
 
 @pytest.mark.parametrize("name", quick([*CASES, *FORMS], QUICK_ROWS))

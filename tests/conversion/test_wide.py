@@ -1,13 +1,11 @@
 """16-bit activations: a kernel for each row of the table, or an island with the reason."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, QUICK, side_by_side
+from tests.conversion.cases import CASES, FORMS, QUICK_ROWS, by_row, quick, side_by_side
 from tests.models import samples_for, trained_like
 from tfopt.runtimes import TFLiteFile
 
@@ -20,52 +18,38 @@ LOOKED_UP = (
     *("celu", "elu", "log_sigmoid", "mish", "selu", "softplus"),
 )
 
-QUICK_ROWS = QUICK.split()
-SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
-GROUPS = [tuple(rows[at : at + 32]) for rows in (QUICK_ROWS, SLOW_ROWS) for at in range(0, len(rows), 32)]
-
 
 @pytest.fixture(scope="module")
 def parity(tmp_path_factory):
     """From the name of a row to what the interpreter gave."""
     path = tmp_path_factory.mktemp("wide") / "model.tflite"
 
-    @functools.cache
     def converted(names):
         model = trained_like(side_by_side(names))
         samples = samples_for(model, 32)
         q = tfopt.quantize(model, samples, WIDE)
         tfopt.export(q, path)
-        return dict(zip(names, tfopt.verify(q, path, samples, tolerance=100).outputs, strict=True))
+        return tfopt.verify(q, path, samples, tolerance=100).outputs
 
-    return lambda name: converted(next(names for names in GROUPS if name in names))[name]
+    return by_row(converted)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK_ROWS else pytest.param(name, marks=pytest.mark.slow) for name in (*CASES, *FORMS)],
-)
+@pytest.mark.parametrize("name", quick([*CASES, *FORMS], QUICK_ROWS))
 def test_operation(name, parity):
     output = parity(name)
     assert output.dtype == "int16"
     assert output.max_steps <= (100 if name in LOOKED_UP else 8), output
 
 
-ISLANDS = {
-    "Argmax": "Argmax",
-    "log_softmax": "log_softmax",
-    "Clip": "Clip",
-    "Minimum": "Minimum",
-    "Pad": "Pad",
-}
+ISLANDS = ["Argmax", "log_softmax", "Clip", "Minimum", "Pad"]
 
 
 def test_what_has_no_16_bit_kernel_is_named(tmp_path):
-    model = trained_like(side_by_side(list(ISLANDS)))
+    model = trained_like(side_by_side(ISLANDS))
     samples = samples_for(model, 16)
     q = tfopt.quantize(model, samples, WIDE)
     floats = {row.kind: row.note for row in q.report.layers if row.done == "float"}
-    assert floats == dict.fromkeys(ISLANDS.values(), "LiteRT has no 16-bit kernel for it")
+    assert floats == dict.fromkeys(ISLANDS, "LiteRT has no 16-bit kernel for it")
     exported = tfopt.export(q, tmp_path / "model.tflite", float_io=True)
     assert exported.inputs == ("float32",) * len(ISLANDS)
     assert tfopt.verify(q, tmp_path / "model.tflite", samples, tolerance=4).passed
