@@ -12,9 +12,30 @@ import numpy as np
 import pytest
 
 import tfopt
-from tfopt import conversion, distillation, graph, pruning, quantization, runtimes, shrinking
+from tfopt import (
+    channels,
+    conversion,
+    distillation,
+    graph,
+    kernels,
+    pruning,
+    quantization,
+    runtimes,
+    shrinking,
+)
 
-PACKAGES = (tfopt, conversion, distillation, graph, pruning, quantization, runtimes, shrinking)
+PACKAGES = (
+    tfopt,
+    channels,
+    conversion,
+    distillation,
+    graph,
+    kernels,
+    pruning,
+    quantization,
+    runtimes,
+    shrinking,
+)
 PUBLIC = {name: getattr(package, name) for package in PACKAGES for name in package.__all__}
 
 
@@ -92,7 +113,7 @@ def serializable():
         "FloatBoundary": quantization.FloatBoundary(visible=True),
         "FloatFence": quantization.FloatFence(casts=True),
         "FusedBatchNormalization": quantization.FusedBatchNormalization(momentum=0.9),
-        "PartialLayerNormalization": shrinking.PartialLayerNormalization(channels=4),
+        "PartialLayerNormalization": channels.PartialLayerNormalization(channels=4),
         "PolynomialDecay": tfopt.PolynomialDecay(0.8, end_step=9, power=2),
         "QuantizedConv1D": quantization.QuantizedConv1D(2, 3),
         "QuantizedConv1DTranspose": quantization.QuantizedConv1DTranspose(2, 3),

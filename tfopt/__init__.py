@@ -1,6 +1,8 @@
 """tfopt makes Keras 3 models small and fast: pruning, quantization and distillation inside `model.fit`."""
 
 from tfopt._model_report import report
+from tfopt._shrink_to_latency import shrink
+from tfopt.channels import PartialLayerNormalization
 from tfopt.conversion import ExportReport, export
 from tfopt.distillation import (
     AttentionMaps,
@@ -35,11 +37,9 @@ from tfopt.pruning import (
 from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize, register_quantized
 from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
 from tfopt.shrinking import (
-    PartialLayerNormalization,
     ShrinkReport,
     count_macs,
     make_student,
-    shrink,
     update_batch_norm,
 )
 

@@ -20,8 +20,8 @@ from absl import app, flags
 from tfopt.pruning import PolynomialDecay, Pruning
 from tfopt.pruning._backend import compiled
 from tfopt.pruning._criteria import CRITERIA
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._layouts import layout_of
-from tfopt.pruning._members import Group, Member
 from tfopt.pruning._patterns import parse_pattern
 from tfopt.pruning._select import select_units, spread, unit_scores
 

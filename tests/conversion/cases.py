@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tfopt.quantization._decompose import TABLE as DECOMPOSED
-from tfopt.quantization._table import TABLE
+from tfopt.kernels._operations import OPERATIONS
+from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
 
 
 def _binary(layer: keras.layers.Layer) -> Callable:
@@ -224,7 +224,7 @@ ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Var": (lambda x: ops.var(x, axis=1), (5, 4)),
 }
 
-assert CASES.keys() == {*TABLE, *DECOMPOSED}, CASES.keys() ^ {*TABLE, *DECOMPOSED}
+assert CASES.keys() == {*OPERATIONS, *DECOMPOSED}, CASES.keys() ^ {*OPERATIONS, *DECOMPOSED}
 
 # Checked by default; the others are marked slow.
 QUICK = """

@@ -17,8 +17,8 @@ from keras import layers
 import tfopt.distillation as td
 from tests.distillation.models import classifier
 from tests.distillation.test_cache import make
-from tfopt.distillation import _cache_teacher
-from tfopt.distillation._top_k import compress, expand
+from tfopt.distillation.teachers import _cache_teacher
+from tfopt.distillation.teachers._top_k import compress, expand
 
 
 def test_dtypes_and_top_k(blobs, tmp_path):
@@ -97,7 +97,7 @@ KILLED = """
 import os, signal, sys
 import keras, numpy as np
 import tfopt.distillation as td
-from tfopt.distillation import _cache_teacher
+from tfopt.distillation.teachers import _cache_teacher
 keras.utils.set_random_seed(0)
 _cache_teacher.SHARD_SAMPLES = 32
 teacher = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5, "softmax")])

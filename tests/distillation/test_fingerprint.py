@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tfopt.distillation._fingerprint import hash_samples, hash_teacher
+from tfopt.distillation.teachers._fingerprint import hash_samples, hash_teacher
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64", "bool"])

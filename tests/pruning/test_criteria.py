@@ -10,7 +10,7 @@ from keras import layers
 from tests.pruning.nets import LOSS, drive
 from tfopt.pruning import SET, ConstantSparsity, PolynomialDecay, Pruning, RigL, lamp
 from tfopt.pruning._criteria import CRITERIA
-from tfopt.pruning._groups import find_groups
+from tfopt.pruning._find_groups import find_groups
 from tfopt.pruning._statistics import Samples, collect
 
 SLOW = pytest.mark.slow

@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from tfopt.pruning import Layout, NofM, erk_densities, layout_of, parse_pattern, regrow_mask, unit_mask
 from tfopt.pruning._criteria import CRITERIA
-from tfopt.pruning._members import Group, Member
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._select import select_units, spread, unit_scores
 
 PATTERNS = ["unstructured", "1x4", "4x1", "1x16", "3x5", "channels", "2:4", "1:3", "4:8"]

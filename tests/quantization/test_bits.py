@@ -12,8 +12,8 @@ from keras import layers
 import tfopt
 from tests.models import samples_for, trained_like
 from tfopt import QuantConfig
-from tfopt.quantization._range_shapes import restrict_range
-from tfopt.quantization._weight_grids import WeightGrid
+from tfopt.kernels._range_shapes import restrict_range
+from tfopt.kernels._weight_grids import WeightGrid
 from tfopt.runtimes import TFLiteFile
 
 # Name -> settings that change the grids; each row is trained, saved, exported and verified.

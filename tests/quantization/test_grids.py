@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from tfopt.quantization._grids import (
+from tfopt.kernels._grids import (
     activation_grid,
     fake_quantize,
     nudge_range,
     round_to_grid,
 )
-from tfopt.quantization._weight_grids import WeightGrid
+from tfopt.kernels._weight_grids import WeightGrid
 
 reals = st.floats(-100, 100, width=32)
 
@@ -75,11 +75,11 @@ def test_activations_are_on_their_grid(seed, lo, hi):
 def test_halves_go_where_the_kernels_send_them():
     halves = np.array([0.5, 1.5, 2.5, 2.5 - 1e-5, -0.5], "float32")
     np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0), [0, 2, 2, 2, 0])
-    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="up"), [1, 2, 3, 3, 0])
-    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, halves="away"), [1, 2, 3, 3, -1])
+    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, ties="up"), [1, 2, 3, 3, 0])
+    np.testing.assert_array_equal(round_to_grid(halves, -128.0, 127.0, ties="away"), [1, 2, 3, 3, -1])
     # Code 0 stands for 100 here, and halves go away from there.
     np.testing.assert_array_equal(
-        round_to_grid(halves + 99, -28.0, 227.0, halves="away"), [99, 101, 102, 102, 98]
+        round_to_grid(halves + 99, -28.0, 227.0, ties="away"), [99, 101, 102, 102, 98]
     )
 
 

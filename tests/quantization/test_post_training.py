@@ -10,11 +10,11 @@ from keras import layers
 import tfopt
 from tests.models import MODELS, samples_for, trained_like
 from tfopt.graph import build_model, capture
-from tfopt.quantization._equalization import equalize
-from tfopt.quantization._kernel_matrix import KINDS, from_matrix, input_rows, to_matrix
-from tfopt.quantization._layerwise import visit_layers
-from tfopt.quantization._learned_rounding import METHODS, output_error
-from tfopt.quantization._post_training import ROUNDINGS
+from tfopt.quantization.post_training import equalize_graph
+from tfopt.quantization.post_training._kernel_matrix import KINDS, from_matrix, input_rows, to_matrix
+from tfopt.quantization.post_training._layerwise import visit_layers
+from tfopt.quantization.post_training._learned_rounding import METHODS, output_error
+from tfopt.quantization.post_training._post_training import ROUNDINGS
 
 # What stands between two kernels, and the number of pairs that this makes.
 BETWEEN = {
@@ -60,7 +60,7 @@ def test_equalization_keeps_the_function(name, head):
     between, pairs = BETWEEN[name]
     model = net(between, head)
     before = [np.asarray(weight).copy() for weight in model.weights]
-    graph, notes = equalize(capture(model))
+    graph, notes = equalize_graph(capture(model))
     equalized = build_model(graph)
     x = samples_for(model)
     expected = np.asarray(model(x))
@@ -80,14 +80,14 @@ def test_equalization_keeps_the_function(name, head):
 def test_equalization_keeps_whole_models(name):
     model = trained_like(MODELS[name]())
     x = samples_for(model)
-    equalized = build_model(equalize(capture(model))[0])
+    equalized = build_model(equalize_graph(capture(model))[0])
     for ours, theirs in zip(keras.tree.flatten(equalized(x)), keras.tree.flatten(model(x)), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_equalized_pairs_have_equal_ranges():
     model = net([layers.ReLU()])
-    graph, _ = equalize(capture(model))
+    graph, _ = equalize_graph(capture(model))
     first, _, second = (node.op for node in graph.nodes)
     np.testing.assert_allclose(
         np.abs(np.asarray(first.kernel)).max((0, 1, 2)),
@@ -104,7 +104,7 @@ def test_what_is_not_equalized_is_named():
     x = shared(shared(x))
     y = layers.Conv2D(4, 1, groups=2, name="grouped")(layers.Conv2D(4, 1, name="before_groups")(x))
     model = keras.Model(inputs, layers.Add()([y, layers.Conv2D(4, 1, activation="gelu", name="gelu")(x)]))
-    notes = equalize(capture(model))[1]
+    notes = equalize_graph(capture(model))[1]
     for path, words in {
         "before_relu6": "bounded (relu6) follows",
         "before_shared": "shared is called more than once",

@@ -13,11 +13,12 @@ import tfopt
 from tests.models import IMAGE, MODELS, samples_for, trained_like
 from tests.strategies import two_devices
 from tfopt.graph import capture, kind
-from tfopt.quantization import FakeQuantize, _layers
+from tfopt.kernels import OPERATIONS
+from tfopt.quantization import FakeQuantize
 from tfopt.quantization._overrides import FIELDS
-from tfopt.quantization._table import TABLE
+from tfopt.quantization.simulation import _quantized_layers as quantized_layers
 
-WEIGHTED = [name for name, row in TABLE.items() if row.weights]
+WEIGHTED = [name for name, row in OPERATIONS.items() if row.weights]
 BUILDS = {
     "Dense": (dict(units=3), (2, 4)),
     "EinsumDense": (dict(equation="abc,cde->abde", output_shape=(5, 2, 3), bias_axes="de"), (2, 5, 4)),
@@ -35,7 +36,7 @@ def test_layer_contract(name, tmp_path):
     """Build, call, train a step, save and load; the signature, weights and config of the stock layer."""
     arguments, shape = BUILDS[name]
     stock = getattr(layers, name)(**arguments)
-    quantized = getattr(_layers, f"Quantized{name}")(**arguments)
+    quantized = getattr(quantized_layers, f"Quantized{name}")(**arguments)
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
     stock(x), quantized(x)
 

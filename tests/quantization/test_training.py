@@ -15,8 +15,8 @@ from tests.models import trained_like
 from tests.strategies import two_devices
 from tfopt import QuantConfig
 from tfopt.quantization import FakeQuantize, FusedBatchNormalization, StepCounter
-from tfopt.quantization._learned_ranges import lsq_quantize, pact_quantize
-from tfopt.quantization._observers import observe
+from tfopt.quantization.simulation._learned_ranges import lsq_quantize, pact_quantize
+from tfopt.quantization.simulation._observers import observe
 
 OBSERVERS = ("moving_average", "lsq", "pact")
 # The others take the same paths through Keras.
@@ -194,7 +194,7 @@ def test_a_delay_trains_in_float_and_evaluates_on_the_grid(blobs):
 def test_frozen_batch_norms_compute_as_in_inference(shape):
     x = np.random.default_rng(0).normal(3.0, 2.0, shape).astype("float32")
     norm, counter = FusedBatchNormalization(), StepCounter(freeze_batch_norm_step=2)
-    norm.keep_time(counter)
+    norm.set_counter(counter)
     stock = layers.BatchNormalization()
     step = tf.function(lambda: norm(counter(x, training=True), training=True))
     for _ in range(2):

@@ -8,8 +8,8 @@ from keras import layers, ops
 
 import tfopt
 from tests.models import IMAGE, MODELS, trained_like
+from tfopt.channels import Channels
 from tfopt.graph import build_model
-from tfopt.shrinking import Channels
 
 
 def _head(inputs, x, units: int = 3) -> keras.Model:

@@ -7,19 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+import tfopt
 from tests.shrinking.nets import assert_equal, inputs_for, make
+from tfopt.channels import channel_groups
 from tfopt.graph import capture
-from tfopt.shrinking import (
-    channel_groups,
-    cost,
-    count_macs,
-    keep_nonzero,
-    keep_ratio,
-    keep_within,
-    per_saving,
-    score,
-    shrink,
-)
+from tfopt.shrinking import cost, count_macs, keep_nonzero, keep_ratio, keep_within, per_saving, score, shrink
 
 
 def wide(units: int = 64) -> keras.Model:
@@ -220,11 +212,11 @@ def test_taylor_weighs_the_loss_against_what_is_saved():
 
 @pytest.mark.slow
 def test_latency_budget_is_met_on_litert():
-    from tfopt.shrinking._latency import int8_latency
+    from tfopt._int8_latency import int8_latency
 
     model = wide(96)
     dense = int8_latency(model)
-    small = shrink(model, latency=0.5 * dense)
+    small = tfopt.shrink(model, latency=0.5 * dense)
     assert int8_latency(small) < 0.7 * dense  # timings of a busy machine
 
 

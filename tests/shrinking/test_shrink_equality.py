@@ -7,17 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shrinking.nets import CASES, NOT_ZERO_AT_ZERO, assert_equal, inputs_for, make, masked
+from tfopt.channels import PartialLayerNormalization, channel_groups
 from tfopt.graph import capture
-from tfopt.shrinking import (
-    PartialLayerNormalization,
-    channel_groups,
-    cost,
-    count_macs,
-    cut,
-    keep_ratio,
-    report_of,
-    score,
-)
+from tfopt.shrinking import cost, count_macs, cut, keep_ratio, report_of, score
 
 
 @pytest.mark.parametrize("name", CASES)

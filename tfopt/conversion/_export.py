@@ -11,11 +11,13 @@ from tfopt._files import check_parent, write_whole
 from tfopt._report import Report, Table
 from tfopt._text import format_bytes, names_with_counts, percent
 from tfopt.conversion._convert import convert
+from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
 from tfopt.conversion._sparse import SparseKernel, sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
-from tfopt.conversion._wide import widen
-from tfopt.graph import flatten_layers, kind
+from tfopt.graph import flatten_layers
+from tfopt.kernels import ConstantFakeQuantize, IntegerModel, activation_bits
 from tfopt.runtimes import Size, TFLiteFile, measure_size, sparse_bytes
 
 
@@ -135,18 +137,20 @@ def export(
     path = check_parent(path, "path")
     if batch_size < 1:
         raise ValueError(
-            f"The 'batch_size' argument must be 1 or more, for TFLite fixes it. Got {batch_size} instead."
+            f"The 'batch_size' argument must be 1 or more, because TFLite fixes it. Got {batch_size} instead."
         )
     inference = lower(model, batch_size)
-    integer = any(kind(layer) == "ConstantFakeQuantize" for layer in flatten_layers(inference))
-    wide = any(getattr(layer, "num_bits", 8) > 8 for layer in flatten_layers(model))
-    content = convert(inference, integer, float_io)
+    integer = any(isinstance(layer, ConstantFakeQuantize) for layer in flatten_layers(inference))
+    is_int16 = activation_bits(flatten_layers(model)) == 16
     # No kernel reads packed weights and 16-bit codes.
-    pack = getattr(model, "pack_weights", True) and not wide
-    content, stored = store_weights(content, model, inference, pack)
-    content = widen(content, inference) if wide else content
-    content, sparse_kernels = sparsify(content) if sparse else (content, ())
-    file = TFLiteFile.read(content)
+    pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
+    flatbuffer = Flatbuffer(convert(inference, integer, float_io))
+    stored = store_weights(flatbuffer, model, inference, pack)
+    if is_int16:
+        to_int16(flatbuffer, inference)
+    sparse_kernels = sparsify(flatbuffer) if sparse else ()
+    content = flatbuffer.to_bytes()
+    file = TFLiteFile.of(flatbuffer.model, content)
     floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}
     if strict and floats:
         raise ValueError(

@@ -24,6 +24,8 @@ class Flatbuffer:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
+        self.content = content
+        self.changed = False
         self.schema = schema
         self.model = schema.ModelT.InitFromPackedBuf(content)
         self.graph = self.model.subgraphs[0]
@@ -52,6 +54,7 @@ class Flatbuffer:
 
     def bypass(self, operators: Iterable[Any]) -> None:
         """Takes out operators of one input: what read their output reads their input."""
+        self.changed = True
         source = {int(op.outputs[0]): int(op.inputs[0]) for op in operators}
 
         def origin(at: int) -> int:
@@ -78,6 +81,7 @@ class Flatbuffer:
 
     def add_buffer(self, data: np.ndarray) -> int:
         """The number of a buffer with these bytes."""
+        self.changed = True
         key = data.tobytes()
         if key not in self.added:
             buffer = self.schema.BufferT()
@@ -87,7 +91,9 @@ class Flatbuffer:
         return self.added[key]
 
     def to_bytes(self) -> bytes:
-        """The whole file, without the bytes that nothing refers to any more."""
+        """The whole file, without the bytes that nothing refers to any more; as it came where nothing changed."""
+        if not self.changed:
+            return self.content
         used = {tensor.buffer for graph in self.model.subgraphs for tensor in graph.tensors}
         used.update(entry.buffer for entry in self.model.metadata or ())
         for number, buffer in enumerate(self.model.buffers):
@@ -132,8 +138,8 @@ class KernelOperator:
         codes = np.clip(np.round(values / steps), limits.min, limits.max).astype("<i4")
         bias.replace(codes.view("uint8"), steps)
 
-    def widen_bias(self) -> None:
-        """Stores the bias in 64 bits, as the kernels for 16-bit activations read it."""
+    def store_bias_in_64_bits(self) -> None:
+        """Stores the bias as the kernels for 16-bit activations read it."""
         bias = self.operand(2)
         if bias is not None and bias.tensor.type == self.file.schema.TensorType.INT32:
             bias.tensor.type = self.file.schema.TensorType.INT64
@@ -185,7 +191,7 @@ class MutableTensor:
         self.tensor.quantization = None
         self.tensor.buffer = self.file.add_buffer(values.astype("<f4").reshape(-1).view("uint8"))
 
-    def widen(self) -> None:
+    def to_int16(self) -> None:
         """Makes 8-bit codes 16-bit ones of the same step with zero point 0, a constant's too; floats stay.
 
         A zero point tells that TFLite fixes the grid: steps of 1/256 from 0 to 1, in 16 bits of 1/32768.
@@ -203,13 +209,14 @@ class MutableTensor:
         if codes is not None:
             self.tensor.buffer = self.file.add_buffer(codes.astype("<i2").view("uint8"))
 
-    def set_wide(self, codes: np.ndarray) -> None:
+    def set_int16(self, codes: np.ndarray) -> None:
         """Gives a constant 16-bit codes in place of its 8-bit ones, of the same step."""
         self.tensor.type = self.file.schema.TensorType.INT16
         self.tensor.buffer = self.file.add_buffer(codes.reshape(-1).view("uint8"))
 
     def set_step(self, step: float) -> None:
         """Gives an activation another step."""
+        self.file.changed = True
         self.tensor.quantization.scale = np.array([step], "float32")
 
     def replace(self, data: np.ndarray, scales: np.ndarray) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt._rounding import coarse
+from tfopt._float32 import coarse
+from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._products import (
     drop_float_cast,
     einsum_to_dense,
@@ -15,7 +16,6 @@ from tfopt.conversion._products import (
     splits_to_slices,
 )
 from tfopt.conversion._reshapes import sink_reshapes
-from tfopt.conversion._wide import narrow_grid
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -28,10 +28,16 @@ from tfopt.graph import (
     fold_batch_norms,
     kind,
 )
+from tfopt.kernels import (
+    LARGEST_WEIGHT_CODE,
+    ConstantFakeQuantize,
+    IntegerModel,
+    fused_activation,
+    is_depthwise,
+)
 
 # Call arguments that matter to training or to the simulation only.
-_NOT_IN_INFERENCE = ("training", "operands", "site", "halves")
-FUSED_ACTIVATIONS = ("relu", "relu6")
+_NOT_IN_INFERENCE = ("training", "operands", "site", "ties")
 
 
 def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
@@ -46,17 +52,17 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
 
     Returns:
         A new Functional model; its outputs are those of `model(x, training=False)` to float rounding, but for 16-bit
-        activations, which have 8-bit grids here (`widen`).
+        activations, which have 8-bit grids here (`to_int16`).
     """
     graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
-    if any(kind(node.op) == "ConstantFakeQuantize" for node in graph.nodes):
-        stored = model.stored() if hasattr(model, "stored") else {}
+    if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
+        stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
-    graph = sink_reshapes(splits_to_slices(graph)).map_nodes(narrow_grid)
+    graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
 
@@ -80,8 +86,8 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
 
     As two operators it would stay float: the converter has no grid for the number between them.
     """
-    affine = affine_of(node)
-    if affine is None or len(node.output.shape) > 4:
+    affine = affine_of(node) if is_depthwise(node) else None
+    if affine is None:
         return None
     factor, offset = affine
     layer = keras.layers.DepthwiseConv2D(1, name=node.op.name)
@@ -105,13 +111,13 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
     kernel, *bias = node.op.get_weights()
     reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
     bound = np.abs(kernel).max(axis=reduced, keepdims=True)
-    scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(127.0)))
+    scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(LARGEST_WEIGHT_CODE)))
     usual = True
     if node.op.name in stored:
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
         known = np.broadcast_to(step, bound.size).reshape(bound.shape)
-        # Only the usual grid has its largest weight at 127, where the converter looks for it.
-        is_usual = np.abs(bound - 127.0 * known) < _NOISE * known
+        # Only the usual grid has its largest weight at the largest code, where the converter looks for it.
+        is_usual = np.abs(bound - LARGEST_WEIGHT_CODE * known) < _NOISE * known
         scale = np.where(is_usual, known, scale)
         usual = bool((is_usual | (bound == 0)).all())
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
@@ -130,8 +136,8 @@ def _fuse_activations(graph: Graph) -> Graph:
     """Moves a ReLU into the convolution or dense layer before it, as the kernels have it."""
     fused: dict[int, Node] = {}
     for node in graph.nodes:
-        follower = graph.only_consumer(node.output) if _is_linear(node.op) else None
-        if follower is not None and kind(follower.op) in FUSED_ACTIVATIONS:
+        follower = fused_activation(graph, node) if _is_linear(node.op) else None
+        if follower is not None:
             fused[id(node)] = follower
     gone = {id(follower) for follower in fused.values()}
 

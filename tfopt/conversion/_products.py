@@ -9,13 +9,13 @@ import numpy as np
 from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, einsum_axes, inline, kind, tensors_in
-from tfopt.quantization import FloatFence
+from tfopt.kernels import FloatFence, is_dense
 
 
 def einsum_to_dense(node: Node) -> Expansion | None:
     """`EinsumDense` as `Dense` between reshapes and transpositions: one FULLY_CONNECTED, quantized per channel."""
-    axes = einsum_axes(node.op) if kind(node.op) == "EinsumDense" and not node.opaque else None
-    if axes is None or None in node.inputs[0].shape[1:]:
+    axes = einsum_axes(node.op) if is_dense(node) else None
+    if axes is None:
         return None
     layer = node.op
     kernel = np.asarray(layer.kernel)

@@ -7,10 +7,11 @@ import keras
 from keras import layers
 
 from tfopt.graph import Expansion, Graph, Node, kind
+from tfopt.kernels import RELUS
 
 _SUMS = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
 _RESHAPES = ("Reshape", "Flatten", "Ravel", "Squeeze", "ExpandDims")
-_ELEMENTWISE = ("ConstantFakeQuantize", "relu", "relu6")
+_ELEMENTWISE = ("ConstantFakeQuantize", *RELUS)
 
 
 def sink_reshapes(graph: Graph) -> Graph:

@@ -38,21 +38,20 @@ class SparseKernel:
     reason: str = ""
 
 
-def sparsify(content: bytes) -> tuple[bytes, tuple[SparseKernel, ...]]:
-    """A .tflite file with each kernel in sparse storage that is smaller so, and a DENSIFY operator in front of it.
+def sparsify(flatbuffer: Flatbuffer) -> tuple[SparseKernel, ...]:
+    """Puts each kernel that is smaller so into sparse storage, with a DENSIFY operator in front of it.
 
     LiteRT unpacks such a kernel when it loads the file, and computes as before: smaller on disk and in flash, not
     faster, and not smaller in memory.
 
     Args:
-        content: the bytes of a file.
+        flatbuffer: the file.
 
     Returns:
-        The new file, and a row for each kernel.
+        A row for each kernel.
     """
-    file = TFLiteFile.read(content)
+    file = TFLiteFile.of(flatbuffer.model)
     readers = {k.buffer: {op.name for op in file.operators if k in file.kernels_of(op)} for k in file.kernels}
-    flatbuffer = Flatbuffer(content)
     places = {tensor.buffer: at for at, tensor in enumerate(flatbuffer.graph.tensors)}
     rows = []
     for kernel in file.kernels:
@@ -65,8 +64,7 @@ def sparsify(content: bytes) -> tuple[bytes, tuple[SparseKernel, ...]]:
         rows.append(SparseKernel(kernel.name, kernel.nbytes, encoding.nbytes, reason))
         if not reason:
             _store(flatbuffer, places[kernel.buffer], encoding)
-    changed = any(not row.reason for row in rows)
-    return flatbuffer.to_bytes() if changed else content, tuple(rows)
+    return tuple(rows)
 
 
 def _reason(kernel: Tensor, encoding: SparseEncoding, readers: set[str]) -> str:

@@ -13,12 +13,14 @@ import numpy as np
 
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.graph import CHANNEL_AXES, flatten_layers, kind
-
-# LiteRT 2.3 runs these on int4 weights with int8 activations (how they round: `tfopt.quantization._sums`); its
-# TRANSPOSE_CONV refuses.
-PACKED_OPS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-
-_CONVERTER_TOP = 127
+from tfopt.kernels import (
+    LARGEST_WEIGHT_CODE,
+    PACKED_OPERATORS,
+    FloatFence,
+    IntegerModel,
+    IntegerWeights,
+    is_packed,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,34 +56,33 @@ class StoredWeights:
 
 
 def store_weights(
-    content: bytes, model: keras.Model, inference: keras.Model, pack: bool
-) -> tuple[bytes, tuple[StoredWeights, ...]]:
-    """The file with kernels on the grids that they were trained on.
+    file: Flatbuffer, model: keras.Model, inference: keras.Model, pack: bool
+) -> tuple[StoredWeights, ...]:
+    """Puts the kernels of a file on the grids that they were trained on.
 
     Args:
-        content: what the converter returned.
+        file: what the converter returned.
         model: the quantized model.
         inference: what `lower` made of it: the converter's input.
         pack: whether to store four bits or fewer two to a byte, where LiteRT reads that.
 
     Returns:
-        The new file, and a row for each kernel on a grid of its own.
+        A row for each kernel on a grid of its own.
     """
     layers = {
         layer.name: layer
         for layer in flatten_layers(model)
-        if hasattr(layer, "weight_codes") and not layer.grid.is_default
+        if isinstance(layer, IntegerWeights) and not layer.grid.is_default
     }
-    has_fences = any(kind(layer) == "FloatFence" for layer in flatten_layers(inference))
+    has_fences = any(isinstance(layer, FloatFence) for layer in flatten_layers(inference))
     if not (layers or has_fences):
-        return content, ()
-    file = Flatbuffer(content)
+        return ()
     if has_fences:
         file.drop_casts()
         _restore_floats(file, inference)
     stored = _rewrite(file, layers, model, inference, pack)
-    return file.to_bytes(), tuple(
-        StoredWeights(name, layer.weight_bits, layer.grid.levels, stored.get(name, 0))
+    return tuple(
+        StoredWeights(name, layer.grid.bits, layer.grid.levels, stored.get(name, 0))
         for name, layer in layers.items()
     )
 
@@ -90,7 +91,7 @@ def _rewrite(
     file: Flatbuffer, layers: dict[str, Any], model: keras.Model, inference: keras.Model, pack: bool
 ) -> dict[str, int]:
     """Puts the trained codes and steps into the file; returns the bits of each layer's kernel there."""
-    known = model.stored() if hasattr(model, "stored") else {}
+    known = model.stored() if isinstance(model, IntegerModel) else {}
     wanted = {
         layer.name: _Kernel(layer, layers[layer.name], *known.get(layer.name, ())[:1])
         for layer in flatten_layers(inference)
@@ -107,12 +108,12 @@ def _rewrite(
             found = next(held, None)
             if found is None:
                 continue
-            bits = 4 if pack and op.name in PACKED_OPS and found.grid.bits <= 4 else 8
+            bits = 4 if pack and op.name in PACKED_OPERATORS and is_packed(found.grid.bits) else 8
             top = found.tops(len(weights.scales))
             axis = [1] * codes.ndim
             axis[weights.axis] = -1
             weights.set(
-                np.round(codes * top.reshape(axis) / _CONVERTER_TOP).astype("int8"),
+                np.round(codes * top.reshape(axis) / LARGEST_WEIGHT_CODE).astype("int8"),
                 found.steps(weights.scales),
                 bits,
             )
@@ -154,7 +155,7 @@ class _Kernel:
     def steps(self, scales: np.ndarray) -> np.ndarray:
         """The trained step of each channel, or the one of all; the converter's where a channel is all zero."""
         top = self.tops(len(scales))
-        steps = scales * _CONVERTER_TOP / np.where(top > 0, top, _CONVERTER_TOP)
+        steps = scales * LARGEST_WEIGHT_CODE / np.where(top > 0, top, LARGEST_WEIGHT_CODE)
         # To the last bit: sums on a grid of powers of two often end in halves.
         steps = np.where((top > 0) & (self.step > 0), self.step, steps)
         if self.grid.granularity == "tensor":

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from tfopt.distillation._loss import DistillationLoss
-from tfopt.distillation._teachers import Teacher, flat_teachers
+from tfopt.distillation.losses._loss import DistillationLoss
+from tfopt.distillation.teachers._teachers import Teacher, flat_teachers
 
 
 def check_models(student: Any, teacher: Any) -> None:

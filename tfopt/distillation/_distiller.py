@@ -12,13 +12,13 @@ from keras import ops
 from tfopt.distillation._attached import split_attached
 from tfopt.distillation._checks import check_losses, check_models
 from tfopt.distillation._features import FeaturePlan
-from tfopt.distillation._loss import DistillationLoss
 from tfopt.distillation._outputs import OutputOf, flat_losses, pick
 from tfopt.distillation._replicas import replicas
 from tfopt.distillation._serialize import serialize_losses, serialize_model, serialize_teacher
-from tfopt.distillation._soft_targets import SoftTargets
 from tfopt.distillation._taps import run_with_taps
-from tfopt.distillation._teachers import Lesson, as_teacher, flat_teachers
+from tfopt.distillation.losses._loss import DistillationLoss
+from tfopt.distillation.losses._soft_targets import SoftTargets
+from tfopt.distillation.teachers._teachers import Lesson, as_teacher, flat_teachers
 
 
 @dataclasses.dataclass(frozen=True)

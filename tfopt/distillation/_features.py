@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from tfopt.distillation._layer_paths import find_tap
-from tfopt.distillation._loss import DistillationLoss
-from tfopt.distillation._teachers import Teacher, tap_specs
+from tfopt.distillation.losses._loss import DistillationLoss
+from tfopt.distillation.teachers._teachers import Teacher, tap_specs
 
 
 class FeaturePlan:

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from tfopt.distillation._keras_losses import as_distillation_loss
-from tfopt.distillation._loss import symbolic_outputs
+from tfopt.distillation.losses._keras_losses import as_distillation_loss
+from tfopt.distillation.losses._loss import symbolic_outputs
 
 
 def flat_losses(losses: Any) -> tuple[list[Any], list[str | None]]:

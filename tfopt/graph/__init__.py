@@ -8,6 +8,7 @@ from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
 from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, kind
+from tfopt.graph._layer_filter import LayerFilter, selects
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._recursion import deep_recursion
 from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
@@ -17,6 +18,7 @@ __all__ = [
     "EinsumAxes",
     "Expansion",
     "Graph",
+    "LayerFilter",
     "Node",
     "activation_name",
     "affine_of",
@@ -35,6 +37,7 @@ __all__ = [
     "inline",
     "kind",
     "own_weights",
+    "selects",
     "sublayers",
     "substitute",
     "tensors_in",

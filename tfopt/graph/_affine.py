@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt._rounding import exactly, float32
+from tfopt._float32 import exactly, float32
 from tfopt.graph._graph import Node, Tensor
 from tfopt.graph._kinds import kind
 

@@ -104,10 +104,9 @@ def activation_name(op: Operation) -> str | None:
     return name if getattr(keras.activations, name, None) is function else None
 
 
-# Kinds whose outputs are their inputs, moved or rounded: one looks through them for the activation before.
+# Kinds whose outputs are their inputs, moved or rounded: one looks through them for the activation before, as through
+# layers whose class says `keeps_values = True`.
 _TRANSPARENT = {
-    "FakeQuantize",
-    "FloatFence",
     "Reshape",
     "Flatten",
     "Identity",
@@ -139,7 +138,7 @@ def final_activation(model: keras.Model) -> str | None:
         return None
     producers = graph.producers
     node = producers.get(id(keras.tree.flatten(graph.outputs)[0]))
-    while node is not None and kind(node.op) in _TRANSPARENT:
+    while node is not None and (getattr(node.op, "keeps_values", False) or kind(node.op) in _TRANSPARENT):
         node = producers.get(id(node.inputs[0]))
     if node is None or node.opaque:
         return None

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from tfopt.channels import Group as Channels
+from tfopt.channels import Slot, channel_groups
 from tfopt.graph import kind
-from tfopt.pruning._edges import graphs_of
+from tfopt.pruning._first_and_last import graphs_of
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._layouts import Layout, PickedLayout, layout_of
-from tfopt.pruning._members import Group, Member
 from tfopt.pruning._patterns import Lanes
 from tfopt.pruning._targets import Target, path_of
-from tfopt.shrinking import Group as Units
-from tfopt.shrinking import Slot, channel_groups
 
 # What has to be zero for a channel to be zero behind it: these are added to it, or scale what is not zero.
 _FOLLOWERS = ("bias", "gamma", "beta")
@@ -57,7 +57,7 @@ def coupled_groups(
     return groups, list(left.values()), rest
 
 
-def _group(units: Units, made: list[Slot], slots: list[Slot]) -> Group:
+def _group(units: Channels, made: list[Slot], slots: list[Slot]) -> Group:
     carried = [slot for slot in slots if slot.role == "carried" and slot.weight in _FOLLOWERS]
     followers = [slot for slot in carried if _even(slot, units.units)]
     gammas = [slot for slot in followers if slot.weight == "gamma" and kind(slot.op) == "BatchNormalization"]

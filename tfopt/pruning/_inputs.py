@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt.pruning._group import Member
 from tfopt.pruning._layouts import equation_labels
-from tfopt.pruning._members import Member
 from tfopt.pruning._targets import path_of
 
 _L = keras.layers

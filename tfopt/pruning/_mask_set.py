@@ -11,8 +11,8 @@ from tfopt.pruning._backend import compiled, create_masks, remove_masks, variabl
 from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
 from tfopt.pruning._criteria import Criterion
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import regrow_mask, soft_threshold
-from tfopt.pruning._members import Group, Member
 from tfopt.pruning._select import Statistics, select_units, spread, unit_scores
 
 

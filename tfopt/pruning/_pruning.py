@@ -6,18 +6,19 @@ from typing import Any
 
 import keras
 
+from tfopt.graph import LayerFilter
 from tfopt.pruning._backend import synchronize
 from tfopt.pruning._budgets import Bounds, check_scope
 from tfopt.pruning._criteria import get_criterion
-from tfopt.pruning._groups import find_groups
+from tfopt.pruning._find_groups import find_groups
 from tfopt.pruning._mask_set import MaskSet, zeros_in
+from tfopt.pruning._optimizer_steps import in_steps, progress, warn_if_unfinished
 from tfopt.pruning._options import check_data, check_options, check_where, growth_of
 from tfopt.pruning._regrowth import Regrowth
 from tfopt.pruning._report import LayerSparsity, PruningReport
 from tfopt.pruning._rewinding import Rewinder
 from tfopt.pruning._statistics import Samples, collect, new_seed
-from tfopt.pruning._targets import Where, path_of
-from tfopt.pruning._units import in_steps, progress, warn_if_unfinished
+from tfopt.pruning._targets import path_of
 
 
 class Pruning(keras.callbacks.Callback):
@@ -94,7 +95,7 @@ class Pruning(keras.callbacks.Callback):
     def __init__(
         self,
         schedule: Callable[[int], float],
-        where: Where = None,
+        where: LayerFilter = None,
         *,
         pattern: str = "unstructured",
         scope: str = "layer",

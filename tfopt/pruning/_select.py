@@ -9,8 +9,8 @@ from keras import ops
 from tfopt.pruning._backend import compiled
 from tfopt.pruning._budgets import Bounds, bounds_for, erk_zeros, limits
 from tfopt.pruning._criteria import Criterion
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import unit_mask, unstructured_mask
-from tfopt.pruning._members import Group, Member
 
 # For each kernel, by `id(variable)`: what criteria need beside the weight, by name.
 Statistics = dict[int, dict[str, Any]]

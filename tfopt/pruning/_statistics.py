@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tfopt._samples import batches
+from tfopt.pruning._group import Group, Member
 from tfopt.pruning._inputs import input_norms
-from tfopt.pruning._members import Group, Member
 from tfopt.pruning._select import Statistics
 from tfopt.pruning._targets import path_of
 

@@ -2,15 +2,11 @@
 
 import dataclasses
 import math
-import re
-from collections.abc import Callable
 
 import keras
 
-from tfopt.graph import flatten_layers, own_weights
-from tfopt.pruning._edges import find_edges
-
-Where = str | Callable[[keras.layers.Layer], bool] | None
+from tfopt.graph import LayerFilter, flatten_layers, own_weights, selects
+from tfopt.pruning._first_and_last import find_edges
 
 _L = keras.layers
 
@@ -55,7 +51,7 @@ class Target:
 
 
 def find_targets(
-    model: keras.Model, where: Where = None
+    model: keras.Model, where: LayerFilter = None
 ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
     """The weights of `model` that `Pruning` prunes, and the layers that stay dense.
 
@@ -99,7 +95,7 @@ def find_targets(
             "Give it an Input, or call it once on a batch, before fit."
         )
     layers = [layer for layer in flatten_layers(model) if _has_parameters(layer)]
-    selected = {id(layer) for layer in layers if selects(where, layer)}
+    selected = {id(layer) for layer in layers if selects(where, layer, path_of(layer))}
     if not selected:
         raise ValueError(
             f"The 'where' parameter of Pruning must match a layer of model '{model.name}'. Got {where!r}, which "
@@ -163,14 +159,6 @@ def _has_parameters(layer: keras.layers.Layer) -> bool:
 def _float_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     # The states of random generators are integers.
     return [weight for weight in own_weights(layer) if keras.backend.is_float_dtype(weight.dtype)]
-
-
-def selects(where: Where, layer: keras.layers.Layer) -> bool:
-    if where is None:
-        return True
-    if callable(where):
-        return bool(where(layer))
-    return re.search(where, path_of(layer)) is not None
 
 
 def _weights_to_prune(

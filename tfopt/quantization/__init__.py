@@ -1,12 +1,13 @@
 """Quantization: a model that computes on the int8 grid of TFLite, trainable and exportable."""
 
-from tfopt.quantization._batch_norm import FusedBatchNormalization
+from tfopt.kernels import ConstantFakeQuantize, FloatBoundary, FloatFence
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization._constant_fake_quantize import ConstantFakeQuantize
-from tfopt.quantization._fake_quantize import FakeQuantize
-from tfopt.quantization._float_fence import FloatFence
-from tfopt.quantization._island import FloatBoundary
-from tfopt.quantization._layers import (
+from tfopt.quantization._quantize import quantize
+from tfopt.quantization._register import register_quantized
+from tfopt.quantization._report import LayerReport, QuantizationReport
+from tfopt.quantization.simulation._fake_quantize import FakeQuantize
+from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
+from tfopt.quantization.simulation._quantized_layers import (
     QuantizedConv1D,
     QuantizedConv1DTranspose,
     QuantizedConv2D,
@@ -17,11 +18,8 @@ from tfopt.quantization._layers import (
     QuantizedEinsumDense,
     QuantizedPReLU,
 )
-from tfopt.quantization._model import Link, QuantizedModel
-from tfopt.quantization._quantize import quantize
-from tfopt.quantization._register import register_quantized
-from tfopt.quantization._report import LayerReport, QuantizationReport
-from tfopt.quantization._schedule import StepCounter
+from tfopt.quantization.simulation._quantized_model import KernelNames, QuantizedModel
+from tfopt.quantization.simulation._step_counter import StepCounter
 
 __all__ = [
     "ConstantFakeQuantize",
@@ -29,8 +27,8 @@ __all__ = [
     "FloatBoundary",
     "FloatFence",
     "FusedBatchNormalization",
+    "KernelNames",
     "LayerReport",
-    "Link",
     "QuantConfig",
     "QuantizationReport",
     "QuantizedConv1D",

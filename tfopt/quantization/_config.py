@@ -1,19 +1,16 @@
 """What to quantize to."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import keras
-
+from tfopt.graph import LayerFilter
+from tfopt.kernels import GRANULARITIES
 from tfopt.quantization._overrides import FIELDS, check_overrides
-from tfopt.quantization._ranges import METHODS
 from tfopt.quantization._targets import target_settings
-from tfopt.quantization._weight_grids import GRANULARITIES
+from tfopt.quantization.calibration import METHODS
 
 OBSERVERS = ("moving_average", "lsq", "pact")
-
-Which = str | Callable[[keras.layers.Layer], bool]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -75,7 +72,7 @@ class QuantConfig:
     power_of_two: bool = False
     ternary: bool = False
     dense_granularity: str | None = None
-    overrides: Mapping[Which, Mapping[str, Any] | None] = dataclasses.field(default_factory=dict)
+    overrides: Mapping[LayerFilter, Mapping[str, Any] | None] = dataclasses.field(default_factory=dict)
     pack_weights: bool = True
     range_method: str = "minmax"
     observer: str = "moving_average"

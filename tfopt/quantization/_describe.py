@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import keras
 
 from tfopt.graph import Graph, Node, activation_name, flatten_layers, kind, own_weights, tensors_in
-from tfopt.quantization._fake_quantize import FakeQuantize
-from tfopt.quantization._placement import Placement
-from tfopt.quantization._quantized_weights import QuantizedWeights
-from tfopt.quantization._register import registered_class
+from tfopt.kernels import OWN, registered_class, row_of, stays_float
 from tfopt.quantization._report import LayerReport
-from tfopt.quantization._table import OWN, is_island, row_of
+from tfopt.quantization.placement._place import Placement
+from tfopt.quantization.simulation._fake_quantize import FakeQuantize
+from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 
 def describe(
@@ -48,7 +47,7 @@ def _row(node: Node, placement: Placement, fenced: set[str]) -> LayerReport:
     row = row_of(node)
     if node.path in placement.fused:
         return LayerReport(node.path, kind(node.op), "fused", f"into {placement.fused[node.path]}")
-    if is_island(node):
+    if stays_float(node):
         return LayerReport(node.path, kind(node.op), "float", _reason(node))
     if row is None:
         return LayerReport(node.path, kind(node.op), "integer", "no float numbers")

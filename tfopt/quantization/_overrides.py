@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tfopt.graph import Node
+from tfopt.graph import Node, selects
 
 # What may differ from layer to layer. Activations may not: kernels take inputs and outputs of one kind.
 FIELDS = ("weight_bits", "granularity", "power_of_two", "ternary")
@@ -64,7 +64,7 @@ def resolve(config: Any, nodes: list[Node]) -> dict[int, Any]:
     unused = list(config.overrides)
     for node in nodes:
         for key, value in config.overrides.items():
-            if re.search(key, node.path) if isinstance(key, str) else key(node.op):
+            if selects(key, node.op, node.path):
                 unused = [other for other in unused if other is not key]
                 if id(node.op) not in changed:
                     settings = {"overrides": {}, **(value or {})}

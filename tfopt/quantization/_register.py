@@ -5,12 +5,11 @@ from typing import Any, TypeVar, overload
 
 import keras
 
-from tfopt.quantization._quantized_weights import QuantizedWeights
+from tfopt.kernels._registration import ATTRIBUTE
+from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 LayerClass = TypeVar("LayerClass", bound=type[keras.layers.Layer])
 Weights = Sequence[str] | Mapping[str, Sequence[int]]
-
-_REGISTERED: dict[type, type[keras.layers.Layer]] = {}
 
 
 @overload
@@ -72,9 +71,8 @@ def register_quantized(layer_class: Any = None, *, weights: Weights) -> Any:
         raise ValueError(
             f"The 'weights' argument must name at least one weight, as in weights=['kernel']. Got {weights!r} instead."
         )
-    _REGISTERED[layer_class] = _quantized_class(
-        layer_class, {weight: tuple(kept) for weight, kept in axes.items()}
-    )
+    made = _quantized_class(layer_class, {weight: tuple(kept) for weight, kept in axes.items()})
+    setattr(layer_class, ATTRIBUTE, made)
     # Capture keeps it as one operation then.
     layer_class.graph_primitive = True  # type: ignore[attr-defined]
     return layer_class
@@ -91,24 +89,3 @@ def _quantized_class(
     }
     made = type(f"Quantized{layer_class.__name__}", (QuantizedWeights, layer_class), members)
     return keras.saving.register_keras_serializable(package=f"tfopt.{layer_class.__module__}")(made)
-
-
-def registered_class(op: keras.Operation) -> type[keras.layers.Layer] | None:
-    """The class that takes the place of a registered layer's.
-
-    Raises:
-        ValueError: the layer has no weight of a registered name.
-    """
-    made: Any = _REGISTERED.get(type(op))
-    if made is None:
-        return None
-    for name in made.weight_names:
-        if not isinstance(getattr(op, name, None), keras.Variable):
-            held = ", ".join(
-                repr(key) for key, value in vars(op).items() if isinstance(value, keras.Variable)
-            )
-            raise ValueError(
-                f"The layer {op.name!r} must hold the weight {name!r}, for which {type(op).__name__} was registered "
-                f"with tfopt.register_quantized. It holds {held or 'none'}: name these in its 'weights' argument."
-            )
-    return made

@@ -74,7 +74,7 @@ def measure_latency(
     rng = np.random.default_rng(0)
     for tensor in loaded.file.inputs:
         # why 0 and 1 for plain integers: they may be indices into a table.
-        integer = not tensor.is_float and not tensor.scales
+        integer = not tensor.stays_float and not tensor.scales
         values = rng.integers(0, 2, tensor.shape) if integer else rng.uniform(0, 1, tensor.shape)
         loaded.interpreter.set_tensor(tensor.index, to_dtype(values, tensor))
     return time_calls(loaded.interpreter.invoke, runs, warmup, num_threads)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfopt._float32 import HALF_WINDOW
 from tfopt._quiet import quiet
-from tfopt._rounding import HALF_WINDOW
 from tfopt._samples import gather
 from tfopt.runtimes._inputs import by_input
 from tfopt.runtimes._tensors import Tensor

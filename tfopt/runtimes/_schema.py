@@ -45,19 +45,27 @@ class Operator:
         return self.is_custom and self.name.startswith("Flex")
 
     @property
-    def is_float(self) -> bool:
+    def stays_float(self) -> bool:
         """Whether it computes on floats: it reads or writes some, and is not one of `NOT_COMPUTING`."""
         touched = [
             tensor for tensor in (*self.inputs, *self.outputs) if tensor is not None and tensor.data is None
         ]
-        return self.name not in NOT_COMPUTING and any(tensor.is_float for tensor in touched)
+        return self.name not in NOT_COMPUTING and any(tensor.stays_float for tensor in touched)
 
 
-def parse(content: bytes) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...]]:
-    """Inputs, outputs and operators in the bytes of a .tflite file, by the schema in the LiteRT wheel."""
+def parse(content: bytes) -> Any:
+    """The schema's `ModelT` of the bytes of a .tflite file, by the schema in the LiteRT wheel."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content)
+    return schema.ModelT.InitFromPackedBuf(content)
+
+
+def contents(
+    model: Any, content: bytes = b""
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...]]:
+    """Inputs, outputs and operators of the schema's `ModelT`; `content` holds buffers that lie behind a large file."""
+    from ai_edge_litert import schema_py_generated as schema
+
     dtypes = _enum_names(schema.TensorType)
     op_names = _enum_names(schema.BuiltinOperator)
     activations = _enum_names(schema.ActivationFunctionType)

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import os
 from collections import Counter
+from typing import Any
 
 from tfopt.runtimes._memory import peak_live_bytes
-from tfopt.runtimes._schema import GRID_CHANGES, Operator, parse
+from tfopt.runtimes._schema import GRID_CHANGES, Operator, contents, parse
 from tfopt.runtimes._size import read_bytes
 from tfopt.runtimes._tensors import Tensor
 
@@ -76,7 +77,7 @@ class TFLiteFile:
                 "instead of b'TFL3'. Export the model first, such as with tfopt.export(model, 'model.tflite')."
             )
         try:
-            return cls(name, content, *parse(content))
+            return cls.of(parse(content), content, name)
         except (
             Exception
         ) as error:  # why all: a cut-off flatbuffer fails as struct.error, IndexError, TypeError, ...
@@ -84,6 +85,11 @@ class TFLiteFile:
                 f"The 'path' argument must name a whole .tflite file. Got {name}, which is damaged "
                 f"({type(error).__name__}: {error}). Export the model again."
             ) from error
+
+    @classmethod
+    def of(cls, model: Any, content: bytes = b"", name: str = "<bytes>") -> "TFLiteFile":
+        """What the schema's `ModelT` holds, where the bytes of the file were parsed already."""
+        return cls(name, content, *contents(model, content))
 
     @property
     def batch_size(self) -> int:
@@ -98,7 +104,7 @@ class TFLiteFile:
     @property
     def float_ops(self) -> tuple[Operator, ...]:
         """The operators that compute on floats. An integer file has none."""
-        return tuple(op for op in self.operators if op.is_float)
+        return tuple(op for op in self.operators if op.stays_float)
 
     @property
     def flex_ops(self) -> tuple[Operator, ...]:
@@ -131,7 +137,7 @@ class TFLiteFile:
             self._stored.get((op.subgraph, tensor.index), tensor) for tensor in read if tensor is not None
         ]
         # why scales: a GATHER from a table of plain integers is indexing, not a weight.
-        return tuple(t for t in stored if t.data is not None and t.size and (t.is_float or t.scales))
+        return tuple(t for t in stored if t.data is not None and t.size and (t.stays_float or t.scales))
 
     @functools.cached_property
     def _stored(self) -> dict[tuple[int, int], Tensor]:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import keras
 
+from tfopt.channels import Channels, Sizes, channel_axis
 from tfopt.graph import Graph, Node, Tensor, capture, einsum_letters, folds_into, kind
-from tfopt.shrinking._channels import Channels, Sizes
-from tfopt.shrinking._makers import channel_axis
 
 Shape = tuple[int | None, ...]
 Shapes = Callable[[Tensor], Shape]

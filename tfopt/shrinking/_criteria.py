@@ -6,15 +6,18 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt.channels import MADE, Channels, Slot
 from tfopt.graph import kind
-from tfopt.shrinking._channels import MADE, Channels, Slot
 from tfopt.shrinking._gradients import squared_contributions
 
-Criterion = str | Callable[[Any], Any]
+ScoreFunction = str | Callable[[Any], Any]
 
 
 def score(
-    channels: Channels, criterion: Criterion = "magnitude", model: keras.Model | None = None, data: Any = None
+    channels: Channels,
+    criterion: ScoreFunction = "magnitude",
+    model: keras.Model | None = None,
+    data: Any = None,
 ) -> np.ndarray:
     """Scores the units of a graph.
 

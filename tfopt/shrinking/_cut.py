@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 
+from tfopt.channels import CHANNEL_RULES, Channels, Sizes, rule_of
 from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, kind, tensors_in
-from tfopt.shrinking._channels import Channels, Sizes
-from tfopt.shrinking._table import TABLE, row_of
 
 
 def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
@@ -44,7 +43,7 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
     made: list[tuple[Node, Operation]] = []
 
     def adjust(node: Node) -> Expansion | None:
-        row = row_of(node)
+        row = rule_of(node)
         if row is None or row.call is None or not _touched(node, sizes):
             return None
         new = row.call(node, sizes)
@@ -53,7 +52,7 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
     def replace(op: Operation, name: str) -> Operation:
         if id(op) not in changed:
             return clone_operation(op, name)
-        row = TABLE[kind(op)]
+        row = CHANNEL_RULES[kind(op)]
         config = {**op.get_config(), **row.config(first[id(op)], sizes), "name": name}
         new = (row.layer or type(op)).from_config(config)
         made.append((first[id(op)], new))
@@ -62,7 +61,7 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
     model = build_model(channels.graph.map_nodes(adjust), replace)
     for node, layer in made:
         values = [sizes.take(node.op, weight) for weight in node.op.weights]
-        layer.set_weights(TABLE[kind(node.op)].values(node, sizes, values))
+        layer.set_weights(CHANNEL_RULES[kind(node.op)].values(node, sizes, values))
     return model
 
 
@@ -79,7 +78,7 @@ def _changed(channels: Channels, kept: np.ndarray, sizes: Sizes) -> set[int]:
             changed.add(id(slot.op))
     for node in channels.graph.nodes:
         # A layer may name a size, or count channels, without a weight that is cut.
-        row = row_of(node)
+        row = rule_of(node)
         if row is not None and isinstance(node.op, keras.layers.Layer) and _touched(node, sizes):
             old = node.op.get_config()
             if any(old.get(name) != value for name, value in row.config(node, sizes).items()):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfopt._samples import batches
-from tfopt.shrinking._channels import Slot
+from tfopt.channels import Slot
 
 _HELP = "Pass data=(inputs, targets) or batches of that, and compile the model with its loss."
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfopt.shrinking._channels import Channels, Group
+from tfopt.channels import Channels, Group
 
 # Under a global budget a group keeps at least this part of its units, so that no layer becomes a bottleneck.
 LEAST = 0.1

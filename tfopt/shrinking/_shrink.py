@@ -8,13 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt.graph import Node, capture
-from tfopt.shrinking._channels import MADE, Channels, Group, Sizes, Slot
+from tfopt.channels import MADE, Channels, Group, Sizes, Slot, channel_groups
+from tfopt.graph import LayerFilter, Node, capture
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
-from tfopt.shrinking._criteria import Criterion, score
+from tfopt.shrinking._criteria import ScoreFunction, score
 from tfopt.shrinking._cut import cut
-from tfopt.shrinking._groups import Where, channel_groups
-from tfopt.shrinking._latency import int8_latency
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
 from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving, step_of
 
@@ -27,20 +25,20 @@ def shrink(
     params: float | None = None,
     bytes: float | None = None,
     latency: float | None = None,
-    criterion: Criterion = "magnitude",
+    criterion: ScoreFunction = "magnitude",
     data: Any = None,
-    where: Where = None,
+    where: LayerFilter = None,
     divisor: int = 8,
+    latency_of: Callable[[keras.Model], float] | None = None,
 ) -> keras.Model:
     """Removes channels, neurons and attention heads for real: the weights, the computation and the bytes go.
 
     Exactly one budget says how much is to be *left*. `channels` keeps the same part of every layer; the others
     remove the lowest-scored channels of the whole model until what is left costs no more, but no more than nine tenths
-    of any layer. Channels that meet in
-    an addition, a gate or a shared layer go together; what cannot be followed stays, and the report says why. The
-    outputs are those of the model in which the removed channels are zero, to float rounding: removing channels that
-    `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm` if biases were left). Fine-tune
-    the result afterwards, or call this several times with training in between.
+    of any layer. Channels that meet in an addition, a gate or a shared layer go together; what cannot be followed
+    stays, and the report says why. The outputs are those of the model in which the removed channels are zero, to float
+    rounding: removing channels that `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm`
+    if biases were left). Fine-tune the result afterwards, or call this several times with training in between.
 
     Dependencies between layers follow Fang et al. (2023), "DepGraph", https://arxiv.org/abs/2301.12900.
 
@@ -51,7 +49,8 @@ def shrink(
         macs: multiply-accumulates for one sample: a part in (0, 1), or a count from 1 up.
         params: parameters: a part in (0, 1), or a count.
         bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
-        latency: median milliseconds of one call of the int8 .tflite file on LiteRT on this machine, one thread.
+        latency: milliseconds of one call, by `latency_of`: of the int8 .tflite file on LiteRT on this machine, one
+            thread.
         criterion: `"magnitude"`, `"batch_norm"`, `"taylor"` (needs `data` with targets and a compiled model; budgets
             go by its loss per cost saved), `"random"`, or a function from a weight to scores of its shape; see
             `tfopt.shrinking.score`.
@@ -60,6 +59,8 @@ def shrink(
             `layer -> bool`. All by default.
         divisor: channel counts are rounded to multiples of it (SIMD kernels compute 8 at a time), never above what a
             layer has. 1 for exact counts.
+        latency_of: how to measure `latency`: a function from a float model to milliseconds. `tfopt.shrink` measures the
+            int8 file on LiteRT.
 
     Returns:
         A new, uncompiled Functional model with the surviving weights, and a `report` attribute: a `ShrinkReport`.
@@ -92,8 +93,13 @@ def shrink(
             f"The model {model.name!r} must have a layer whose channels can be removed. Got none: {_reasons(found)}. "
             "Let 'where' select more layers, or write the model with Keras layers and keras.ops."
         )
+    if name == "latency" and latency_of is None:
+        raise ValueError(
+            f"The 'latency_of' argument must say how to measure latency={latency!r}. Got none: call tfopt.shrink, "
+            "which measures the int8 file on LiteRT, or pass a function from a model to milliseconds."
+        )
     scores = score(found, "magnitude" if budget == "zero" else criterion, model, data)
-    kept = _select(found, scores, criterion, name, budget, divisor)
+    kept = _select(found, scores, criterion, name, budget, divisor, latency_of)
     small = cut(found, kept)
     small.report = report_of(found, kept, divisor)
     return small
@@ -124,23 +130,29 @@ def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _select(
-    found: Channels, scores: np.ndarray, criterion: Criterion, name: str, budget: Any, divisor: int
+    found: Channels,
+    scores: np.ndarray,
+    criterion: ScoreFunction,
+    name: str,
+    budget: Any,
+    divisor: int,
+    latency_of: Callable[[keras.Model], float] | None,
 ) -> np.ndarray:
     if budget == "zero":
         return keep_nonzero(found, scores, divisor)
     if name == "channels":
         return keep_ratio(found, scores, budget, divisor)
-    measure: Callable[[np.ndarray], float]
-    if name == "latency":
-        measure = lambda kept: int8_latency(cut(found, kept))  # noqa: E731
-    else:
-        measure = cost(found, name)
-        if budget < 1:
-            budget = budget * measure(np.ones(found.count, bool))
+    measure = _latency(found, latency_of) if name == "latency" and latency_of else cost(found, name)
+    if name != "latency" and budget < 1:
+        budget = budget * measure(np.ones(found.count, bool))
     if criterion == "taylor":
         # One channel less is too little for a clock: for latency, MACs stand in.
         scores = per_saving(found, scores, cost(found, "macs") if name == "latency" else measure)
     return keep_within(found, scores, measure, budget, divisor)
+
+
+def _latency(found: Channels, latency_of: Callable[[keras.Model], float]) -> Callable[[np.ndarray], float]:
+    return lambda kept: latency_of(cut(found, kept))
 
 
 def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkReport:

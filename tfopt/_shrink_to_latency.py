@@ -1,0 +1,25 @@
+"""`tfopt.shrink`: shrinking, with the latency of the int8 file for a measure."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tfopt import shrinking
+from tfopt._int8_latency import int8_latency
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _measuring(function: Callable[P, R]) -> Callable[P, R]:
+    """The function with `int8_latency` for its `latency_of`, which shrinking, below conversion, cannot know."""
+
+    @functools.wraps(function)
+    def measuring(*args: P.args, **kwargs: P.kwargs) -> R:
+        kwargs.setdefault("latency_of", int8_latency)
+        return function(*args, **kwargs)
+
+    return measuring
+
+
+shrink = _measuring(shrinking.shrink)

@@ -1,0 +1,211 @@
+"""One table with a row per operation: how channels flow through it, and what changes when some are gone."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.channels import _rules_of_arithmetic as arithmetic
+from tfopt.channels import _rules_of_shape as shape_rules
+from tfopt.channels import _rules_with_weights as with_weights
+from tfopt.channels._channels import Sizes
+from tfopt.channels._layer_norm import PartialLayerNormalization
+from tfopt.channels._tracer import ChannelTracer
+from tfopt.graph import Node, Operation, kind
+
+Config = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelRule:
+    """What one kind of operation does with channels.
+
+    Attributes:
+        flow: writes down in a `ChannelTracer` which weights and outputs the channels of the inputs index.
+        weights: names of all weights that `flow` knows; a layer with others is left alone.
+        config: for a layer whose weights are cut, the arguments of its config that change.
+        values: for a layer whose weights are cut, their new values, where they are not just the surviving ones.
+        layer: the class of the new layer, where it is not the old one's.
+        call: for an operation that names sizes or positions, the node that takes its place.
+    """
+
+    flow: Callable[[ChannelTracer, Node], None]
+    weights: tuple[str, ...] = ()
+    config: Callable[[Node, Sizes], Config] = lambda node, sizes: {}
+    values: Callable[[Node, Sizes, list[np.ndarray]], list[np.ndarray]] = lambda node, sizes, values: values
+    layer: type[keras.layers.Layer] | None = None
+    call: Callable[[Node, Sizes], Node] | None = None
+
+
+def _weight_shape(op: Operation, sizes: Sizes, name: str) -> tuple[int, ...]:
+    return sizes.weight(op, next(w for w in op.weights if w.name == name))
+
+
+def _last_of(argument: str, weight: str, axis: int = -1) -> Callable[[Node, Sizes], Config]:
+    return lambda node, sizes: {argument: _weight_shape(node.op, sizes, weight)[axis]}
+
+
+def _convolution_config(node: Node, sizes: Sizes) -> Config:
+    filters = _weight_shape(node.op, sizes, "kernel")[-1]
+    groups = node.op.groups if node.op.groups == 1 else node.op.groups * filters // node.op.filters
+    return {"filters": filters, "groups": groups}
+
+
+def _einsum_config(node: Node, sizes: Sizes) -> Config:
+    shape = node.op.get_config()["output_shape"]
+    old = [shape] if isinstance(shape, int) else list(shape)
+    new = sizes.shape(node.output)[-len(old) :]
+    return {"output_shape": [None if o is None else n for o, n in zip(old, new, strict=True)]}
+
+
+def _group_norm_config(node: Node, sizes: Sizes) -> Config:
+    axis = node.op.axis
+    before, after = node.output.shape[axis], sizes.shape(node.output)[axis]
+    return {"groups": node.op.groups if node.op.groups == -1 else node.op.groups * after // before}
+
+
+def _layer_scale_config(node: Node, sizes: Sizes) -> Config:
+    return {"projection_dim": sizes.shape(node.output)[-1]}
+
+
+def _part(node: Node, sizes: Sizes) -> float:
+    """How much of the last axis remains."""
+    return (sizes.shape(node.output)[-1] or 0) / node.output.shape[-1]
+
+
+def _rms_config(node: Node, sizes: Sizes) -> Config:
+    # The mean of squares over all channels, of which only a part is left, is part * mean over those.
+    return {"epsilon": node.op.epsilon / _part(node, sizes)}
+
+
+def _rms_values(node: Node, sizes: Sizes, values: list[np.ndarray]) -> list[np.ndarray]:
+    return [value / np.sqrt(_part(node, sizes)) for value in values]
+
+
+def _layer_norm_config(node: Node, sizes: Sizes) -> Config:
+    return {"channels": getattr(node.op, "channels", node.output.shape[-1])}
+
+
+def _reshape_call(node: Node, sizes: Sizes) -> Node:
+    shape = [-1 if size is None else size for size in sizes.shape(node.output)[1:]]
+    layer = keras.layers.Reshape(shape, name=node.op.name)
+    return dataclasses.replace(node, op=layer, args=(node.inputs[0],), kwargs={})
+
+
+def _split_call(node: Node, sizes: Sizes) -> Node:
+    axis = node.op.axis
+    ends, end = [], 0
+    for tensor in node.outputs[:-1]:
+        end += sizes.shape(tensor)[axis] or 0
+        ends.append(end)
+    return dataclasses.replace(node, op=type(node.op)(ends, axis=axis, name=node.op.name))
+
+
+def _get_item_call(node: Node, sizes: Sizes) -> Node:
+    x, axis, key = node.inputs[0], 0, []
+    for part in shape_rules.key_of(node, len(x.shape)):
+        units = sizes.units(x, axis) if isinstance(part, slice) else None
+        if units is not None:
+            kept = sizes.mask(units)
+            start, stop, _ = part.indices(len(units))
+            part = slice(int(kept[:start].sum()), int(kept[:stop].sum()))
+        key.append(part)
+        axis += part is not None
+    return dataclasses.replace(node, args=(x, tuple(key)), kwargs={})
+
+
+_CARRY = ChannelRule(arithmetic.carry)
+_CHANNELS = ChannelRule(arithmetic.carry_channels)
+_TIE = ChannelRule(arithmetic.tie)
+_REDUCE = ChannelRule(arithmetic.reduce)
+_GLOBAL_POOL = ChannelRule(arithmetic.global_pool)
+_PERMUTE = ChannelRule(shape_rules.permute)
+_CONVOLUTION = ChannelRule(with_weights.convolution, ("kernel", "bias"), _convolution_config)
+_TRANSPOSED = ChannelRule(with_weights.transposed, ("kernel", "bias"), _last_of("filters", "kernel", -2))
+_DEPTHWISE = ChannelRule(with_weights.depthwise, ("kernel", "bias"))
+_SEPARABLE = ChannelRule(
+    with_weights.separable,
+    ("depthwise_kernel", "pointwise_kernel", "bias"),
+    _last_of("filters", "pointwise_kernel"),
+)
+_LAYER_NORM = ChannelRule(
+    with_weights.over_channels, ("gamma", "beta"), _layer_norm_config, layer=PartialLayerNormalization
+)
+
+# Compute each number by itself.
+_ELEMENTWISE = """
+    elu gelu hard_sigmoid hard_silu leaky_relu relu relu6 sigmoid silu tanh
+    celu exponential hard_tanh linear log_sigmoid mish selu softplus softsign
+    squareplus soft_shrink hard_shrink tanh_shrink sparse_plus threshold
+    ReLU Identity Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    GaussianNoise GaussianDropout ActivityRegularization Masking StopGradient
+    Absolute Abs Negative Square Sqrt Exp Erf Clip Cast Sign
+"""
+
+# The kind of an operation (see `tfopt.graph.kind`) -> its rule. What has no rule keeps its channels.
+CHANNEL_RULES: dict[str, ChannelRule] = {
+    # makes channels
+    "Dense": ChannelRule(with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel")),
+    "EinsumDense": ChannelRule(with_weights.einsum_dense, ("kernel", "bias"), _einsum_config),
+    "Embedding": ChannelRule(with_weights.embedding, ("embeddings",), _last_of("output_dim", "embeddings")),
+    **{f"Conv{n}D": _CONVOLUTION for n in (1, 2, 3)},
+    **{f"Conv{n}DTranspose": _TRANSPOSED for n in (1, 2, 3)},
+    **{f"SeparableConv{n}D": _SEPARABLE for n in (1, 2)},
+    # carries them, with weights
+    **{f"DepthwiseConv{n}D": _DEPTHWISE for n in (1, 2)},
+    "BatchNormalization": ChannelRule(
+        with_weights.per_channel("gamma", "beta", "moving_mean", "moving_variance"),
+        ("gamma", "beta", "moving_mean", "moving_variance"),
+    ),
+    "LayerNormalization": _LAYER_NORM,
+    "PartialLayerNormalization": _LAYER_NORM,
+    "RMSNormalization": ChannelRule(with_weights.over_channels, ("scale",), _rms_config, _rms_values),
+    "GroupNormalization": ChannelRule(with_weights.group_norm, ("gamma", "beta"), _group_norm_config),
+    "PReLU": ChannelRule(with_weights.prelu, ("alpha",)),
+    # `keras.applications.convnext`: gamma times its input.
+    "LayerScale": ChannelRule(
+        with_weights.per_channel("gamma", "variable"), ("gamma", "variable"), _layer_scale_config
+    ),
+    # carries them
+    **dict.fromkeys(_ELEMENTWISE.split(), _CARRY),
+    "softmax": ChannelRule(arithmetic.softmax),
+    "log_softmax": ChannelRule(arithmetic.softmax),
+    **{
+        f"{name}{n}D": _CHANNELS
+        for n in (1, 2, 3)
+        for name in ("MaxPooling", "AveragePooling", "ZeroPadding", "Cropping", "UpSampling")
+    },
+    **{name: _CHANNELS for name in ("MaxPool", "AveragePool", "Resizing", "Resize")},
+    **{f"Global{name}Pooling{n}D": _GLOBAL_POOL for n in (1, 2, 3) for name in ("Max", "Average")},
+    **{name: _REDUCE for name in ("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Std")},
+    # ties those of several tensors
+    **{name: _TIE for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Power")},
+    "TrueDivide": ChannelRule(arithmetic.divide),
+    "Divide": ChannelRule(arithmetic.divide),
+    "Matmul": ChannelRule(arithmetic.matmul),
+    "Einsum": ChannelRule(arithmetic.einsum),
+    "DotProductAttention": ChannelRule(arithmetic.dot_product_attention),
+    # rearranges them
+    "Concatenate": ChannelRule(shape_rules.concatenate),
+    "Reshape": ChannelRule(shape_rules.reshape, call=_reshape_call),
+    "Flatten": ChannelRule(shape_rules.reshape),
+    "Squeeze": ChannelRule(shape_rules.reshape),
+    "ExpandDims": ChannelRule(shape_rules.reshape),
+    **{name: _PERMUTE for name in ("Transpose", "Permute", "Swapaxes", "Moveaxis")},
+    "GetItem": ChannelRule(shape_rules.get_item, call=_get_item_call),
+    "Split": ChannelRule(shape_rules.split, call=_split_call),
+    "Repeat": ChannelRule(shape_rules.repeat),
+    "RepeatVector": ChannelRule(shape_rules.repeat_vector),
+}
+
+
+def rule_of(node: Node) -> ChannelRule | None:
+    """The table's row for a node; None where there is none, or the layer holds weights that the row does not know."""
+    if names := getattr(node.op, "weights_of_no_channel", ()):
+        # Such a layer treats all channels alike, and keeps zeros: a quantizer, for instance.
+        return ChannelRule(arithmetic.tie, tuple(names))
+    row = None if node.opaque else CHANNEL_RULES.get(kind(node.op))
+    held = {with_weights.base_name(w) for w in getattr(node.op, "weights", ())}
+    return row if row is not None and held <= set(row.weights) else None

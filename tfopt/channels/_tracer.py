@@ -1,0 +1,150 @@
+"""The tracer's notebook: an index for every channel of every tensor, and what ties or pins them."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tfopt.channels._channels import MADE, STAYS, Channels, Group, Slot, components
+from tfopt.graph import Graph, Node, Operation, Tensor
+
+
+class ChannelTracer:
+    """Follows channels through a graph; each operation's rule writes down what it does with them.
+
+    Channels are numbered; a tensor's axis that channels index has an array of their numbers. Two numbers that are
+    tied are removed together or not at all; one that is pinned stays.
+
+    Args:
+        graph: the graph to tracer.
+        paths: for `id(op)`, where the operation stands in the model.
+    """
+
+    def __init__(self, graph: Graph, paths: dict[int, str]) -> None:
+        self.graph = graph
+        self.paths = paths
+        self.count = 0
+        self.slots: dict[tuple[int, str, int], Slot] = {}
+        self._axes: dict[int, dict[int, np.ndarray]] = {}
+        self._edges: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pins: list[tuple[np.ndarray, str]] = []
+
+    def new(self, count: int) -> np.ndarray:
+        """Numbers for channels not seen before."""
+        self.count += count
+        return np.arange(self.count - count, self.count)
+
+    def stays(self, count: int, reason: str) -> np.ndarray:
+        """Numbers for channels that are not ours to remove."""
+        channels = self.new(count)
+        self.pin(channels, reason)
+        return channels
+
+    def axes(self, tensor: Tensor) -> dict[int, np.ndarray]:
+        """The tensor's axes that channels index, with their numbers."""
+        return self._axes.get(id(tensor), {})
+
+    def at(self, tensor: Tensor, axis: int) -> np.ndarray | None:
+        """The channels on one axis, counted from either end, or None."""
+        return self.axes(tensor).get(axis % len(tensor.shape))
+
+    def put(self, tensor: Tensor, axis: int, channels: np.ndarray | None) -> None:
+        """Says which channels index an axis of an operation's output."""
+        if channels is not None:
+            self._axes.setdefault(id(tensor), {})[axis % len(tensor.shape)] = channels
+
+    def tie(self, one: np.ndarray, other: np.ndarray) -> None:
+        """Makes the channels at the same place of two arrays stand or fall together."""
+        if one is not other:
+            self._edges.append((one.ravel(), other.ravel()))
+
+    def pin(self, channels: np.ndarray | None, reason: str) -> None:
+        """Keeps channels."""
+        if channels is not None:
+            self._pins.append((np.unique(channels), reason))
+
+    def pin_axes(self, tensor: Tensor, reason: str, besides: Iterable[int] = ()) -> None:
+        """Keeps the channels on all axes of a tensor, or on all but some."""
+        for axis, channels in self.axes(tensor).items():
+            if axis not in besides:
+                self.pin(channels, reason)
+
+    def join(self, parts: Sequence[np.ndarray | None], reason: str) -> np.ndarray | None:
+        """Ties arrays of channels; where one of them is None (nothing to remove there) the others stay."""
+        known = [part for part in parts if part is not None]
+        for part in known:
+            self.tie(known[0], part)
+            if len(known) < len(parts):
+                self.pin(part, reason)
+        return known[0] if known else None
+
+    def slot(
+        self, op: Operation, weight: str, axis: int, channels: np.ndarray | None, role: str, width: int = 1
+    ) -> None:
+        """Says which channels index an axis of a weight. In a shared layer all calls are tied."""
+        size = next(w.shape[axis] for w in op.weights if w.name == weight)
+        reason = f"{self.paths[id(op)]} reads inputs that stay"
+        if channels is None:
+            channels = self.stays(size, reason)
+        old = self.slots.setdefault((id(op), weight, axis), Slot(op, weight, axis, channels, role, width))
+        self.tie(old.units, channels)
+
+    def made(self, op: Operation, weight: str, axis: int, width: int = 1) -> np.ndarray:
+        """The channels that a weight axis makes: new ones, or those of the first call of a shared layer."""
+        slot = self.slots.get((id(op), weight, axis))
+        if slot is None:
+            size = next(w.shape[axis] for w in op.weights if w.name == weight)
+            self.slot(op, weight, axis, self.new(size), MADE, width)
+        return self.slots[id(op), weight, axis].units
+
+    def finish(self) -> Channels:
+        """Units out of the channels that are tied, groups out of the units that are alike."""
+        roots = components(self.count, self._edges)
+        reasons: dict[int, str] = {}
+        # The last reason counts: that the model returns them, or where=, says more than an operation on the way.
+        for channels, reason in reversed(self._pins):
+            for root in np.unique(roots[channels]).tolist():
+                reasons.setdefault(root, reason)
+        free = np.ones(self.count, bool)
+        free[list(reasons)] = False
+        free[roots != np.arange(self.count)] = False
+        numbers = np.full(self.count, STAYS)
+        numbers[free] = np.arange(free.sum())
+        units = numbers[roots] if self.count else numbers
+
+        slots, why = [], {}
+        for slot in self.slots.values():
+            here = units[slot.units]
+            if slot.role == MADE and (here == STAYS).any():
+                first = slot.units[np.argmax(here == STAYS)]
+                why[id(slot.op)] = reasons[int(roots[first])]
+            if (here != STAYS).any():
+                slots.append(Slot(slot.op, slot.weight, slot.axis, here, slot.role, slot.width))
+        axes = {
+            key: {axis: units[channels] for axis, channels in found.items() if (units[channels] >= 0).any()}
+            for key, found in self._axes.items()
+        }
+        count = int(free.sum())
+        return Channels(self.graph, count, tuple(slots), axes, self._groups(count, slots), why)
+
+    def _groups(self, count: int, slots: list[Slot]) -> tuple[Group, ...]:
+        places: list[list[int]] = [[] for _ in range(count)]
+        for number, slot in enumerate(slots):
+            for unit in np.unique(slot.units[slot.units >= 0]).tolist():
+                places[unit].append(number)
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for unit, here in enumerate(places):
+            alike.setdefault(tuple(here), []).append(unit)
+        groups = []
+        for found, units in alike.items():
+            makers = [slots[number] for number in found if slots[number].role == MADE]
+            if makers:
+                paths = tuple(dict.fromkeys(self.paths[id(slot.op)] for slot in makers))
+                per_unit = [int((slot.units == units[0]).sum()) * slot.width for slot in makers]
+                groups.append(Group(np.array(units), paths, max(per_unit)))
+        return tuple(groups)
+
+
+def unknown(tracer: ChannelTracer, node: Node, reason: str) -> None:
+    """The rule for what has no rule: all channels it reads stay, and its outputs are not ours to change."""
+    for tensor in node.inputs:
+        tracer.pin_axes(tensor, reason)

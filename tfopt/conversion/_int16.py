@@ -1,0 +1,81 @@
+"""16-bit activations: the converter is given 8-bit grids of the same steps, then the file gets 16-bit codes.
+
+The converter knows 16-bit grids for a handful of operators, though LiteRT has kernels for most. What it writes depends
+on the step of a grid alone, for the zero point of 16-bit codes is 0.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.conversion._flatbuffer import Flatbuffer, MutableTensor
+from tfopt.graph import Expansion, Node, flatten_layers, kind
+from tfopt.kernels import ConstantFakeQuantize
+
+_HALF = 2.0**15
+
+
+def to_int8_grid(node: Node) -> Expansion | None:
+    """In place of a 16-bit grid one of 8 bits: its middle 256 codes."""
+    if not isinstance(node.op, ConstantFakeQuantize) or node.op.num_bits == 8:
+        return None
+    step = node.op.minimum / -_HALF
+    narrow = ConstantFakeQuantize(-128.0 * step, 127.0 * step, name=node.op.name)
+    return [dataclasses.replace(node, op=narrow)], node.outputs
+
+
+def to_int16(file: Flatbuffer, inference: keras.Model) -> None:
+    """Gives a file 16-bit activations in place of 8-bit ones, of the same steps; weights stay.
+
+    Args:
+        file: an integer file, converted from grids of `to_int8_grid`.
+        inference: the model that was converted.
+    """
+    operators = list(file.kernel_operators())
+    operands = [weights for op in operators if (weights := op.operand(1)) is not None]
+    kernels = {weights.index for weights in operands if weights.codes() is not None}
+    _restore_tables(file, inference)
+    for tensor in file.tensors():
+        if tensor.index not in kernels:
+            tensor.to_int16()
+    for op in file.graph.operators:
+        if file.name(op) == "TANH" and file.tensor(op.outputs[0]).scales.size:
+            file.tensor(op.outputs[0]).set_step(1.0 / _HALF)
+        if file.name(op) in ("ADD", "SUB"):
+            # Else a step that happens to be a power of two sends the kernel another way, which takes some shifts only.
+            op.builtinOptions.potScaleInt16 = False
+    for op in operators:
+        op.store_bias_in_64_bits()
+    file.bypass([op for op in file.graph.operators if file.name(op) == "QUANTIZE" and _keeps_codes(file, op)])
+
+
+def _restore_tables(file: Flatbuffer, inference: keras.Model) -> None:
+    """Writes the tables of embeddings in 16 bits: on the grid of the output, 8 bits hold a small part of them."""
+    tables = [
+        np.asarray(layer.embeddings) for layer in flatten_layers(inference) if kind(layer) == "Embedding"
+    ]
+    for op in file.graph.operators:
+        if file.name(op) == "GATHER":
+            tensor = file.tensor(op.inputs[0])
+            codes_16 = next(
+                (codes for table in tables if (codes := _int16_codes(tensor, table)) is not None), None
+            )
+            if codes_16 is not None:
+                tensor.set_int16(codes_16)
+
+
+def _int16_codes(tensor: MutableTensor, table: np.ndarray) -> np.ndarray | None:
+    """The 16-bit codes of a table, if the tensor holds it with those codes clipped to 8 bits."""
+    narrow = tensor.codes()
+    if narrow is None or narrow.shape != table.shape:
+        return None
+    codes = np.clip(np.round(table / np.float32(tensor.scales[0])), -_HALF, _HALF - 1)
+    return codes.astype("<i2") if (np.abs(np.clip(codes, -128, 127) - narrow) <= 1).all() else None
+
+
+def _keeps_codes(file: Flatbuffer, op: Any) -> bool:
+    """Whether a QUANTIZE operator keeps codes and step."""
+    source, target = file.tensor(op.inputs[0]), file.tensor(op.outputs[0])
+    return source.tensor.type == target.tensor.type and np.array_equal(source.scales, target.scales)

@@ -1,0 +1,79 @@
+"""What integer kernels do: the table of operations, grids, packing, and a family of roundings per runtime."""
+
+from tfopt.kernels._constant_fake_quantize import ConstantFakeQuantize, check_range
+from tfopt.kernels._exported_as import fused_activation, fused_with, has_weights, is_dense, is_depthwise
+from tfopt.kernels._families import FAMILIES
+from tfopt.kernels._family import Family, KernelRule
+from tfopt.kernels._float_boundary import FloatBoundary
+from tfopt.kernels._float_fence import FloatFence
+from tfopt.kernels._grids import (
+    LARGEST_WEIGHT_CODE,
+    Grid,
+    activation_grid,
+    fake_quantize,
+    nudge_range,
+    on_grid,
+    round_to_grid,
+)
+from tfopt.kernels._integer_model import IntegerActivations, IntegerModel, IntegerWeights, activation_bits
+from tfopt.kernels._kernel import Kernel
+from tfopt.kernels._operations import (
+    JOINED,
+    OPERATIONS,
+    OWN,
+    RELUS,
+    SAME,
+    OperationRow,
+    float_without_int16,
+    row_of,
+    stays_float,
+)
+from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
+from tfopt.kernels._range_shapes import restrict_range
+from tfopt.kernels._registration import registered_class
+from tfopt.kernels._weight_grids import GRANULARITIES, WeightGrid
+from tfopt.kernels._weighted import AFFINE, KernelWeights
+
+__all__ = [
+    "AFFINE",
+    "FAMILIES",
+    "GRANULARITIES",
+    "JOINED",
+    "LARGEST_WEIGHT_CODE",
+    "OPERATIONS",
+    "OWN",
+    "PACKED_OPERATORS",
+    "RELUS",
+    "SAME",
+    "ConstantFakeQuantize",
+    "Family",
+    "FloatBoundary",
+    "FloatFence",
+    "Grid",
+    "IntegerActivations",
+    "IntegerModel",
+    "IntegerWeights",
+    "Kernel",
+    "KernelRule",
+    "KernelWeights",
+    "OperationRow",
+    "WeightGrid",
+    "activation_bits",
+    "activation_grid",
+    "check_range",
+    "fake_quantize",
+    "float_without_int16",
+    "fused_activation",
+    "fused_with",
+    "has_weights",
+    "is_dense",
+    "is_depthwise",
+    "is_packed",
+    "nudge_range",
+    "on_grid",
+    "registered_class",
+    "restrict_range",
+    "round_to_grid",
+    "row_of",
+    "stays_float",
+]

@@ -1,0 +1,51 @@
+"""What the converter makes of a node: asked by placement, simulation and conversion alike."""
+
+from tfopt.graph import CHANNEL_AXES, Graph, Node, activation_name, affine_of, einsum_axes, folds_into, kind
+from tfopt.kernels._operations import row_of
+
+
+def is_depthwise(node: Node) -> bool:
+    """Whether a node that multiplies and adds per channel is exported as one 1x1 depthwise convolution."""
+    return len(node.output.shape) <= 4 and affine_of(node) is not None
+
+
+def is_dense(node: Node) -> bool:
+    """Whether an `EinsumDense` is exported as one FULLY_CONNECTED: export must know the sizes that it reshapes to."""
+    is_einsum = kind(node.op) == "EinsumDense" and not node.opaque
+    return is_einsum and None not in node.inputs[0].shape[1:] and einsum_axes(node.op) is not None
+
+
+def has_weights(node: Node) -> bool:
+    """Whether the node is exported as one kernel with weights and a bias per output channel."""
+    return kind(node.op) in CHANNEL_AXES or is_dense(node)
+
+
+def folded_norm(graph: Graph, node: Node) -> Node | None:
+    """The batch norm behind a node that export multiplies into its weights."""
+    follower = graph.only_consumer(node.output)
+    row = row_of(node)
+    if row is None or not row.weights or follower is None or activation_name(node.op) in row.fuses:
+        return None
+    return follower if folds_into(follower, node) else None
+
+
+def fused_activation(graph: Graph, node: Node, behind: Node | None = None) -> Node | None:
+    """The activation that the kernel of a node applies before it rounds.
+
+    Args:
+        graph: the graph.
+        node: the node of the kernel.
+        behind: the last node that the kernel computes, as `folded_norm` finds it; the node itself by default.
+    """
+    row = row_of(node)
+    if row is None or activation_name(node.op) in row.fuses:
+        return None
+    follower = graph.only_consumer((behind or node).output)
+    return follower if follower is not None and kind(follower.op) in row.fuses else None
+
+
+def fused_with(graph: Graph, node: Node) -> list[Node]:
+    """The nodes after a node that its kernel computes too: a batch norm, then an activation."""
+    norm = folded_norm(graph, node)
+    activation = fused_activation(graph, node, norm)
+    return [found for found in (norm, activation) if found is not None]

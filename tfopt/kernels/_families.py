@@ -1,0 +1,6 @@
+"""The families of kernels, by name."""
+
+from tfopt.kernels._family import Family
+from tfopt.kernels.xnnpack import XNNPACK
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (XNNPACK,)}

@@ -1,0 +1,51 @@
+"""A family of kernels: how one runtime rounds, a row for each kind of kernel."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tfopt.kernels._grids import Grid
+
+# What rounds: the quantizers of the inputs, the output computed in float, the tensors that the kernel reads, and the
+# grid of the output -> codes counted from that of 0.0, not clipped.
+Rounding = Callable[[tuple[Any, ...], Any, Any, Grid], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelRule:
+    """How one kind of kernel rounds.
+
+    Attributes:
+        reads: how many float tensors the kernel reads.
+        codes: what it makes of them.
+        any_step: whether its output may have a step however small beside those of its inputs.
+    """
+
+    reads: int
+    codes: Rounding
+    any_step: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """The kernels of one runtime; nothing outside `tfopt.kernels` asks which runtime it is.
+
+    Attributes:
+        name: the name under which `FAMILIES` and saved models know it.
+        int8: kind of kernel without weights -> how it rounds 8-bit codes. What is not in it rounds its float result to
+            the nearest code, halves as its row in `OPERATIONS` says.
+        int16: the same for 16-bit codes, where that differs.
+        requantize: `(weights, sums, (input_step, weight_step), output_step, num_bits) -> codes`, for all that has
+            weights.
+        largest_multiplier: the largest ratio of a sum's unit to the output's step that the runtime takes.
+    """
+
+    name: str
+    int8: Mapping[str, KernelRule]
+    int16: Mapping[str, KernelRule]
+    requantize: Callable[..., Any]
+    largest_multiplier: float
+
+    def rule(self, kind: str, num_bits: int) -> KernelRule | None:
+        """How kernels of a kind round codes of so many bits; None where they do nothing special."""
+        return (self.int16.get(kind) if num_bits > 8 else None) or self.int8.get(kind)

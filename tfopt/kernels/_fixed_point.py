@@ -1,0 +1,87 @@
+"""Integers times a real number in fixed point, as LiteRT's own kernels compute it; what is whole is whole, in float."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfopt._float32 import power_of_two
+
+# log2 of a power of two may come out a rounding error below it.
+_LOG_WINDOW = 1e-5
+
+
+def multiplier_of(steps: tuple[Any, ...], output_step: Any, count: Any = None) -> tuple[Any, Any]:
+    """The product of `steps` over `output_step` as `mantissa * 2**shift`, with the mantissa in [0.5, 1).
+
+    Args:
+        steps: positive scalars, or tensors of one number per channel.
+        output_step: a positive scalar.
+        count: divides the mantissa of 31 bits, which is then cut to them, and not rounded (`QuantizedMeanOrSum` of
+            LiteRT's reference kernels).
+
+    Returns:
+        `(mantissa, shift)`, tensors.
+    """
+    ratio = math.prod(ops.cast(step, product_dtype()) for step in steps) / ops.cast(
+        output_step, product_dtype()
+    )
+    shift = ops.floor(ops.log2(ratio)) + 1
+    mantissa = ratio / ops.cast(power_of_two(shift), product_dtype())
+    if count is None:
+        return mantissa, shift
+    digits = ops.floor(ops.log2(count) + _LOG_WINDOW)
+    divided = (
+        ops.round(mantissa * 2.0**31)
+        * ops.cast(power_of_two(digits), product_dtype())
+        / ops.cast(count, product_dtype())
+    )
+    return ops.floor(divided) / 2.0**31, shift - ops.cast(digits, product_dtype())
+
+
+def rounded_twice(sums: Any, multiplier: tuple[Any, Any], ties: str) -> Any:
+    """`sums * multiplier`, rounded twice: once to the multiplier's 31 bits, and once after a shift to the right.
+
+    The first rounding takes halves up; the second takes them `"up"` or `"away"` from zero (gemmlowp; arXiv
+    1712.05877, section 2.2). After a shift by `n` bits a part of `2**-n` of all results differs from rounding once.
+
+    Args:
+        sums: float tensor of whole numbers.
+        multiplier: as from `multiplier_of`.
+        ties: `"up"` or `"away"`.
+
+    Returns:
+        float32 tensor of whole numbers, of the same shape.
+    """
+    mantissa, shift = multiplier
+    mantissa = ops.round(mantissa * 2.0**31) / 2.0**31
+    before, after = (
+        ops.cast(power_of_two(end(shift, 0)), product_dtype()) for end in (ops.maximum, ops.minimum)
+    )
+    once = ops.floor(ops.cast(sums, product_dtype()) * before * mantissa + 0.5)
+    if ties == "up":
+        return ops.cast(ops.floor(once * after + 0.5), "float32")
+    return ops.cast(ops.sign(once) * ops.floor(ops.abs(once) * after + 0.5), "float32")
+
+
+def rounded_once(sums: Any, multiplier: tuple[Any, Any], bits: int) -> Any:
+    """`sums * multiplier` with a multiplier of so many bits, rounded once, halves up.
+
+    Args:
+        sums: float tensor of whole numbers.
+        multiplier: as from `multiplier_of`.
+        bits: bits of the mantissa.
+
+    Returns:
+        float32 tensor of whole numbers, of the same shape.
+    """
+    mantissa, shift = multiplier
+    mantissa = ops.minimum(ops.floor(mantissa * 2.0**bits + 0.5), 2.0**bits - 1) / 2.0**bits
+    products = ops.cast(sums, product_dtype()) * mantissa * ops.cast(power_of_two(shift), product_dtype())
+    return ops.cast(ops.floor(products + 0.5), "float32")
+
+
+def product_dtype() -> str:
+    """A type for products of 55 bits; JAX has none unless asked: there a rounding in ten thousand goes astray."""
+    return "float64" if keras.backend.backend() == "tensorflow" else "float32"

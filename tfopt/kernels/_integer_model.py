@@ -1,0 +1,51 @@
+"""What conversion asks of a quantized model and of its layers with weights; `tfopt.quantization` answers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tfopt.kernels._weight_grids import WeightGrid
+
+
+class IntegerModel:
+    """A model that computes on integer grids.
+
+    Attributes:
+        pack_weights: whether codes of four bits or fewer are stored two to a byte, where kernels read that.
+    """
+
+    pack_weights: bool = True
+
+    def stored(self) -> dict[str, tuple[Any, Any]]:
+        """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
+        raise NotImplementedError
+
+
+class IntegerWeights:
+    """Mixin of a layer whose first weight is on a grid.
+
+    Attributes:
+        name: the layer's.
+        grid: the grid of its weights.
+    """
+
+    name: str
+    grid: WeightGrid
+
+    def weight_codes(self) -> Any:
+        """The code number of the first weight: whole numbers, as float32."""
+        raise NotImplementedError
+
+
+class IntegerActivations:
+    """Mixin of a layer that rounds activations to codes.
+
+    Attributes:
+        num_bits: bits of a code.
+    """
+
+    num_bits: int
+
+
+def activation_bits(layers: Iterable[Any]) -> int:
+    """Bits of the activations of a model with these layers; 8 where none of them rounds any."""
+    return max((layer.num_bits for layer in layers if isinstance(layer, IntegerActivations)), default=8)

@@ -1,0 +1,108 @@
+"""Kernels with weights: their 32-bit sums, the steps of these, and the bias in whole steps."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfopt._float32 import coarse, exactly, float32
+from tfopt.graph import fold_factor, kind
+from tfopt.kernels._grids import LARGEST_WEIGHT_CODE, Grid
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class KernelWeights:
+    """What a kernel multiplies with.
+
+    Attributes:
+        layer: the layer that holds the weights (an `IntegerWeights`); None where an affine layer stands alone.
+        norm: the batch norm that is folded into them, or the layer of `AFFINE` that stands alone, if any.
+        packed: whether a file holds the weights two to a byte, if the kernel reads that.
+    """
+
+    layer: Any = None
+    norm: keras.layers.Layer | None = None
+    packed: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of the layer; that of a depthwise convolution for what stands alone."""
+        return "DepthwiseConv2D" if self.layer is None else kind(self.layer)
+
+    def along_outputs(self, values: Any) -> Any:
+        """Numbers of each channel in a shape that broadcasts with the output."""
+        return values if self.layer is None else self.layer.along_outputs(values)
+
+    def steps(self) -> tuple[tuple[Any, Any], Any]:
+        """The step of each channel's weights, computed with and stored in a file, and the bias."""
+        if self.layer is None:
+            # What stands alone is exported as a depthwise convolution, each weight at the largest code.
+            step, offset, is_default = 1.0 / LARGEST_WEIGHT_CODE, 0.0, True
+        else:
+            step, is_default = ops.reshape(self.layer.weight_step(), (-1,)), self.layer.grid.is_default
+            offset = self.layer.channel_bias()
+        if self.norm is None:
+            return (step, step), offset
+        factor, offset = AFFINE[kind(self.norm)](self.norm, offset)
+        step = exactly(step * ops.abs(factor))
+        # The converter finds a scale of the usual grid from the largest weight.
+        return (step, coarse(step) if is_default else step), exactly(offset)
+
+    def unit(self, source: Any) -> Any:
+        """The real value of one unit of each channel's sums in a file; 1 input step where all weights are 0."""
+        (_, stored), _ = self.steps()
+        return source.step() * ops.where(stored > 0, stored, 1.0)
+
+    def stored(self, source: Any) -> tuple[Any, Any]:
+        """What a file holds of each channel: the step of its weights, and the bias, a whole number of units."""
+        (_, step), offset = self.steps()
+        unit = self.unit(source)
+        return step, ops.round(exactly(offset / unit)) * unit
+
+
+def weighted_codes(weights: KernelWeights, source: Any, requantize: Callable, x: Any, grid: Grid) -> Any:
+    """`requantize(sum + bias)`: about `round((sum + bias) * input_step * weight_step / output_step)`.
+
+    TFLite 8-bit specification; arXiv 1712.05877, section 2.2. A sum of products of codes is a whole number of steps
+    `input_step * weight_step`, and so is the bias. The sum is found again by rounding, which takes away the noise of
+    float32 convolutions.
+
+    Args:
+        weights: the kernel's weights.
+        source: the quantizer of its input.
+        requantize: how the family brings sums to codes (`tfopt.kernels.Family.requantize`).
+        x: float tensor, channels last: the output computed in float.
+        grid: the grid of the output.
+
+    Returns:
+        float32 tensor of whole numbers, of the shape of `x`.
+    """
+    (computed, stored), offset = weights.steps()
+    input_step = source.step()
+    stored = ops.where(stored > 0, stored, 1.0)
+    step, stored, offset = map(weights.along_outputs, (input_step * computed, stored, offset))
+    is_alive = step > 0
+    step = ops.where(is_alive, step, 1.0)
+    sums = ops.round((x - offset) / step) + ops.round(exactly(offset / (input_step * stored)))
+    codes = requantize(weights, sums, (input_step, stored), grid.step, source.num_bits)
+    return ops.where(is_alive, codes, ops.round(x / grid.step))
+
+
+def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:
+    factor = fold_factor(norm)
+    offset = exactly((offset - float32(norm.moving_mean)) * factor)
+    return factor, offset + float32(norm.beta) if norm.center else offset
+
+
+def _rescaling(layer: keras.layers.Rescaling, offset: Any) -> tuple[Any, Any]:
+    return float32(layer.scale), float32(layer.offset)
+
+
+def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
+    return float32(layer.gamma), 0.0
+
+
+# Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
+AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}

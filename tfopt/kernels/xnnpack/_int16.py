@@ -1,0 +1,84 @@
+"""What LiteRT's own kernels do with 16-bit codes, which XNNPACK does not take."""
+
+from typing import Any
+
+from keras import ops
+
+from tfopt._float32 import exactly
+from tfopt.kernels._family import KernelRule
+from tfopt.kernels._fixed_point import multiplier_of, product_dtype, rounded_once, rounded_twice
+from tfopt.kernels._grids import Grid
+from tfopt.kernels.xnnpack._means import MEANS, count_of, sums_of
+
+# How many bits ADD and SUB move their inputs up before they scale them.
+_LEFT_SHIFT = 2.0**15
+
+
+def _add(sources: Any, x: Any, operands: Any, grid: Grid, sign: int = 1) -> Any:
+    """Both inputs on the grid of twice the coarser step, `2**15` times as fine; then the sum on that of the output."""
+    steps = [source.step() for source in sources]
+    twice = 2.0 * ops.maximum(*steps)
+    left, right = (
+        rounded_twice(_codes(operand, step) * _LEFT_SHIFT, multiplier_of((step,), twice), ties="away")
+        for operand, step in zip(operands, steps, strict=True)
+    )
+    return rounded_twice(left + sign * right, multiplier_of((twice,), grid.step * _LEFT_SHIFT), ties="away")
+
+
+def _subtract(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    return _add(sources, x, operands, grid, sign=-1)
+
+
+def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The product of two codes, rounded twice; its multiplier is computed in float32."""
+    left, right = sources
+    products = _codes(operands[0], left.step()) * _codes(operands[1], right.step())
+    multiplier = exactly(exactly(left.step() * right.step()) / grid.step)
+    return rounded_twice(products, multiplier_of((multiplier,), 1.0), ties="away")
+
+
+def _matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of products of codes has 64 bits, which leaves 15 for the multiplier."""
+    left, right = sources
+    sums = ops.round(x / (left.step() * right.step()))
+    return rounded_once(sums, multiplier_of((left.step(), right.step()), grid.step), bits=15)
+
+
+def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """Each side of zero has a multiplier of its own."""
+    (source,) = sources
+    slope = ops.divide_no_nan(x, ops.cast(operands[0], "float32"))
+    slope = ops.where(slope > 0, slope, 1.0)
+    return rounded_twice(
+        _codes(operands[0], source.step()), multiplier_of((source.step(), slope), grid.step), "away"
+    )
+
+
+def _mean(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of codes, times a multiplier that the count divides, rounded twice."""
+    count = count_of(x, operands)
+    given, sums = sums_of(sources, x, count)
+    return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), ties="away")
+
+
+def _total(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The sum of codes, multiplied in float32 and rounded, halves away from zero."""
+    given, sums = sums_of(sources, x, 1.0)
+    return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * exactly(given.step / grid.step)) + 0.5)
+
+
+def _codes(operand: Any, step: Any) -> Any:
+    return ops.cast(ops.round(ops.cast(operand, "float32") / step), product_dtype())
+
+
+_MATMUL = KernelRule(2, _matmul)
+# Kind of kernel, where it rounds otherwise than on 8-bit codes -> how.
+INT16 = {
+    "Add": KernelRule(2, _add),
+    "Subtract": KernelRule(2, _subtract),
+    "Multiply": KernelRule(2, _multiply),
+    **dict.fromkeys(("Matmul", "Einsum", "Dot"), _MATMUL),
+    "leaky_relu": KernelRule(1, _leaky_relu),
+    "Sum": KernelRule(1, _total, any_step=True),
+    **dict.fromkeys(MEANS, KernelRule(1, _mean, any_step=True)),
+}

@@ -1,0 +1,67 @@
+"""How XNNPACK rounds 8-bit codes in kernels without weights, and LiteRT's own kernels where it does not take them."""
+
+from typing import Any
+
+from keras import ops
+
+from tfopt._float32 import exactly, power_of_two
+from tfopt.kernels._family import KernelRule
+from tfopt.kernels._fixed_point import multiplier_of, rounded_twice
+from tfopt.kernels._grids import Grid
+from tfopt.kernels.xnnpack._means import MEANS, mean, total
+
+
+def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The product of two codes is a whole number; it is multiplied in float32 and rounded, halves to even."""
+    left, right = sources
+    step = left.step() * right.step()
+    return ops.round(ops.round(x / step) * exactly(step / grid.step))
+
+
+def _add(sources: Any, x: Any, operands: Any, grid: Grid, sign: int = 1) -> Any:
+    """`(a * A + b * B + half) >> shift` on 32-bit integers, halves up; `A`, `B` have 21 bits, as in XNNPACK."""
+    ratios = [source.step() / grid.step for source in sources]
+    shift = 20.0 - ops.floor(ops.log2(ops.maximum(*ratios)))
+    sums = ops.left_shift(1, ops.cast(shift, "int32") - 1)
+    for factor, ratio, source, operand in zip((1, sign), ratios, sources, operands, strict=True):
+        multiplier = ops.cast(ops.round(ratio * power_of_two(shift)), "int32")
+        codes = ops.cast(ops.round(ops.cast(operand, "float32") / source.step()), "int32")
+        sums = sums + factor * multiplier * codes
+    return ops.cast(ops.right_shift(sums, ops.cast(shift, "int32")), "float32")
+
+
+def _subtract(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    return _add(sources, x, operands, grid, sign=-1)
+
+
+def _matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """XNNPACK multiplies where the second factor's zero point is 0; else LiteRT's BATCH_MATMUL, in fixed point."""
+    left, right = sources
+    step = left.step() * right.step()
+    sums = ops.round(x / step)
+    once = ops.round(sums * exactly(step / grid.step))
+    twice = rounded_twice(sums, multiplier_of((step,), grid.step), ties="away")
+    return ops.where(ops.equal(right.grid().zero_point, 128.0), once, twice)
+
+
+def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """`(code * multiplier + 128) >> 8`, as XNNPACK has it; the multiplier is `256 * slope` of this side of zero."""
+    source = ops.cast(operands[0], "float32")
+    codes = ops.round(source / sources[0].step())
+    # The slope is that of what was computed in float: alpha itself is known to the layer alone.
+    multiplier = ops.round(256.0 * ops.divide_no_nan(x, source) * (sources[0].step() / grid.step))
+    return ops.floor(codes * multiplier / 256.0 + 0.5)
+
+
+_MATMUL = KernelRule(2, _matmul)
+INT8 = {
+    "Add": KernelRule(2, _add),
+    "Subtract": KernelRule(2, _subtract),
+    "Multiply": KernelRule(2, _multiply),
+    "Matmul": _MATMUL,
+    "Einsum": _MATMUL,
+    "Dot": _MATMUL,
+    "leaky_relu": KernelRule(1, _leaky_relu),
+    "Sum": KernelRule(1, total, any_step=True),
+    **dict.fromkeys(MEANS, KernelRule(1, mean, any_step=True)),
+}

@@ -1,0 +1,78 @@
+"""The quantizer of each grid that placement found, and the names by which a model keeps its kernels."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import keras
+
+from tfopt.graph import Graph
+from tfopt.quantization._config import QuantConfig
+from tfopt.quantization.placement import Placement, SharedGrid, is_non_negative
+from tfopt.quantization.simulation import FakeQuantize, KernelNames
+
+
+def make_quantizers(graph: Graph, placement: Placement, config: QuantConfig) -> list[FakeQuantize]:
+    """The layer that quantizes the activations of each grid, named after the operation that writes there.
+
+    Args:
+        graph: the graph in which the grids were placed.
+        placement: the grids.
+        config: the scheme.
+    """
+    names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
+    return [_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)]
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Numbers repeated names: a shared layer has a grid for each call."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        unique.append(f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return unique
+
+
+def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -> FakeQuantize:
+    is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
+    # TFLite's 16-bit softmax, sigmoid and tanh write steps of 1/32768.
+    fixed = grid.fixed and (grid.fixed if config.activation_bits == 8 else (-1.0, 32767 / 32768))
+    return FakeQuantize(
+        num_sites=len(grid.sites),
+        fixed_range=fixed,
+        momentum=config.momentum,
+        num_bits=config.activation_bits,
+        observer=config.observer,
+        clip_l2=config.clip_l2 if config.observer == "pact" else 0.0,
+        symmetric=config.symmetric or config.activation_bits == 16,
+        power_of_two=config.power_of_two,
+        non_negative=all(is_non_negative(graph, site) for site in grid.sites),
+        float_training=grid.fixed is not None and is_final,
+        name=name,
+    )
+
+
+def kernel_names(
+    placement: Placement, layers: Sequence[FakeQuantize], made: dict[int, keras.Operation]
+) -> Iterator[KernelNames]:
+    """The kernel that writes each site, by the names of the new model's layers.
+
+    Args:
+        placement: the grids and kernels.
+        layers: the quantizer of each grid.
+        made: the new layer, by `id` of the operation that it replaces.
+    """
+    quantizer = {id(grid): layer for grid, layer in zip(placement.grids, layers, strict=True)}
+    for grid, layer in zip(placement.grids, layers, strict=True):
+        for index, site in enumerate(grid.sites):
+            plan = placement.kernels.get(id(site))
+            if plan is not None:
+                yield KernelNames(
+                    quantizer=layer.name,
+                    site=index,
+                    kernel=plan.kind,
+                    sources=tuple(quantizer[id(source)].name for source in plan.sources),
+                    weights="" if plan.weights is None else made[id(plan.weights)].name,
+                    norm="" if plan.norm is None else made[id(plan.norm)].name,
+                    activation=plan.activation,
+                )

@@ -1,0 +1,197 @@
+"""Decomposition: what TFLite computes in several kernels becomes several operations, each with a grid of its own."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
+from tfopt.quantization.placement._activations import ACTIVATIONS
+from tfopt.quantization.placement._parts import Parts
+from tfopt.quantization.placement._pooling import pool_3d
+
+
+def decompose(graph: Graph) -> Graph:
+    """The graph with each operation of the table below taken apart.
+
+    Args:
+        graph: a graph whose activations are split (`split_activations`).
+
+    Returns:
+        A graph that computes the same to float rounding. Parts of a shared layer are shared.
+    """
+    parts: dict[int, Parts] = {}
+
+    def expand(node: Node) -> Expansion | None:
+        function = (
+            None if node.opaque else _rescaling if _is_rescaling(node) else DECOMPOSITIONS.get(kind(node.op))
+        )
+        if function is None:
+            return None
+        part = parts.setdefault(id(node.op), Parts(node.op))
+        return inline(node, lambda *tensors: function(part, node, *tensors))
+
+    return graph.map_nodes(expand)
+
+
+# What may be a factor and an offset per channel. As a layer of its own, that becomes one kernel whose bits are known.
+_AFFINE = ("Add", "Divide", "Multiply", "Normalization", "Subtract", "TrueDivide")
+
+
+def _is_rescaling(node: Node) -> bool:
+    return kind(node.op) in _AFFINE and len(node.output.shape) <= 4 and affine_of(node) is not None
+
+
+def _rescaling(part: Parts, node: Node, x: Any) -> Any:
+    """`x * factor + offset`, of numbers that the model holds."""
+    numbers = [each[0] if np.all(each == each[0]) else each for each in affine_of(node) or ()]
+    return part.affine("", x, *(number.tolist() for number in numbers))
+
+
+def _separable(part: Parts, node: Node, x: Any) -> Any:
+    """A depthwise convolution and a pointwise one; the second keeps the layer's name, activation and bias."""
+    layer = node.op
+    two = kind(layer) == "SeparableConv2D"
+    common = {"data_format": layer.data_format}
+    depthwise = part(
+        "depthwise",
+        layers.DepthwiseConv2D if two else layers.DepthwiseConv1D,
+        layer.kernel_size if two else layer.kernel_size[0],
+        strides=layer.strides if two else layer.strides[0],
+        padding=layer.padding,
+        dilation_rate=layer.dilation_rate if two else layer.dilation_rate[0],
+        depth_multiplier=layer.depth_multiplier,
+        depthwise_regularizer=layer.depthwise_regularizer,
+        depthwise_constraint=layer.depthwise_constraint,
+        use_bias=False,
+        **common,
+    )
+    pointwise = part(
+        "",
+        layers.Conv2D if two else layers.Conv1D,
+        layer.filters,
+        1,
+        use_bias=layer.use_bias,
+        activation=layer.activation,
+        kernel_regularizer=layer.pointwise_regularizer,
+        kernel_constraint=layer.pointwise_constraint,
+        bias_regularizer=layer.bias_regularizer,
+        bias_constraint=layer.bias_constraint,
+        **common,
+    )
+    depthwise.trainable = pointwise.trainable = layer.trainable
+    y = pointwise(depthwise(x))
+    first, *rest = layer.get_weights()
+    depthwise.set_weights([first])
+    pointwise.set_weights(rest)
+    return y
+
+
+def _average(part: Parts, node: Node, *tensors: Any) -> Any:
+    """The mean of several tensors: a sum and a multiplication."""
+    return part.affine("over_n", _sum(part, tensors), 1.0 / len(tensors)) if len(tensors) > 1 else None
+
+
+def _add(part: Parts, node: Node, *tensors: Any) -> Any:
+    """A sum of more than two tensors: TFLite adds two at a time, and rounds after each."""
+    return _sum(part, tensors) if len(tensors) > 2 else None
+
+
+def _sum(part: Parts, tensors: tuple[Any, ...]) -> Any:
+    total = tensors[0]
+    for index, tensor in enumerate(tensors[1:]):
+        total = part.add(f"sum_{index}", total, tensor)
+    return total
+
+
+def _multiply(part: Parts, node: Node, *tensors: Any) -> Any:
+    """A product of more than two tensors."""
+    if len(tensors) < 3:
+        return None
+    product = tensors[0]
+    for index, tensor in enumerate(tensors[1:]):
+        product = part(f"product_{index}", layers.Multiply)([product, tensor])
+    return product
+
+
+def _negative(part: Parts, node: Node, x: Any) -> Any:
+    return part.affine("minus", x, -1.0)
+
+
+def _square(part: Parts, node: Node, x: Any) -> Any:
+    return part.times(x, x)
+
+
+def _power(part: Parts, node: Node, *tensors: Any) -> Any:
+    """A square is a product; other powers stay float."""
+    exponent = node.args[1] if len(node.args) > 1 else None
+    is_square = len(tensors) == 1 and isinstance(exponent, (int, float)) and exponent == 2
+    return part.times(tensors[0], tensors[0]) if is_square else None
+
+
+def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
+    """Rows of a unit matrix; None along another axis than the last."""
+    if getattr(node.op, "axis", -1) != -1 or "float" not in node.output.dtype:
+        return None
+    size = node.op.num_classes
+    table = part("table", layers.Embedding, size, size, embeddings_initializer="identity")
+    table.trainable = False
+    return table(indices)
+
+
+def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
+    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with masks, weights or scores asked for."""
+    layer = node.op
+    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout
+    if not plain or len(tensors) > 3 or len(keras.tree.flatten(node.outputs)) > 1:
+        return None
+    query, value, key = (*tensors, tensors[1]) if len(tensors) == 2 else tensors
+    scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
+    return ops.matmul(part.activation("softmax", scores), value)
+
+
+def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
+    """`softmax(scale q k^T) v` (Vaswani et al. 2017, arXiv 1706.03762); None with a bias."""
+    mask = node.kwargs.get("mask")
+    masks = 1 if isinstance(mask, keras.KerasTensor) else 0
+    if len(tensors) != 3 + masks or getattr(node.op, "attn_logits_soft_cap", None) is not None:
+        return None
+    query, key, value = tensors[:3]
+    mask = tensors[3] if masks else mask
+    if getattr(node.op, "is_causal", False):
+        if mask is not None or None in (query.shape[1], key.shape[1]):
+            return None
+        mask = np.tril(np.ones((1, 1, query.shape[1], key.shape[1]), bool))
+    scale = node.kwargs.get("scale") or 1.0 / math.sqrt(query.shape[-1])
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
+    query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
+    scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
+    # A masked softmax is an island: no int8 grid holds minus infinity beside the scores.
+    softmax = part("softmax", layers.Softmax)
+    shares = softmax(scores) if mask is None else softmax(scores, mask=mask)
+    mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
+    return ops.transpose(mixed, (0, 2, 1, 3))
+
+
+# The kind of an operation (see `tfopt.graph.kind`) -> the function that takes it apart, or returns None to keep it.
+DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
+    **ACTIVATIONS,
+    "Add": _add,
+    "Attention": _attention,
+    "Average": _average,
+    "AveragePooling3D": pool_3d,
+    "DotProductAttention": _dot_product_attention,
+    "MaxPooling3D": pool_3d,
+    "Multiply": _multiply,
+    "Negative": _negative,
+    "OneHot": _one_hot,
+    "Power": _power,
+    "SeparableConv1D": _separable,
+    "SeparableConv2D": _separable,
+    "Square": _square,
+}

@@ -1,0 +1,203 @@
+"""Where the kernels round activations: the walk over a graph that applies the table of operations."""
+
+import dataclasses
+from collections.abc import Container
+from typing import Any
+
+import keras
+
+from tfopt.graph import Graph, Node, activation_name, kind, tensors_in
+from tfopt.kernels import (
+    AFFINE,
+    FAMILIES,
+    JOINED,
+    OWN,
+    SAME,
+    Family,
+    OperationRow,
+    fused_with,
+    has_weights,
+    is_depthwise,
+    row_of,
+    stays_float,
+)
+from tfopt.quantization.placement._shared_grids import SharedGrid, SharedGrids
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelPlan:
+    """The kernel that writes a site, in terms of the graph: see `tfopt.kernels.Kernel`.
+
+    Attributes:
+        kind: the kind of its operation; "weights" for all that has weights.
+        sources: the grids of its inputs.
+        operands: the tensors that the kernel reads, where its rounding depends on more than their sum.
+        weights: the layer with the weights, if any.
+        norm: the batch norm that is folded into it, or the affine layer that stands alone, if any.
+        activation: what a kernel without weights applies before it rounds.
+    """
+
+    kind: str
+    sources: tuple[SharedGrid, ...]
+    operands: tuple[keras.KerasTensor, ...] = ()
+    weights: keras.layers.Layer | None = None
+    norm: keras.layers.Layer | None = None
+    activation: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where activations are rounded.
+
+    Attributes:
+        grids: the grids, in graph order.
+        fused: path of a node -> path of the node whose kernel computes it too.
+        ties: how the kernel that writes a site breaks ties, by `id(site)`; "even" for all others.
+        kernels: the kernel that writes a site, by `id(site)`, where it rounds in a way of its own.
+        fenced: the path of the node left float that writes a site, by `id(site)`.
+    """
+
+    grids: tuple[SharedGrid, ...]
+    fused: dict[str, str]
+    ties: dict[int, str]
+    kernels: dict[int, KernelPlan]
+    fenced: dict[int, str]
+
+
+def place(
+    graph: Graph, floats: Container[int] = (), family: Family = FAMILIES["xnnpack"], num_bits: int = 8
+) -> Placement:
+    """Finds where the kernels round activations.
+
+    Args:
+        graph: a graph whose activations are split (`split_activations`).
+        floats: `id(op)` of the layers to leave float; what their kernels fuse stays float with them.
+        family: the family of kernels that the file will run on.
+        num_bits: bits of the activations.
+
+    Returns:
+        The grids and their sites, in graph order; time is linear in the number of nodes.
+    """
+    walk = _Walk(graph, floats)
+    for tensor in filter(is_rounded, tensors_in(graph.inputs)):
+        # Keras calls inputs without a name keras_tensor_12.
+        walk.grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name)
+    for node in graph.nodes:
+        walk.visit(node)
+    plans = {key: _plan(walk.grids, family, num_bits, *written) for key, written in walk.written.items()}
+    kernels = {key: plan for key, plan in plans.items() if plan is not None}
+    return Placement(walk.grids.final(), walk.fused, walk.ties, kernels, walk.fenced)
+
+
+class _Walk:
+    """What the walk has found so far; its attributes are those of `Placement`."""
+
+    def __init__(self, graph: Graph, floats: Container[int]) -> None:
+        self.graph = graph
+        self.floats = floats
+        self.grids = SharedGrids()
+        self.fused: dict[str, str] = {}
+        self.ties: dict[int, str] = {}
+        self.fenced: dict[int, str] = {}
+        # id of a tensor -> the node whose kernel writes it, and the nodes that the kernel computes too.
+        self.written: dict[int, tuple[Node, list[Node]]] = {}
+        self.done: set[int] = set()
+
+    def visit(self, node: Node) -> None:
+        """Gives the outputs of a node, or of what its kernel ends with, their grid."""
+        if id(node) in self.done or (stays_float(node) and _inside_a_float_region(self.graph, node)):
+            return
+        row = row_of(node)
+        if row is None or row.output == OWN:
+            self._give_own_grid(node, row)
+        else:
+            share_grid(self.grids, node, row)
+        if row is not None and row.ties is not None:
+            self.ties.update((id(tensor), row.ties) for tensor in tensors_in(node.outputs))
+
+    def _give_own_grid(self, node: Node, row: OperationRow | None) -> None:
+        followers = fused_with(self.graph, node)
+        self.done.update(map(id, followers))
+        self.fused.update((follower.path, node.path) for follower in followers)
+        end = followers[-1] if followers else node
+        written = [id(tensor) for tensor in tensors_in(end.outputs)]
+        if id(node.op) in self.floats:
+            self.fenced.update((key, node.path) for key in written)
+        else:
+            self.written.update((key, (node, followers)) for key in written)
+        for tensor in filter(is_rounded, tensors_in(end.outputs)):
+            self.grids.new(tensor, end.op.name, row.fixed if row else None)
+
+
+def _plan(
+    grids: SharedGrids, family: Family, num_bits: int, node: Node, followers: list[Node]
+) -> KernelPlan | None:
+    """What is known of the kernel of `node`; None where that is nothing special."""
+    row = row_of(node)
+    sources = tuple(grid for grid in map(grids.of, node.inputs) if grid is not None)
+    if row is None or not sources or len(sources) < len(node.inputs):
+        return None
+    if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
+        norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
+        return KernelPlan(
+            "weights", sources, (), node.op if row.weights else None, norms[0] if norms else None
+        )
+    rule = family.rule(kind(node.op), num_bits)
+    if rule is not None and len(sources) == rule.reads:
+        activation = next((kind(one.op) for one in followers), "")
+        return KernelPlan(kind(node.op), sources, tuple(node.inputs), activation=activation)
+    return None
+
+
+def share_grid(grids: SharedGrids, node: Node, row: OperationRow) -> None:
+    """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
+    inputs = node.inputs if row.output == JOINED else node.inputs[:1]
+    grid = grids.join(inputs)
+    # A constant beside them, as in maximum(x, 0.1), is rounded to their grid too, and so is what comes of it.
+    rounds = row.ties is not None or (row.output == JOINED and has_constants(node))
+    for tensor in filter(is_rounded, tensors_in(node.outputs)):
+        if grid is None:
+            grids.new(tensor, node.op.name)
+        else:
+            grids.put(tensor, grid, is_site=rounds)
+
+
+def _inside_a_float_region(graph: Graph, node: Node) -> bool:
+    """Whether only what stays float reads what the node writes: nothing is rounded between two of them."""
+    outputs = tensors_in(node.outputs)
+    readers = [reader for tensor in outputs for reader in graph.consumers[id(tensor)]]
+    return bool(readers) and all(map(stays_float, readers)) and not graph.output_ids & set(map(id, outputs))
+
+
+def has_constants(node: Node) -> bool:
+    """Whether a node computes with numbers beside its tensors: Python floats, arrays or tensors."""
+    leaves = keras.tree.flatten((node.args, node.kwargs))
+    return any(
+        isinstance(leaf, float) or (hasattr(leaf, "shape") and not _is_symbolic(leaf)) for leaf in leaves
+    )
+
+
+def _is_symbolic(leaf: Any) -> bool:
+    return isinstance(leaf, keras.KerasTensor)
+
+
+def is_rounded(tensor: keras.KerasTensor) -> bool:
+    """Whether a tensor holds real numbers, which get a grid."""
+    return "float" in tensor.dtype
+
+
+# Operations whose outputs are never below 0.
+_NON_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax")
+
+
+def is_non_negative(graph: Graph, tensor: keras.KerasTensor) -> bool:
+    """Whether a tensor is known to be 0 or more, from the operation that makes it."""
+    node = graph.producers.get(id(tensor))
+    while node is not None and not node.opaque:
+        if kind(node.op) in _NON_NEGATIVE or activation_name(node.op) in _NON_NEGATIVE:
+            return True
+        row = row_of(node)
+        if row is None or row.output != SAME or len(node.inputs) != 1:
+            return False
+        node = graph.producers.get(id(node.inputs[0]))
+    return False

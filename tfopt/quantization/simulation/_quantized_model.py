@@ -1,0 +1,141 @@
+"""The model that `quantize` returns: a Functional model whose quantizers know the kernels that feed them."""
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import keras
+
+from tfopt.graph import deep_recursion
+from tfopt.kernels import IntegerModel, Kernel, KernelWeights, activation_bits, is_packed
+from tfopt.quantization._report import LayerReport, QuantizationReport, measured
+from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
+from tfopt.quantization.simulation._step_counter import StepCounter, Timed
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelNames:
+    """Which layers make the number that a site of a `FakeQuantize` rounds, by name.
+
+    Attributes:
+        quantizer: the `FakeQuantize` behind the kernel.
+        site: the site of it.
+        kernel: the kind of the kernel, see `tfopt.kernels.Kernel`.
+        sources: the `FakeQuantize` layers whose grids the kernel's inputs are on.
+        weights: the layer with the kernel; "" for a batch norm that stands alone.
+        norm: the batch norm that is folded into the kernel, or the affine layer that stands alone; "" for none.
+        activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
+    """
+
+    quantizer: str
+    site: int
+    kernel: str
+    sources: tuple[str, ...]
+    weights: str = ""
+    norm: str = ""
+    activation: str = ""
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class QuantizedModel(keras.Model, IntegerModel):
+    """A Functional Keras model that computes on the int8 grid; what `tfopt.quantize` returns.
+
+    It trains, saves and loads as any Keras model. Beside its layers it keeps the report of what was done to each
+    operation, and which kernel feeds which quantizer: integer kernels add a bias that is itself rounded, to the
+    step of their 32-bit sums (Jacob et al. 2018, arXiv 1712.05877, section 2.4), and in inference the
+    simulation rounds it too.
+
+    Args:
+        inputs: Keras tensors, as for a Functional `keras.Model`.
+        outputs: Keras tensors.
+
+    Raises:
+        ValueError: as a Functional `keras.Model`.
+
+    Example: see `quantize`.
+    """
+
+    links: tuple[KernelNames, ...] = ()
+    _placed: QuantizationReport | None = None
+
+    @property
+    def report(self) -> QuantizationReport | None:
+        """What was done to each layer, with the ranges and the weight errors of this moment."""
+        return self._placed and measured(self._placed, self)
+
+    def wire(
+        self, report: QuantizationReport, links: tuple[KernelNames, ...], pack_weights: bool = True
+    ) -> None:
+        """Keeps the report, and names to each layer the others that it reads.
+
+        Args:
+            report: what was done to each layer.
+            links: the kernels, by the names of their layers.
+            pack_weights: whether codes of four bits or fewer are stored two to a byte.
+        """
+        self._placed, self.links, self.pack_weights = report, links, pack_weights
+        grids: dict[str, set[tuple[str, ...]]] = {}
+        for link in links:
+            grids.setdefault(link.weights, set()).add(link.sources)
+        packs = pack_weights and activation_bits(self.layers) == 8
+        for link in links:
+            kernel = self._kernel(link, packs)
+            self.get_layer(link.quantizer).set_kernel(link.site, kernel)
+            layer = None if kernel.weights is None else kernel.weights.layer
+            if kernel.weights is not None and layer is not None:
+                layer.set_norm(kernel.weights.norm)
+            if isinstance(layer, IntegerAccumulation):
+                layer.set_input(kernel.sources[0] if grids[link.weights] == {link.sources} else None)
+        for counter in [layer for layer in self.layers if isinstance(layer, StepCounter)]:
+            for layer in self.layers:
+                if isinstance(layer, Timed):
+                    layer.set_counter(counter)
+
+    def _kernel(self, link: KernelNames, packs: bool) -> Kernel:
+        layer, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
+        packed = layer is not None and packs and is_packed(layer.grid.bits)
+        weights = KernelWeights(layer, norm, packed) if link.kernel == "weights" else None
+        sources = tuple(self.get_layer(name) for name in link.sources)
+        return Kernel(link.kernel, sources, weights, link.activation)
+
+    def stored(self) -> dict[str, tuple[Any, Any]]:
+        """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
+        links = [link for link in self.links if link.kernel == "weights"]
+        calls = Counter(link.weights or link.norm for link in links)
+        kernels = {
+            link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
+        }
+        return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["links"] = [dataclasses.asdict(link) for link in self.links]
+        config["report"] = self._placed and self._placed.to_dict()
+        config["pack_weights"] = self.pack_weights
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "QuantizedModel":
+        config = _with_ties(config)
+        links = tuple(
+            KernelNames(**{**link, "sources": tuple(link["sources"])}) for link in config.pop("links", ())
+        )
+        report, pack_weights = config.pop("report", None), config.pop("pack_weights", True)
+        with deep_recursion(len(config.get("layers", ()))):
+            model = super().from_config(config, custom_objects)
+        if report:
+            rows = tuple(LayerReport(**row) for row in report["layers"])
+            model.wire(QuantizationReport(report["name"], rows), links, pack_weights)
+        return model
+
+
+def _with_ties(config: Any) -> Any:
+    """A config in which quantizers are called with `ties`, which models of version 0.1 call `halves`."""
+    if isinstance(config, list):
+        return [_with_ties(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    renamed = {"ties" if name == "halves" else name: value for name, value in config.items()}
+    return {name: _with_ties(value) for name, value in renamed.items()}

@@ -1,0 +1,74 @@
+"""Which quantized layer takes the place of which layer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfopt.graph import clone_operation, kind
+from tfopt.kernels import FloatBoundary, FloatFence, registered_class
+from tfopt.quantization.simulation._fake_quantize import FakeQuantize
+from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
+from tfopt.quantization.simulation._quantized_layers import (
+    QuantizedConv1D,
+    QuantizedConv1DTranspose,
+    QuantizedConv2D,
+    QuantizedConv2DTranspose,
+    QuantizedDense,
+    QuantizedDepthwiseConv1D,
+    QuantizedDepthwiseConv2D,
+    QuantizedEinsumDense,
+    QuantizedPReLU,
+)
+from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
+from tfopt.quantization.simulation._step_counter import StepCounter
+
+# The kind of a layer -> the class that takes its place.
+REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
+    "BatchNormalization": FusedBatchNormalization,
+    "Conv1D": QuantizedConv1D,
+    "Conv1DTranspose": QuantizedConv1DTranspose,
+    "Conv2D": QuantizedConv2D,
+    "Conv2DTranspose": QuantizedConv2DTranspose,
+    "Dense": QuantizedDense,
+    "DepthwiseConv1D": QuantizedDepthwiseConv1D,
+    "DepthwiseConv2D": QuantizedDepthwiseConv2D,
+    "EinsumDense": QuantizedEinsumDense,
+    "PReLU": QuantizedPReLU,
+}
+
+
+def replacing(
+    linear: set[int],
+    settings: Callable[[keras.Operation], Any] = lambda op: None,
+    made: dict[int, keras.Operation] | None = None,
+) -> Callable[[keras.Operation, str], keras.Operation]:
+    """How `build_model` makes the new layers, activations split off.
+
+    Args:
+        linear: `id(op)` of the layers that lose their activation.
+        settings: the `QuantConfig` for an operation's weights; None to leave them float.
+        made: each new layer is remembered here, by `id` of the operation that it replaces.
+    """
+
+    def replace(op: keras.Operation, name: str) -> keras.Operation:
+        new = make(op, name)
+        if made is not None:
+            made[id(op)] = new
+        return new
+
+    def make(op: keras.Operation, name: str) -> keras.Operation:
+        if isinstance(op, (FakeQuantize, FloatBoundary, FloatFence, StepCounter)):
+            return op
+        chosen = settings(op)
+        quantized = (registered_class(op) or REPLACEMENTS.get(kind(op))) if chosen is not None else None
+        if quantized is None and id(op) not in linear:
+            return clone_operation(op, name)
+        config = {**op.get_config(), "name": name}
+        if id(op) in linear:
+            config["activation"] = "linear"
+        if chosen is not None and quantized is not None and issubclass(quantized, QuantizedWeights):
+            config |= chosen.weight_settings(kind(op))
+        return (quantized or type(op)).from_config(config)
+
+    return replace
