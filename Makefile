@@ -1,10 +1,11 @@
 # One command each; CI runs them as they stand here.
 .PHONY: check test bench
 
-check: ## format, lint, types
+check: ## format, lint, types, direction of imports
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 
 test: ## everything, the slow tests too
 	pytest

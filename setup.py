@@ -5,7 +5,15 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
-TEST = ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.6", "mypy>=1.13", *EXAMPLES]
+TEST = [
+    "pytest>=8.2",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "ruff==0.17.6",
+    "mypy>=1.13",
+    "import-linter>=2.7",
+    *EXAMPLES,
+]
 
 setup(
     name="tfopt",

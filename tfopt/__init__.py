@@ -34,7 +34,14 @@ from tfopt.pruning import (
     PruningReport,
     RigL,
 )
-from tfopt.quantization import FakeQuantize, QuantConfig, QuantizationReport, quantize, register_quantized
+from tfopt.quantization import (
+    FakeQuantize,
+    QuantConfig,
+    QuantizationReport,
+    Ranges,
+    quantize,
+    register_quantized,
+)
 from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
 from tfopt.shrinking import (
     ShrinkReport,
@@ -69,6 +76,7 @@ __all__ = [
     "PruningReport",
     "QuantConfig",
     "QuantizationReport",
+    "Ranges",
     "RelationalKD",
     "RigL",
     "SelfDistillation",

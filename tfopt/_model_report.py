@@ -1,12 +1,9 @@
 """The report of a model: what was done to each of its layers."""
 
 import keras
-import numpy as np
 
 from tfopt._report import Report
-from tfopt.pruning._backend import synchronize
-from tfopt.pruning._report import LayerSparsity, PruningReport
-from tfopt.pruning._targets import find_targets
+from tfopt.pruning import sparsity_report
 from tfopt.quantization import QuantizedModel
 
 
@@ -45,15 +42,4 @@ def report(model: keras.Model) -> Report:
     student = getattr(model, "student", model)
     if isinstance(student, QuantizedModel) and student.report is not None:
         return student.report
-    synchronize(student)
-    targets, dense = find_targets(student, where=".*")
-    kernels = tuple(
-        LayerSparsity(target.layer.path, tuple(target.variable.shape), _zeros(target.variable))
-        for target in targets
-    )
-    others = tuple(LayerSparsity(path, reason=reason) for path, reason in dense)
-    return PruningReport(student.name, (*kernels, *others), student.count_params())
-
-
-def _zeros(variable: keras.Variable) -> int:
-    return int(np.count_nonzero(keras.ops.convert_to_numpy(variable) == 0))
+    return sparsity_report(student)

@@ -60,13 +60,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gptq": {"rounding": "gptq"},
     "adaround, correct_bias": {"rounding": "adaround", "correct_bias": True},
     "gptq, correct_bias": {"rounding": "gptq", "correct_bias": True},
-    "mse, correct_bias": {"range_method": "mse", "correct_bias": True},
-    "mse, gptq, correct_bias": {"range_method": "mse", "rounding": "gptq", "correct_bias": True},
+    "mse, correct_bias": {"method": "mse", "correct_bias": True},
+    "mse, gptq, correct_bias": {"method": "mse", "rounding": "gptq", "correct_bias": True},
     "16-bit activations": {"activation_bits": 16},
     "16-bit activations, correct_bias": {"activation_bits": 16, "correct_bias": True},
     "all three": {"equalize": True, "rounding": "adaround", "correct_bias": True},
 }
-RANGES = {f"range {method}": {"range_method": method} for method in ("percentile", "mse", "kl")}
+RANGES = {f"range {method}": {"method": method} for method in ("percentile", "mse", "kl")}
 
 
 def config(**settings: Any) -> tfopt.QuantConfig:
@@ -75,7 +75,8 @@ def config(**settings: Any) -> tfopt.QuantConfig:
         settings["weight_bits"] = FLAGS.weight_bits
     elif FLAGS.weight_bits != 8:
         raise SystemExit("Skipped: this version of tfopt has no weight_bits but 8.")
-    return tfopt.QuantConfig(**settings)
+    ranges = {name: settings.pop(name) for name in ("method", "observer") if name in settings}
+    return tfopt.QuantConfig(ranges=tfopt.Ranges(**ranges), **settings)
 
 
 def contenders(model: keras.Model, calibration: np.ndarray) -> Iterator[tuple[str, keras.Model]]:
@@ -84,7 +85,7 @@ def contenders(model: keras.Model, calibration: np.ndarray) -> Iterator[tuple[st
         if FLAGS.only and FLAGS.only not in name:
             continue
         others = dict(options)
-        settings = {key: others.pop(key) for key in ("range_method", "activation_bits") if key in others}
+        settings = {key: others.pop(key) for key in ("method", "activation_bits") if key in others}
         yield name, tfopt.quantize(model, calibration, config(**settings), **others)
 
 
@@ -129,7 +130,7 @@ def run_qat() -> None:
     data, test = load_data()
     model = float_model(*data)
     reference, minutes = accuracy(model, test), Minutes()
-    scheme = config(observer=FLAGS.observer, range_method=FLAGS.range_method)
+    scheme = config(observer=FLAGS.observer, method=FLAGS.range_method)
     quantized = tfopt.quantize(model, data[0][: FLAGS.calibration], scheme)
     rows = [row("before training", quantized, test, reference, minutes)]
     minutes = Minutes()

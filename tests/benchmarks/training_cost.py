@@ -64,7 +64,7 @@ def contenders(
     import tensorflow_model_optimization as tfmot
     import tf_keras
 
-    frozen = tfopt.QuantConfig(freeze_step=0)
+    frozen = tfopt.QuantConfig(ranges=tfopt.Ranges(freeze_step=0))
     models = {
         "plain Keras 3": network(keras),
         "tfopt.quantize": tfopt.quantize(network(keras), x[:batch]),

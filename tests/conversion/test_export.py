@@ -130,3 +130,14 @@ def test_the_terminal_stays_clean(pair, tmp_path, capfd):
     tfopt.export(pair[1], tmp_path / "a.tflite")
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_layer_may_have_the_name_of_an_operation(tmp_path):
+    """The operations inside attention are called reshape and add; after loading, a layer here is called so too."""
+    inputs = keras.Input((4, 2, 3))
+    x = layers.Reshape((4, 6), name="reshape")(inputs)
+    model = keras.Model(inputs, layers.Dense(2, name="add")(layers.MultiHeadAttention(2, 3)(x, x)))
+    quantized = tfopt.quantize(model, calibration=samples_for(model, 16))
+    quantized.save(tmp_path / "q.keras")
+    tfopt.export(keras.models.load_model(tmp_path / "q.keras"), tmp_path / "a.tflite")
+    assert tfopt.verify(quantized, tmp_path / "a.tflite", samples_for(model, 8)).outputs[0].equal == 1.0

@@ -214,15 +214,13 @@ def test_restricted_ranges_hold_the_old_ones(a, b, num_bits, symmetric, power_of
             "'granularity' argument of QuantConfig must be 'channel' or 'tensor'",
         ),
         ({"ternary": True}, ValueError, "'ternary' argument.*pass weight_bits=2 with it"),
-        ({"observer": "max"}, ValueError, "'observer' argument.*one of 'moving_average', 'lsq', 'pact'"),
-        ({"observer": "lsq", "power_of_two": True}, ValueError, "a learned step is no power of two"),
-        ({"clip_l2": -1.0}, ValueError, "'clip_l2' argument of QuantConfig must be 0 or more"),
-        ({"delay": -1}, ValueError, "'delay' argument of QuantConfig must be a number of steps"),
         (
-            {"freeze_step": -1},
+            {"ranges": tfopt.Ranges(observer="lsq"), "power_of_two": True},
             ValueError,
-            "'freeze_step' argument of QuantConfig must be None or a number of steps",
+            "a learned step is no power of two",
         ),
+        ({"target": "dsp"}, ValueError, "'target' argument of QuantConfig must be one of 'litert'"),
+        ({"delay": -1}, ValueError, "'delay' argument of QuantConfig must be a number of steps"),
         ({"overrides": ["stem"]}, TypeError, "'overrides' argument of QuantConfig must be a dict"),
         (
             {"overrides": {3: None}},
@@ -309,3 +307,16 @@ def test_an_override_that_fits_no_layer_teaches():
         match=r"names 'hed', which no layer with weights fits.*stem, depthwise, up, projection, neck, head",
     ):
         tfopt.quantize(model, samples_for(model, 4), QuantConfig(overrides={"hed": None}))
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"observer": "max"}, "'observer' argument of Ranges must be one of 'moving_average', 'lsq', 'pact'"),
+        ({"clip_l2": -1.0}, "'clip_l2' argument of Ranges must be 0 or more"),
+        ({"freeze_step": -1}, "'freeze_step' argument of Ranges must be None or a number of steps"),
+    ],
+)
+def test_bad_ranges_teach(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        tfopt.Ranges(**arguments)

@@ -154,7 +154,7 @@ def test_histograms_leave_outliers_out(method):
     model = keras.Model(inputs, layers.ReLU()(inputs))
     x = np.random.default_rng(0).normal(size=(4096, 64)).astype("float32")
     x[0, 0] = 30.0
-    config = tfopt.QuantConfig(range_method=method)
+    config = tfopt.QuantConfig(ranges=tfopt.Ranges(method=method))
     narrow = quantizers(tfopt.quantize(model, (x[at : at + 512] for at in range(0, 4096, 512)), config))
     wide = quantizers(tfopt.quantize(model, x))
     for name, layer in narrow.items():
@@ -233,12 +233,10 @@ def test_bad_models_and_settings_teach():
         tfopt.quantize(keras.Sequential([layers.Dense(2)]), calibration=np.zeros((2, 3)))
     with pytest.raises(TypeError, match="must be a Keras 3 model"):
         tfopt.quantize("model.h5", calibration=np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"'momentum' argument of QuantConfig must be in \[0, 1\].*Got 1.1"):
-        tfopt.QuantConfig(momentum=1.1)
-    with pytest.raises(
-        ValueError, match=r"'range_method' argument of QuantConfig must be one of 'minmax', .*Got 'max'"
-    ):
-        tfopt.QuantConfig(range_method="max")
+    with pytest.raises(ValueError, match=r"'momentum' argument of Ranges must be in \[0, 1\].*Got 1.1"):
+        tfopt.Ranges(momentum=1.1)
+    with pytest.raises(ValueError, match=r"'method' argument of Ranges must be one of 'minmax', .*Got 'max'"):
+        tfopt.Ranges(method="max")
     with pytest.raises(ValueError, match=r"'num_sites' argument must be 1 or more\. Got 0"):
         FakeQuantize(num_sites=0)
     with pytest.raises(ValueError, match="'fixed_range' argument must be"):

@@ -13,7 +13,7 @@ from keras import layers
 import tfopt
 from tests.models import trained_like
 from tests.strategies import two_devices
-from tfopt import QuantConfig
+from tfopt import QuantConfig, Ranges
 from tfopt.quantization import FakeQuantize, FusedBatchNormalization, StepCounter
 from tfopt.quantization.simulation._learned_ranges import lsq_quantize, pact_quantize
 from tfopt.quantization.simulation._observers import observe
@@ -31,7 +31,9 @@ def network():
 
 
 def quantized(x, jit_compile=False, optimizer="adam", steps_per_execution=1, **settings):
-    q = tfopt.quantize(trained_like(network()), x[:64], QuantConfig(**settings))
+    ranges = {name: settings.pop(name) for name in ("observer", "freeze_step") if name in settings}
+    config = QuantConfig(ranges=Ranges(**ranges), **settings)
+    q = tfopt.quantize(trained_like(network()), x[:64], config)
     q.compile(
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

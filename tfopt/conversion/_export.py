@@ -10,6 +10,7 @@ import keras
 from tfopt._files import check_parent, write_whole
 from tfopt._report import Report, Table
 from tfopt._text import format_bytes, names_with_counts, percent
+from tfopt.conversion._borders import drop_borders
 from tfopt.conversion._convert import convert
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._int16 import to_int16
@@ -145,6 +146,7 @@ def export(
     # No kernel reads packed weights and 16-bit codes.
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
     flatbuffer = Flatbuffer(convert(inference, integer, float_io))
+    drop_borders(flatbuffer, inference)
     stored = store_weights(flatbuffer, model, inference, pack)
     if is_int16:
         to_int16(flatbuffer, inference)

@@ -45,13 +45,6 @@ class Flatbuffer:
         code = self.model.operatorCodes[op.opcodeIndex]
         return self.names[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
-    def drop_casts(self) -> None:
-        """Takes out the casts to float64 and back that `FloatFence` put in."""
-        double, graph = self.schema.TensorType.FLOAT64, self.graph
-        casts = [op for op in graph.operators if self.name(op) == "CAST"]
-        first = {op.outputs[0]: op for op in casts if graph.tensors[op.outputs[0]].type == double}
-        self.bypass([*first.values(), *(op for op in casts if op.inputs[0] in first)])
-
     def bypass(self, operators: Iterable[Any]) -> None:
         """Takes out operators of one input: what read their output reads their input."""
         self.changed = True

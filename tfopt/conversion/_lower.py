@@ -16,6 +16,7 @@ from tfopt.conversion._products import (
     splits_to_slices,
 )
 from tfopt.conversion._reshapes import sink_reshapes
+from tfopt.conversion._resizes import resize_for_repeats
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -25,6 +26,7 @@ from tfopt.graph import (
     affine_of,
     build_model,
     capture,
+    clone_operation,
     fold_batch_norms,
     kind,
 )
@@ -61,7 +63,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
     if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
-    graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax)
+    graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
     return build_model(graph, _in_float32, batch_size=batch_size)
 
@@ -219,7 +221,7 @@ def _through_four_dimensions(
 def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
     """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16."""
     if not isinstance(op, keras.layers.Layer):
-        return op
+        return clone_operation(op, name)  # of its own name: a layer may have the one that the operation had
     config = {**op.get_config(), "name": name}
     if keras.backend.is_float_dtype(op.compute_dtype):
         config["dtype"] = "float32"

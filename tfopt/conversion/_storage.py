@@ -11,12 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt.conversion._file_layout import kernel_as_stored
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.graph import CHANNEL_AXES, flatten_layers, kind
 from tfopt.kernels import (
     LARGEST_WEIGHT_CODE,
     PACKED_OPERATORS,
-    FloatFence,
     IntegerModel,
     IntegerWeights,
     is_packed,
@@ -74,12 +74,8 @@ def store_weights(
         for layer in flatten_layers(model)
         if isinstance(layer, IntegerWeights) and not layer.grid.is_default
     }
-    has_fences = any(isinstance(layer, FloatFence) for layer in flatten_layers(inference))
-    if not (layers or has_fences):
+    if not layers:
         return ()
-    if has_fences:
-        file.drop_casts()
-        _restore_floats(file, inference)
     stored = _rewrite(file, layers, model, inference, pack)
     return tuple(
         StoredWeights(name, layer.grid.bits, layer.grid.levels, stored.get(name, 0))
@@ -144,7 +140,7 @@ class _Kernel:
 
     def is_in(self, op: str, codes: np.ndarray, scales: np.ndarray) -> bool:
         """Whether a kernel of the file holds these values."""
-        return _found(self.kernel, op, codes, scales) is not None
+        return kernel_as_stored(self.kernel, op, codes, scales) is not None
 
     def tops(self, channels: int) -> np.ndarray:
         """The largest code of each channel of the file's kernel."""
@@ -161,45 +157,3 @@ class _Kernel:
         if self.grid.granularity == "tensor":
             return np.array([np.median(steps[top > 0]) if (top > 0).any() else steps[0]])
         return steps
-
-
-def _restore_floats(file: Flatbuffer, inference: keras.Model) -> None:
-    """Gives transposed convolutions that stay float their kernels back: the converter stores them in 8 bits."""
-    kernels = [
-        np.asarray(layer.kernel) for layer in flatten_layers(inference) if kind(layer) == "Conv2DTranspose"
-    ]
-    for op in file.kernel_operators():
-        data, weights = op.operand(0), op.operand(1)
-        if op.name != "TRANSPOSE_CONV" or data is None or data.scales.size or weights is None:
-            continue
-        codes = weights.codes()
-        if codes is None:
-            continue
-        found = (_found(kernel, op.name, codes, weights.scales) for kernel in kernels)
-        moved = next((one for one in found if one is not None), None)
-        if moved is not None:
-            weights.set_float(moved)
-
-
-def _found(kernel: np.ndarray, op: str, codes: np.ndarray, scales: np.ndarray) -> np.ndarray | None:
-    """The kernel as TFLite lays it out, if the file holds its values as the converter rounded them."""
-    moved = _in_file_layout(kernel, op, codes.shape)
-    if moved is None:
-        return None
-    axis = codes.ndim - 1 if op == "DEPTHWISE_CONV_2D" else 0
-    steps = scales.reshape([-1 if at == axis else 1 for at in range(codes.ndim)])
-    return moved if (np.abs(codes * steps - moved) <= 0.51 * steps).all() else None
-
-
-def _in_file_layout(kernel: np.ndarray, op: str, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A Keras kernel as TFLite lays it out; None if it has another shape then."""
-    rank = 2 if op == "FULLY_CONNECTED" else 4
-    if kernel.ndim != rank:
-        return None
-    if op == "DEPTHWISE_CONV_2D":
-        moved = kernel.reshape(1, *kernel.shape[:2], -1)
-    elif op == "TRANSPOSE_CONV":
-        moved = kernel.transpose(2, 0, 1, 3)
-    else:
-        moved = np.moveaxis(kernel, -1, 0)
-    return moved if moved.shape == shape else None

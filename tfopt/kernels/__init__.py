@@ -31,6 +31,7 @@ from tfopt.kernels._operations import (
 from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
 from tfopt.kernels._range_shapes import restrict_range
 from tfopt.kernels._registration import registered_class
+from tfopt.kernels._targets import TARGETS, Target
 from tfopt.kernels._weight_grids import GRANULARITIES, WeightGrid
 from tfopt.kernels._weighted import AFFINE, KernelWeights
 
@@ -45,6 +46,7 @@ __all__ = [
     "PACKED_OPERATORS",
     "RELUS",
     "SAME",
+    "TARGETS",
     "ConstantFakeQuantize",
     "Family",
     "FloatBoundary",
@@ -57,6 +59,7 @@ __all__ = [
     "KernelRule",
     "KernelWeights",
     "OperationRow",
+    "Target",
     "WeightGrid",
     "activation_bits",
     "activation_grid",

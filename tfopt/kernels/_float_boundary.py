@@ -15,7 +15,7 @@ class FloatBoundary(keras.layers.Layer):
 
     Args:
         visible: sum over segments of one sample, which changes no number: the cheapest operation without int8 kernel
-            that the converter neither looks through nor removes.
+            that the converter neither looks through nor removes. `export` takes it out of the file again.
         **kwargs: `name` and `dtype` of every Keras layer.
 
     Example:

@@ -10,9 +10,11 @@ class IntegerModel:
     """A model that computes on integer grids.
 
     Attributes:
+        target: the runtime whose kernels it computes as, a key of `TARGETS`.
         pack_weights: whether codes of four bits or fewer are stored two to a byte, where kernels read that.
     """
 
+    target: str = "litert"
     pack_weights: bool = True
 
     def stored(self) -> dict[str, tuple[Any, Any]]:

@@ -19,6 +19,7 @@ from tfopt.pruning._regrowth import SET, Regrowth, RigL
 from tfopt.pruning._report import LayerSparsity, PruningReport
 from tfopt.pruning._rounds import Iterative, OneShot
 from tfopt.pruning._schedules import ConstantSparsity, PolynomialDecay, SparsitySchedule
+from tfopt.pruning._sparsity_report import sparsity_report
 from tfopt.pruning._targets import Target, find_targets
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "random_scores",
     "regrow_mask",
     "soft_threshold",
+    "sparsity_report",
     "taylor",
     "unit_mask",
     "unstructured_mask",

@@ -3,6 +3,7 @@
 from tfopt.kernels import ConstantFakeQuantize, FloatBoundary, FloatFence
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._quantize import quantize
+from tfopt.quantization._range_settings import Ranges
 from tfopt.quantization._register import register_quantized
 from tfopt.quantization._report import LayerReport, QuantizationReport
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
@@ -41,6 +42,7 @@ __all__ = [
     "QuantizedEinsumDense",
     "QuantizedModel",
     "QuantizedPReLU",
+    "Ranges",
     "StepCounter",
     "quantize",
     "register_quantized",

@@ -40,10 +40,10 @@ def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -
     return FakeQuantize(
         num_sites=len(grid.sites),
         fixed_range=fixed,
-        momentum=config.momentum,
+        momentum=config.ranges.momentum,
         num_bits=config.activation_bits,
-        observer=config.observer,
-        clip_l2=config.clip_l2 if config.observer == "pact" else 0.0,
+        observer=config.ranges.observer,
+        clip_l2=config.ranges.clip_l2 if config.ranges.observer == "pact" else 0.0,
         symmetric=config.symmetric or config.activation_bits == 16,
         power_of_two=config.power_of_two,
         non_negative=all(is_non_negative(graph, site) for site in grid.sites),

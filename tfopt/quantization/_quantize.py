@@ -9,7 +9,7 @@ import numpy as np
 
 from tfopt._samples import gather
 from tfopt.graph import Graph, build_model, capture, tensors_in
-from tfopt.kernels import float_without_int16, row_of
+from tfopt.kernels import FAMILIES, TARGETS, float_without_int16, row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
@@ -90,9 +90,10 @@ def quantize(
         calibration, _ = gather(calibration, len(tensors_in(graph.inputs)), "calibration")
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     floats = {key for key, one in settings.items() if one is None}
-    placement = place(graph, floats, num_bits=config.activation_bits)
+    family = FAMILIES[TARGETS[config.target].family]
+    placement = place(graph, floats, family, config.activation_bits)
     layers = make_quantizers(graph, placement, config)
-    ranges = _observe(rewritten, placement, calibration, config.range_method)
+    ranges = _observe(rewritten, placement, calibration, config.ranges.method)
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
@@ -103,13 +104,14 @@ def quantize(
     if strict or config.strict:
         refuse_floats(report)
     kernels = tuple(kernel_names(placement, layers, made))
-    quantized.wire(report, kernels, config.pack_weights)
+    quantized.target, quantized.pack_weights = config.target, config.pack_weights
+    quantized.wire(report, kernels)
     for layer in layers:  # in the order of the graph: a step depends on those before it
         layer.coarsen_step()
     if improves:
         done = improve(quantized, calibration, rounding, correct_bias)
         notes = {node.path: done.get(made[id(node.op)].name, "") for node in graph.nodes}
-        quantized.wire(with_notes(report, notes), kernels, config.pack_weights)
+        quantized.wire(with_notes(report, notes), kernels)
     return quantized
 
 

@@ -45,7 +45,8 @@ def score(
 
     >>> import keras
     >>> from tfopt.graph import capture
-    >>> from tfopt.shrinking import channel_groups, score
+    >>> from tfopt.channels import channel_groups
+    >>> from tfopt.shrinking import score
     >>> hidden = keras.layers.Dense(3)
     >>> channels = channel_groups(capture(keras.Sequential([keras.Input((1,)), hidden, keras.layers.Dense(1)])))
     >>> hidden.set_weights([np.array([[2.0, 0.0, -4.0]]), np.zeros(3)])

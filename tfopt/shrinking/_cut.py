@@ -24,7 +24,8 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
 
     >>> import keras, numpy as np
     >>> from tfopt.graph import capture
-    >>> from tfopt.shrinking import channel_groups, cut
+    >>> from tfopt.channels import channel_groups
+    >>> from tfopt.shrinking import cut
     >>> hidden, head = keras.layers.Dense(4), keras.layers.Dense(2)
     >>> channels = channel_groups(capture(keras.Sequential([keras.Input((3,)), hidden, head])))
     >>> small = cut(channels, np.array([True, False, False, True]))

@@ -30,7 +30,8 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
 
     >>> import keras
     >>> from tfopt.graph import capture
-    >>> from tfopt.shrinking import channel_groups, keep_ratio
+    >>> from tfopt.channels import channel_groups
+    >>> from tfopt.shrinking import keep_ratio
     >>> layers = [keras.layers.Dense(32), keras.layers.Dense(1)]
     >>> channels = channel_groups(capture(keras.Sequential([keras.Input((1,)), *layers])))
     >>> int(keep_ratio(channels, np.arange(32.0), 0.4).sum())  # 12.8, to a multiple of 8
@@ -100,7 +101,8 @@ def per_saving(channels: Channels, scores: np.ndarray, cost: Callable[[np.ndarra
 
     >>> import keras
     >>> from tfopt.graph import capture
-    >>> from tfopt.shrinking import channel_groups, cost, per_saving
+    >>> from tfopt.channels import channel_groups
+    >>> from tfopt.shrinking import cost, per_saving
     >>> layers = [keras.layers.Dense(2), keras.layers.Dense(2), keras.layers.Dense(1)]
     >>> channels = channel_groups(capture(keras.Sequential([keras.Input((7,)), *layers])))
     >>> per_saving(channels, np.array([18.0, 9.0, 18.0, 9.0]), cost(channels, "macs"))  # 9 and 3 a unit
@@ -143,7 +145,8 @@ def keep_within(
 
     >>> import keras
     >>> from tfopt.graph import capture
-    >>> from tfopt.shrinking import channel_groups, keep_within
+    >>> from tfopt.channels import channel_groups
+    >>> from tfopt.shrinking import keep_within
     >>> layers = [keras.layers.Dense(8), keras.layers.Dense(1)]
     >>> channels = channel_groups(capture(keras.Sequential([keras.Input((1,)), *layers])))
     >>> keep_within(channels, np.arange(8.0), lambda kept: 3 * kept.sum() + 1, 10, divisor=1).sum()

@@ -16,7 +16,7 @@ from tfopt.quantization.simulation import FakeQuantize, StepCounter
 
 def step_counter(config: QuantConfig) -> StepCounter | None:
     """What counts training steps, where a setting depends on them."""
-    delay, freeze = config.delay, (config.freeze_step, config.freeze_batch_norm_step)
+    delay, freeze = config.delay, (config.ranges.freeze_step, config.freeze_batch_norm_step)
     return StepCounter(delay, *freeze, name="step_counter") if delay or freeze != (None, None) else None
 
 

@@ -14,6 +14,7 @@ from tfopt.kernels import (
     OWN,
     SAME,
     Family,
+    KernelRule,
     OperationRow,
     fused_with,
     has_weights,
@@ -78,13 +79,13 @@ def place(
     Returns:
         The grids and their sites, in graph order; time is linear in the number of nodes.
     """
-    walk = _Walk(graph, floats)
+    walk = _Walk(graph, floats, family, num_bits)
     for tensor in filter(is_rounded, tensors_in(graph.inputs)):
         # Keras calls inputs without a name keras_tensor_12.
         walk.grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name)
     for node in graph.nodes:
         walk.visit(node)
-    plans = {key: _plan(walk.grids, family, num_bits, *written) for key, written in walk.written.items()}
+    plans = {key: walk.plan(*written) for key, written in walk.written.items()}
     kernels = {key: plan for key, plan in plans.items() if plan is not None}
     return Placement(walk.grids.final(), walk.fused, walk.ties, kernels, walk.fenced)
 
@@ -92,9 +93,11 @@ def place(
 class _Walk:
     """What the walk has found so far; its attributes are those of `Placement`."""
 
-    def __init__(self, graph: Graph, floats: Container[int]) -> None:
+    def __init__(self, graph: Graph, floats: Container[int], family: Family, num_bits: int) -> None:
         self.graph = graph
         self.floats = floats
+        self.family = family
+        self.num_bits = num_bits
         self.grids = SharedGrids()
         self.fused: dict[str, str] = {}
         self.ties: dict[int, str] = {}
@@ -111,7 +114,7 @@ class _Walk:
         if row is None or row.output == OWN:
             self._give_own_grid(node, row)
         else:
-            share_grid(self.grids, node, row)
+            self._share_grid(node, row)
         if row is not None and row.ties is not None:
             self.ties.update((id(tensor), row.ties) for tensor in tensors_in(node.outputs))
 
@@ -128,38 +131,39 @@ class _Walk:
         for tensor in filter(is_rounded, tensors_in(end.outputs)):
             self.grids.new(tensor, end.op.name, row.fixed if row else None)
 
+    def _rule(self, node: Node) -> KernelRule | None:
+        return self.family.rule(kind(node.op), self.num_bits)
 
-def _plan(
-    grids: SharedGrids, family: Family, num_bits: int, node: Node, followers: list[Node]
-) -> KernelPlan | None:
-    """What is known of the kernel of `node`; None where that is nothing special."""
-    row = row_of(node)
-    sources = tuple(grid for grid in map(grids.of, node.inputs) if grid is not None)
-    if row is None or not sources or len(sources) < len(node.inputs):
+    def _share_grid(self, node: Node, row: OperationRow) -> None:
+        """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
+        inputs = node.inputs if row.output == JOINED else node.inputs[:1]
+        grid = self.grids.join(inputs)
+        # A constant beside them, as in maximum(x, 0.1), is rounded to their grid too, and so is what comes of it.
+        with_constants = row.output == JOINED and has_constants(node)
+        rounds = row.ties is not None or with_constants or self._rule(node) is not None
+        for tensor in filter(is_rounded, tensors_in(node.outputs)):
+            if grid is None:
+                self.grids.new(tensor, node.op.name)
+            else:
+                self.grids.put(tensor, grid, is_site=rounds)
+            if self._rule(node) is not None:
+                self.written[id(tensor)] = (node, [])
+
+    def plan(self, node: Node, followers: list[Node]) -> KernelPlan | None:
+        """What is known of the kernel of `node`; None where that is nothing special."""
+        row = row_of(node)
+        sources = tuple(grid for grid in map(self.grids.of, node.inputs) if grid is not None)
+        if row is None or not sources or len(sources) < len(node.inputs):
+            return None
+        if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
+            norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
+            norm = norms[0] if norms else None
+            return KernelPlan("weights", sources, (), node.op if row.weights else None, norm)
+        rule = self._rule(node)
+        if rule is not None and len(sources) == rule.reads:
+            activation = next((kind(one.op) for one in followers), "")
+            return KernelPlan(kind(node.op), sources, tuple(node.inputs), activation=activation)
         return None
-    if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
-        norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
-        return KernelPlan(
-            "weights", sources, (), node.op if row.weights else None, norms[0] if norms else None
-        )
-    rule = family.rule(kind(node.op), num_bits)
-    if rule is not None and len(sources) == rule.reads:
-        activation = next((kind(one.op) for one in followers), "")
-        return KernelPlan(kind(node.op), sources, tuple(node.inputs), activation=activation)
-    return None
-
-
-def share_grid(grids: SharedGrids, node: Node, row: OperationRow) -> None:
-    """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
-    inputs = node.inputs if row.output == JOINED else node.inputs[:1]
-    grid = grids.join(inputs)
-    # A constant beside them, as in maximum(x, 0.1), is rounded to their grid too, and so is what comes of it.
-    rounds = row.ties is not None or (row.output == JOINED and has_constants(node))
-    for tensor in filter(is_rounded, tensors_in(node.outputs)):
-        if grid is None:
-            grids.new(tensor, node.op.name)
-        else:
-            grids.put(tensor, grid, is_site=rounds)
 
 
 def _inside_a_float_region(graph: Graph, node: Node) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfopt.graph import deep_recursion
-from tfopt.kernels import IntegerModel, Kernel, KernelWeights, activation_bits, is_packed
+from tfopt.kernels import TARGETS, IntegerModel, Kernel, KernelWeights, activation_bits, is_packed
 from tfopt.quantization._report import LayerReport, QuantizationReport, measured
 from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
 from tfopt.quantization.simulation._step_counter import StepCounter, Timed
@@ -63,21 +63,18 @@ class QuantizedModel(keras.Model, IntegerModel):
         """What was done to each layer, with the ranges and the weight errors of this moment."""
         return self._placed and measured(self._placed, self)
 
-    def wire(
-        self, report: QuantizationReport, links: tuple[KernelNames, ...], pack_weights: bool = True
-    ) -> None:
+    def wire(self, report: QuantizationReport, links: tuple[KernelNames, ...]) -> None:
         """Keeps the report, and names to each layer the others that it reads.
 
         Args:
             report: what was done to each layer.
             links: the kernels, by the names of their layers.
-            pack_weights: whether codes of four bits or fewer are stored two to a byte.
         """
-        self._placed, self.links, self.pack_weights = report, links, pack_weights
+        self._placed, self.links = report, links
         grids: dict[str, set[tuple[str, ...]]] = {}
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
-        packs = pack_weights and activation_bits(self.layers) == 8
+        packs = self.pack_weights and activation_bits(self.layers) == 8
         for link in links:
             kernel = self._kernel(link, packs)
             self.get_layer(link.quantizer).set_kernel(link.site, kernel)
@@ -96,7 +93,7 @@ class QuantizedModel(keras.Model, IntegerModel):
         packed = layer is not None and packs and is_packed(layer.grid.bits)
         weights = KernelWeights(layer, norm, packed) if link.kernel == "weights" else None
         sources = tuple(self.get_layer(name) for name in link.sources)
-        return Kernel(link.kernel, sources, weights, link.activation)
+        return Kernel(link.kernel, sources, weights, link.activation, TARGETS[self.target].family)
 
     def stored(self) -> dict[str, tuple[Any, Any]]:
         """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
@@ -112,6 +109,7 @@ class QuantizedModel(keras.Model, IntegerModel):
         config["links"] = [dataclasses.asdict(link) for link in self.links]
         config["report"] = self._placed and self._placed.to_dict()
         config["pack_weights"] = self.pack_weights
+        config["target"] = self.target
         return config
 
     @classmethod
@@ -122,12 +120,14 @@ class QuantizedModel(keras.Model, IntegerModel):
         links = tuple(
             KernelNames(**{**link, "sources": tuple(link["sources"])}) for link in config.pop("links", ())
         )
-        report, pack_weights = config.pop("report", None), config.pop("pack_weights", True)
+        report, target = config.pop("report", None), config.pop("target", "litert")
+        pack_weights = config.pop("pack_weights", True)
         with deep_recursion(len(config.get("layers", ()))):
             model = super().from_config(config, custom_objects)
         if report:
             rows = tuple(LayerReport(**row) for row in report["layers"])
-            model.wire(QuantizationReport(report["name"], rows), links, pack_weights)
+            model.target, model.pack_weights = target, pack_weights
+            model.wire(QuantizationReport(report["name"], rows), links)
         return model
 
 

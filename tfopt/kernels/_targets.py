@@ -1,0 +1,66 @@
+"""Targets: what each runtime computes, takes and lacks, a row for each."""
+
+import dataclasses
+from typing import Any
+
+# Operators that TFLite Micro has no kernel for, of those that the converter writes: a file with one does not load.
+# See `tfopt.kernels.reference`, whose list was made by asking the interpreter.
+_NOT_IN_TFLM = ("GELU", "SEGMENT_SUM", "TILE")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A row of the table.
+
+    Attributes:
+        settings: what `QuantConfig.for_target` sets.
+        family: the family of kernels whose roundings the simulation follows, a key of `FAMILIES`.
+        runtime: the runtime that `verify` asks, a key of `tfopt.runtimes.RUNTIMES`.
+        activation_bits: the widths of activations that its kernels take.
+        absent: TFLite operators that it cannot load.
+        note: what its reports must say.
+    """
+
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    family: str = "xnnpack"
+    runtime: str = "xnnpack"
+    activation_bits: tuple[int, ...] = (8, 16)
+    absent: tuple[str, ...] = ()
+    note: str = ""
+
+
+TARGETS: dict[str, Target] = {
+    # https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec, and tried on LiteRT 2.3:
+    # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights.
+    "litert": Target(),
+    # The NPU profile of Google Tensor refuses activations with a zero point (google-ai-edge/LiteRT-LM issue 2497).
+    "google-tensor": Target(settings={"symmetric": True, "pack_weights": False}),
+    # Per-channel FULLY_CONNECTED was refused (https://github.com/tensorflow/tflite-micro/pull/2602) until the reference
+    # and CMSIS-NN kernels learned it in September 2024 (https://github.com/tensorflow/tflite-micro/pull/2673); vendors'
+    # kernels have not. int4 weights need CMSIS-NN (https://github.com/tensorflow/tflite-micro/pull/2314).
+    "tflm": Target(
+        settings={"dense_granularity": "tensor", "pack_weights": False},
+        family="reference",
+        runtime="tflm",
+        absent=_NOT_IN_TFLM,
+    ),
+    # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
+    # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
+    # against 196.5 KiB of flash for MLPerf Tiny's autoencoder (Vela 5.2.0, U55-128), hence per tensor.
+    "ethos-u": Target(
+        settings={"strict": True, "dense_granularity": "tensor", "pack_weights": False},
+        family="reference",
+        runtime="tflm",
+        absent=_NOT_IN_TFLM,
+        note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
+        "tables and softmax is not documented in full, and no device was asked.",
+    ),
+    # "Tensor parameters are quantized (8-bit fixed-point numbers; int8 or uint8)", and a float operator ends what runs
+    # on the TPU: https://coral.ai/docs/edgetpu/models-intro/#model-requirements. The compiler's last release, 16.0 of
+    # 2021, is older than per-channel FULLY_CONNECTED in the converter (TensorFlow 2.17).
+    "edgetpu": Target(
+        settings={"strict": True, "dense_granularity": "tensor", "pack_weights": False},
+        activation_bits=(8,),
+        note="Edge TPU: how it rounds is not documented; the simulation is that of LiteRT on a CPU.",
+    ),
+}
