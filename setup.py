@@ -24,7 +24,6 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
-    py_modules=["tfopt_cli"],
     install_requires=[
         "tensorflow>=2.20",
         "keras>=3.12",
@@ -38,5 +37,5 @@ setup(
         "mcu": ["tflite-micro", "ethos-u-vela>=5.0"],
         "test": TEST,
     },
-    entry_points={"console_scripts": ["tfopt = tfopt_cli:run"]},
+    entry_points={"console_scripts": ["tfopt = tfopt.cli:run"]},
 )
