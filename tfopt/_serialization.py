@@ -75,20 +75,23 @@ class StandIn:
     """
 
     def __init__(self, module: str, name: str) -> None:
-        self._module = module
-        self._name = name
+        self.__module__ = module
+        self.__name__ = name
 
     def __repr__(self) -> str:
-        return f"<{self._module}.{self._name}, not yet imported>"
+        return f"<{self.__module__}.{self.__name__}, not yet imported>"
 
     def __getattr__(self, attribute: str) -> Any:
+        # Python's own questions, such as those of copy and pickle, are about the stand-in.
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
         return getattr(self._load(), attribute)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._load()(*args, **kwargs)
 
     def _load(self) -> Any:
-        return getattr(importlib.import_module(self._module), self._name)
+        return getattr(importlib.import_module(self.__module__), self.__name__)
 
 
 def register() -> None:
