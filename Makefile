@@ -1,5 +1,5 @@
 # One command each; CI runs them as they stand here.
-.PHONY: check test bench
+.PHONY: check test test-oldest bench
 
 check: ## format, lint, types, direction of imports
 	ruff format --check .
@@ -10,6 +10,14 @@ check: ## format, lint, types, direction of imports
 test: ## everything, the slow tests too
 	pytest
 	pytest -m slow
+
+# What meets Keras, TensorFlow and LiteRT where they differ between versions; minutes, not the whole suite.
+OLDEST = tests/graph tests/quantization/test_quantize.py tests/conversion/test_export.py \
+	tests/conversion/test_saved_before.py tests/pruning/test_pruning.py tests/distillation/test_distiller.py \
+	tests/shrinking/test_shrink.py tests/test_import.py
+
+test-oldest: ## in an environment made with: pip install -e '.[test]' -c tests/oldest.txt
+	pytest $(OLDEST)
 
 bench: ## the figures of the README, each as a ratio within one run
 	python -m tests.benchmarks

@@ -1,5 +1,6 @@
-"""Packaging of tfopt: all metadata lives here."""
+"""Packaging of tfopt: all metadata lives here, but for the version, which is `tfopt.__version__`."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -9,17 +10,22 @@ TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
-    "ruff==0.17.6",
-    "mypy>=1.13",
     "import-linter>=2.7",
+    "mypy>=1.13",
+    "ruff==0.17.6",
     *EXAMPLES,
 ]
 
+FOLDER = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (FOLDER / "tfopt" / "__init__.py").read_text(encoding="utf-8"), re.M
+)
+
 setup(
     name="tfopt",
-    version="0.1.0",
+    version=VERSION[1],
     description="Pruning, quantization-aware training and distillation in Keras 3 model.fit, to int8 TFLite",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(FOLDER / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
@@ -27,24 +33,36 @@ setup(
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
-    py_modules=["tfopt_cli"],
+    # The stubs are read when a package is imported; without them tfopt does not work.
+    package_data={"": ["*.pyi"], "tfopt": ["py.typed"]},
+    # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all.
     install_requires=[
         "tensorflow>=2.20",
         "keras>=3.12",
         "numpy>=1.26",
-        "absl-py>=1.2",
-        "ai-edge-litert>=2.0",
+        "absl-py>=1.4",
+        "ai-edge-litert>=2.0.2",
+        "flatbuffers>=24.3.25",
+        "lazy-loader>=0.4",
+        "rich>=13.0",
         "tensorflow-model-optimization>=0.8",
+        "wrapt>=1.15",
     ],
     extras_require={
         "examples": EXAMPLES,
         "mcu": ["tflite-micro", "ethos-u-vela>=5.0"],
         "test": TEST,
     },
-    entry_points={"console_scripts": ["tfopt = tfopt_cli:run"]},
+    entry_points={"console_scripts": ["tfopt = tfopt.cli:run"]},
 )

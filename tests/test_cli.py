@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -11,7 +12,9 @@ import tfopt
 
 
 def run(*arguments, cwd=None):
-    return subprocess.run(["tfopt", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+    """The program, by the interpreter that runs the tests: `tfopt` need not be on the PATH."""
+    command = [sys.executable, "-m", "tfopt", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,17 @@ def test_usage_and_unknown_commands():
     assert wrong.returncode != 0
     assert "There is no command 'prune'" in wrong.stderr
     assert all(len(line) <= 80 for line in usage.stdout.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("inspect", "q.tflite")])
+def test_what_needs_no_model_loads_no_tensorflow(files, arguments):
+    program = (
+        "import sys, tfopt.cli\ntry:\n    tfopt.cli.run()\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=files)
+    assert result.returncode == 0, result.stderr
+    assert not {"keras", "tensorflow", "ai_edge_litert.interpreter"} & set(result.stderr.split())
 
 
 def test_export_inspect_verify_compare(files):

@@ -1,99 +1,14 @@
-"""tfopt makes Keras 3 models small and fast: pruning, quantization and distillation inside `model.fit`."""
+"""tfopt makes Keras 3 models small and fast: pruning, quantization and distillation inside `model.fit`.
 
-from tfopt._model_report import report
-from tfopt._shrink_to_latency import shrink
-from tfopt.channels import PartialLayerNormalization
-from tfopt.conversion import ExportReport, export
-from tfopt.distillation import (
-    AttentionMaps,
-    AttentionTransfer,
-    BoundedRegression,
-    DecoupledTargets,
-    DistillationLoss,
-    Distiller,
-    EMATeacher,
-    FeatureMatching,
-    HiddenStates,
-    LogitMSE,
-    RelationalKD,
-    SelfDistillation,
-    SimilarityPreserving,
-    SoftTargets,
-    TeacherCache,
-    cache_teacher,
-)
-from tfopt.pruning import (
-    SET,
-    ConstantSparsity,
-    CosineDecay,
-    ExponentialDecay,
-    Iterative,
-    OneShot,
-    PolynomialDecay,
-    Pruning,
-    PruningReport,
-    RigL,
-)
-from tfopt.quantization import (
-    FakeQuantize,
-    QuantConfig,
-    QuantizationReport,
-    Ranges,
-    quantize,
-    register_quantized,
-)
-from tfopt.runtimes import CompareReport, VerifyReport, compare, verify
-from tfopt.shrinking import (
-    ShrinkReport,
-    count_macs,
-    make_student,
-    update_batch_norm,
-)
+The names are listed in `__init__.pyi`, of this package and of those inside it; each is imported on first use.
+"""
 
-__all__ = [
-    "SET",
-    "AttentionMaps",
-    "AttentionTransfer",
-    "BoundedRegression",
-    "CompareReport",
-    "ConstantSparsity",
-    "CosineDecay",
-    "DecoupledTargets",
-    "DistillationLoss",
-    "Distiller",
-    "EMATeacher",
-    "ExponentialDecay",
-    "ExportReport",
-    "FakeQuantize",
-    "FeatureMatching",
-    "HiddenStates",
-    "Iterative",
-    "LogitMSE",
-    "OneShot",
-    "PartialLayerNormalization",
-    "PolynomialDecay",
-    "Pruning",
-    "PruningReport",
-    "QuantConfig",
-    "QuantizationReport",
-    "Ranges",
-    "RelationalKD",
-    "RigL",
-    "SelfDistillation",
-    "ShrinkReport",
-    "SimilarityPreserving",
-    "SoftTargets",
-    "TeacherCache",
-    "VerifyReport",
-    "cache_teacher",
-    "compare",
-    "count_macs",
-    "export",
-    "make_student",
-    "quantize",
-    "register_quantized",
-    "report",
-    "shrink",
-    "update_batch_norm",
-    "verify",
-]
+import lazy_loader
+
+from tfopt._serialization import register
+
+__version__ = "0.1.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+register()
+del register

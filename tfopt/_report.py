@@ -4,9 +4,6 @@ import dataclasses
 import io
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table as RichTable
-
 TERMINAL_WIDTH = 80
 
 
@@ -23,6 +20,10 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        # why here: a report is made more often than it is printed, and rich is a tenth of a second.
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
         table = RichTable(
             title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
         )

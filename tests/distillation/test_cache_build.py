@@ -35,7 +35,7 @@ def test_dtypes_and_top_k(blobs, tmp_path):
         "output_0_classes": (64, 2),
         "output_0_rest": (64, 1),
     }
-    taught = np.array(top.teach(td._teachers.Lesson(x, entries, None, {}))[0])
+    taught = np.array(top.teach(td.teachers._teachers.Lesson(x, entries, None, {}))[0])
     np.testing.assert_allclose(taught.sum(-1), 1.0, rtol=1e-5)
     kept = np.sort(outputs, -1)[:, -2:]
     np.testing.assert_allclose(np.sort(taught, -1)[:, -2:], kept, rtol=1e-6)

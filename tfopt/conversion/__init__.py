@@ -1,6 +1,5 @@
 """Conversion: a Keras model becomes a .tflite file that computes what the model computes."""
 
-from tfopt.conversion._export import ExportReport, export
-from tfopt.conversion._sparse import SparseKernel
+import lazy_loader
 
-__all__ = ["ExportReport", "SparseKernel", "export"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

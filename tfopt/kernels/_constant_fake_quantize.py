@@ -34,7 +34,7 @@ class ConstantFakeQuantize(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from tfopt.quantization import ConstantFakeQuantize
+    >>> from tfopt.kernels import ConstantFakeQuantize
     >>> np.array(ConstantFakeQuantize(0.0, 255.0)(np.array([-1.0, 0.7, 300.0], "float32"))).tolist()
     [0.0, 1.0, 255.0]
     """

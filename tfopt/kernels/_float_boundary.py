@@ -21,7 +21,7 @@ class FloatBoundary(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from tfopt.quantization import FloatBoundary
+    >>> from tfopt.kernels import FloatBoundary
     >>> np.array(FloatBoundary()(np.array([0.25, 0.5], "float32"))).tolist()
     [0.25, 0.5]
     """

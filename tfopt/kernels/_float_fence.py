@@ -21,7 +21,7 @@ class FloatFence(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from tfopt.quantization import FloatFence
+    >>> from tfopt.kernels import FloatFence
     >>> np.array(FloatFence()(np.array([0.1, 0.2], "float32"))).tolist() == np.array([0.1, 0.2], "float32").tolist()
     True
     """

@@ -1,5 +1,5 @@
 """Legacy: Keras 2 (tf_keras) models, through tensorflow-model-optimization."""
 
-from tfopt.legacy._from_keras2 import from_keras2
+import lazy_loader
 
-__all__ = ["from_keras2"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

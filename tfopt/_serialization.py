@@ -1,0 +1,114 @@
+"""What Keras saves of tfopt, by name: it is found after `import tfopt` alone, and imported when a file asks for it.
+
+Keras looks a saved class up in `keras.saving.get_custom_objects()` and imports no module to fill it. The decorator
+`keras.saving.register_keras_serializable` fills it when a class is made; tfopt is lazy, so that is too late. Here each
+name gets a stand-in, which the decorator replaces once the class is there. The names and the public packages that
+export them are all that a file depends on: the modules inside may move.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+# Public package -> its classes with `@keras.saving.register_keras_serializable(package="tfopt")`.
+SERIALIZABLE: dict[str, tuple[str, ...]] = {
+    "channels": ("PartialLayerNormalization",),
+    "distillation": (
+        "AttentionMaps",
+        "AttentionTransfer",
+        "BoundedRegression",
+        "DecoupledTargets",
+        "Distiller",
+        "EMATeacher",
+        "FeatureMatching",
+        "HiddenStates",
+        "KerasDistillationLoss",
+        "LogitMSE",
+        "RelationalKD",
+        "SelfDistillation",
+        "SimilarityPreserving",
+        "SoftTargets",
+        "TeacherCache",
+    ),
+    "pruning": (
+        "SET",
+        "ConstantSparsity",
+        "CosineDecay",
+        "ExponentialDecay",
+        "Iterative",
+        "OneShot",
+        "PolynomialDecay",
+        "RigL",
+    ),
+    "kernels": (
+        "ConstantFakeQuantize",
+        "FloatBoundary",
+        "FloatFence",
+    ),
+    "quantization": (
+        "FakeQuantize",
+        "FusedBatchNormalization",
+        "QuantizedConv1D",
+        "QuantizedConv1DTranspose",
+        "QuantizedConv2D",
+        "QuantizedConv2DTranspose",
+        "QuantizedDense",
+        "QuantizedDepthwiseConv1D",
+        "QuantizedDepthwiseConv2D",
+        "QuantizedEinsumDense",
+        "QuantizedModel",
+        "QuantizedPReLU",
+        "StepCounter",
+    ),
+}
+
+
+class StandIn:
+    """Stands for a class until something is asked of it; then it imports the class, and answers as it does.
+
+    Args:
+        module: the public module that exports the class.
+        name: the class's name.
+
+    >>> from tfopt._serialization import StandIn
+    >>> StandIn("fractions", "Fraction").from_float(0.5), StandIn("fractions", "Fraction")(1, 3)
+    (Fraction(1, 2), Fraction(1, 3))
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.__module__ = module
+        self.__name__ = name
+
+    def __repr__(self) -> str:
+        return f"<{self.__module__}.{self.__name__}, not yet imported>"
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Python's own questions, such as those of copy and pickle, are about the stand-in.
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        return getattr(self._load(), attribute)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._load()(*args, **kwargs)
+
+    def _load(self) -> Any:
+        return getattr(importlib.import_module(self.__module__), self.__name__)
+
+
+def register() -> None:
+    """Puts the stand-ins into Keras's table: at once if Keras is there, else as soon as it is imported."""
+    if "keras" in sys.modules:
+        _register(sys.modules["keras"])
+        return
+    # why not import keras: it takes seconds, and neither `tfopt --help` nor `tfopt inspect` needs it.
+    import wrapt
+
+    wrapt.register_post_import_hook(_register, "keras")
+
+
+def _register(keras: ModuleType) -> None:
+    table = keras.saving.get_custom_objects()
+    for package, names in SERIALIZABLE.items():
+        for name in names:
+            table.setdefault(f"tfopt>{name}", StandIn(f"tfopt.{package}", name))

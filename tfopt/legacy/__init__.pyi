@@ -1,0 +1,3 @@
+from ._from_keras2 import from_keras2
+
+__all__ = ["from_keras2"]
