@@ -1,0 +1,1 @@
+"""What integer kernels do to their codes, one family of kernels to a folder or module."""

@@ -1,0 +1,21 @@
+"""The reference kernels of TFLite Micro, as pure functions from integer codes to integer codes.
+
+| module | operators |
+| --- | --- |
+| `_products` | what CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL do to their sums |
+| `_arithmetic` | ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE |
+| `_slopes` | RELU, RELU6, LEAKY_RELU, PRELU, HARD_SWISH, ABS, QUANTIZE |
+| `_curves` | LOGISTIC, TANH, SOFTMAX, LOG_SOFTMAX of 8-bit codes |
+| `_wide_curves` | LOGISTIC, TANH, SOFTMAX of 16-bit codes; ELU |
+| `_reductions` | MEAN, SUM, AVERAGE_POOL_2D, CUMSUM, L2_NORMALIZATION, RSQRT |
+| `_resize` | RESIZE_BILINEAR |
+| `_fixed_curves` | exp, 1 / x, logistic, tanh, log, 1 / sqrt in fixed point |
+| `_integers` | multiplication and rounding of integers |
+| `_family` | the tables that the simulation reads |
+| `_operators` | which operators TFLite Micro has |
+"""
+
+from tfopt.kernels.reference._family import NARROW, WIDE
+from tfopt.kernels.reference._products import requantize
+
+__all__ = ["NARROW", "WIDE", "requantize"]

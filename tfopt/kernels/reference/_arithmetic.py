@@ -1,0 +1,124 @@
+"""ADD, SUB, MUL, DIV and SQUARED_DIFFERENCE of TFLite Micro.
+
+Each function: `(codes, steps, output_step) -> codes`, the codes counted from that of 0.0, not clipped at the ends of
+the grid, and before a fused activation. Zero points do not enter. Shapes broadcast.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from tfopt._rounding import exactly
+from tfopt.kernels.reference._fixed_curves import reciprocal
+from tfopt.kernels.reference._integers import (
+    double,
+    floor_log2,
+    high_product,
+    is_exact,
+    quantized_multiplier,
+    shifted_down,
+    times,
+    whole,
+)
+
+# How many bits ADD and SUB move codes up before they scale them, by the bits of a code.
+_LEFT_SHIFT = {8: 20, 16: 15}
+# And SQUARED_DIFFERENCE.
+_SQUARED_SHIFT = {8: 7, 16: 0}
+
+
+def add(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8) -> Any:
+    """The sum: each code on the grid of twice the coarser step, `2**20` times as fine, then on that of the output.
+
+    tflite-micro, micro/kernels/add_common.cc and kernels/internal/reference/integer_ops/add.h. Multipliers are computed
+    in double precision. `output_step` must be above `max(steps) / 2**19`: else the kernel aborts.
+
+    Args:
+        codes: of both inputs.
+        steps: of both inputs.
+        output_step: of the output.
+        num_bits: 8, or 16 where codes are moved up by 15 bits.
+
+    >>> from tfopt.kernels.reference._arithmetic import add
+    >>> [int(code) for code in add(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
+    [14, -4]
+    """
+    shift = 2.0 ** _LEFT_SHIFT[num_bits]
+    twice = 2.0 * ops.maximum(*map(double, steps))
+    left, right = (
+        times(whole(code) * int(shift), double(step) / twice) for code, step in zip(codes, steps, strict=True)
+    )
+    return times(left + right, twice / (shift * double(output_step)))
+
+
+def subtract(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8) -> Any:
+    """The difference: as `add`, but the multipliers are computed in float32 (micro/kernels/sub_common.cc).
+
+    >>> from tfopt.kernels.reference._arithmetic import subtract
+    >>> [int(code) for code in subtract(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
+    [6, -20]
+    """
+    shift = 2.0 ** _LEFT_SHIFT[num_bits]
+    twice = 2.0 * ops.maximum(*map(exactly, steps))
+    left, right = (
+        times(whole(code) * int(shift), exactly(step / twice)) for code, step in zip(codes, steps, strict=True)
+    )
+    return times(left - right, exactly(twice / (shift * exactly(output_step))))
+
+
+def multiply(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> Any:
+    """The product of two codes times `step * step / output_step`, which is computed in double precision.
+
+    tflite-micro, micro/kernels/mul_common.cc and kernels/internal/reference/integer_ops/mul.h.
+
+    >>> from tfopt.kernels.reference._arithmetic import multiply
+    >>> [int(code) for code in multiply(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
+    [10, -24]
+    """
+    left, right = map(whole, codes)
+    return times(left * right, double(steps[0]) * double(steps[1]) / double(output_step))
+
+
+def divide(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> Any:
+    """The quotient: the first code times the reciprocal of the second (see `reciprocal`) and a multiplier in float32.
+
+    tflite-micro, micro/kernels/div.cc and kernels/internal/reference/div.h. A code 0 of the second input is undefined
+    in the kernel; here it counts as 1.
+
+    >>> from tfopt.kernels.reference._arithmetic import divide
+    >>> [int(code) for code in divide(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
+    [10, -6]
+    """
+    above, below = map(whole, codes)
+    ratio = exactly(exactly(steps[0]) / exactly(exactly(steps[1]) * exactly(output_step)))
+    if not is_exact():
+        return ops.round(above / ops.where(ops.equal(below, 0), 1.0, below) * ratio)
+    above, below = ops.where(below < 0, -above, above), ops.maximum(ops.abs(below), 1)
+    inverse, bits = reciprocal(below, 31)
+    # All bits that the first code leaves free of 32, but one for its sign.
+    size = ops.where(above < 0, -above - 1, above)
+    headroom = ops.where(ops.equal(size, 0), 31, 30 - floor_log2(ops.maximum(size, 1)))
+    quotient = high_product(ops.left_shift(above, headroom), inverse)
+    multiplier, shift = quantized_multiplier(ratio)
+    down = ops.clip(bits + headroom - shift, 0, 31)
+    return shifted_down(high_product(quotient, multiplier), down)
+
+
+def squared_difference(
+    codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8
+) -> Any:
+    """`(a - b)**2`: both on the grid of twice the coarser step, `2**7` times as fine; the square is scaled.
+
+    tflite-micro, micro/kernels/squared_difference.cc. Multipliers are computed in double precision.
+
+    >>> from tfopt.kernels.reference._arithmetic import squared_difference
+    >>> [int(code) for code in squared_difference(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
+    [9, 100]
+    """
+    shift = 2.0 ** _SQUARED_SHIFT[num_bits]
+    twice = 2.0 * ops.maximum(*map(double, steps))
+    left, right = (
+        times(whole(code) * int(shift), double(step) / twice) for code, step in zip(codes, steps, strict=True)
+    )
+    difference = left - right
+    return times(difference * difference, twice * twice / (shift * shift * double(output_step)))
