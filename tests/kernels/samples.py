@@ -56,6 +56,8 @@ class Operation:
         fixed: the output's grid of 8-bit and of 16-bit codes, if the operator fixes it.
         same: whether the output is on the grid of the input.
         low: the smallest code of each input, counted from 0.0, if not all are allowed.
+        most: the largest size of a 16-bit code: float32 holds sums of products up to 2**24.
+        divides: whether the last input must not be 0.
         smallest_step: of the output, from the steps of the inputs.
         steps: the smallest and largest step of the inputs, of 8-bit codes.
     """
@@ -70,6 +72,8 @@ class Operation:
     fixed: dict[int, Grid] = dataclasses.field(default_factory=dict)
     same: bool = False
     low: tuple[int | None, ...] = (None, None)
+    most: int = 2**15
+    divides: bool = False
     smallest_step: Callable = lambda *steps: 0.0
     steps: tuple[float, float] = (1e-3, 0.3)
 
@@ -116,9 +120,12 @@ def random_sample(operation: Operation, num_bits: int, rng: np.random.Generator,
     for shape, low in zip(operation.shapes, operation.low, strict=False):
         grid = _random_grid(num_bits, rng, operation.steps)
         grids.append(grid)
-        limit = 2 ** (num_bits - 1)
+        limit = min(2 ** (num_bits - 1), operation.most)
         first = -limit if low is None else grid.zero_point + low
         codes.append(_random_codes(first, limit, shape, num_bits, rng))
+    if operation.divides:
+        zero = grids[-1].zero_point
+        codes[-1] = np.where(codes[-1] == zero, zero + (1 if zero < 127 else -1), codes[-1]).astype(codes[-1].dtype)
     sample = Sample(operation, tuple(grids), grids[0], tuple(codes))
     bits = output_bits or num_bits
     if operation.fixed:
@@ -189,12 +196,12 @@ OPERATIONS = {
         Operation("Add", "ADD", np.add, "AddOptions", shapes=_TWO, smallest_step=_coarser),
         Operation("Subtract", "SUB", np.subtract, "SubOptions", shapes=_TWO, smallest_step=_coarser),
         Operation("Multiply", "MUL", np.multiply, "MulOptions", shapes=_TWO),
-        Operation("Divide", "DIV", np.divide, "DivOptions", shapes=_TWO, low=(None, 1)),
+        Operation("Divide", "DIV", np.divide, "DivOptions", shapes=_TWO, divides=True),
         Operation(
             "SquaredDifference", "SQUARED_DIFFERENCE", lambda a, b: (a - b) ** 2, "SquaredDifferenceOptions",
             shapes=_TWO,
         ),
-        Operation("Matmul", "BATCH_MATMUL", np.matmul, "BatchMatMulOptions", shapes=((1, 12, 20), (1, 20, 16))),
+        Operation("Matmul", "BATCH_MATMUL", np.matmul, "BatchMatMulOptions", shapes=((1, 12, 20), (1, 20, 16)), most=512),
         Operation(
             "Mean", "MEAN", lambda x: x.mean((1, 2)), "ReducerOptions", shapes=((1, 7, 5, 64),), constants=(_axes(1, 2),)
         ),

@@ -1,7 +1,8 @@
 """ADD, SUB, MUL, DIV and SQUARED_DIFFERENCE of TFLite Micro.
 
 Each function: `(codes, steps, output_step) -> codes`, the codes counted from that of 0.0, not clipped at the ends of
-the grid, and before a fused activation. Zero points do not enter. Shapes broadcast.
+the grid, and before a fused activation. Zero points do not enter. Shapes broadcast. Multipliers are computed in double
+precision.
 """
 
 from typing import Any
@@ -27,17 +28,21 @@ _LEFT_SHIFT = {8: 20, 16: 15}
 _SQUARED_SHIFT = {8: 7, 16: 0}
 
 
-def add(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8) -> Any:
+def add(
+    codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8, sign: int = 1
+) -> Any:
     """The sum: each code on the grid of twice the coarser step, `2**20` times as fine, then on that of the output.
 
-    tflite-micro, micro/kernels/add_common.cc and kernels/internal/reference/integer_ops/add.h. Multipliers are computed
-    in double precision. `output_step` must be above `max(steps) / 2**19`: else the kernel aborts.
+    tflite-micro, micro/kernels/add_common.cc, micro/kernels/sub_common.cc and
+    kernels/internal/reference/integer_ops/add.h. `output_step` must be above `max(steps) / 2**19` (`2**14` with 16-bit
+    codes): else the kernel aborts.
 
     Args:
         codes: of both inputs.
         steps: of both inputs.
         output_step: of the output.
         num_bits: 8, or 16 where codes are moved up by 15 bits.
+        sign: -1 for the difference.
 
     >>> from tfopt.kernels.reference._arithmetic import add
     >>> [int(code) for code in add(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
@@ -48,26 +53,11 @@ def add(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bi
     left, right = (
         times(whole(code) * int(shift), double(step) / twice) for code, step in zip(codes, steps, strict=True)
     )
-    return times(left + right, twice / (shift * double(output_step)))
-
-
-def subtract(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any, num_bits: int = 8) -> Any:
-    """The difference: as `add`, but the multipliers are computed in float32 (micro/kernels/sub_common.cc).
-
-    >>> from tfopt.kernels.reference._arithmetic import subtract
-    >>> [int(code) for code in subtract(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
-    [6, -20]
-    """
-    shift = 2.0 ** _LEFT_SHIFT[num_bits]
-    twice = 2.0 * ops.maximum(*map(exactly, steps))
-    left, right = (
-        times(whole(code) * int(shift), exactly(step / twice)) for code, step in zip(codes, steps, strict=True)
-    )
-    return times(left - right, exactly(twice / (shift * exactly(output_step))))
+    return times(left + sign * right, twice / (shift * double(output_step)))
 
 
 def multiply(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> Any:
-    """The product of two codes times `step * step / output_step`, which is computed in double precision.
+    """The product of two codes times `step * step / output_step`.
 
     tflite-micro, micro/kernels/mul_common.cc and kernels/internal/reference/integer_ops/mul.h.
 
@@ -109,7 +99,7 @@ def squared_difference(
 ) -> Any:
     """`(a - b)**2`: both on the grid of twice the coarser step, `2**7` times as fine; the square is scaled.
 
-    tflite-micro, micro/kernels/squared_difference.cc. Multipliers are computed in double precision.
+    tflite-micro, micro/kernels/squared_difference.cc.
 
     >>> from tfopt.kernels.reference._arithmetic import squared_difference
     >>> [int(code) for code in squared_difference(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]

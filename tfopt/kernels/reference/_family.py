@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from tfopt.kernels.reference._arithmetic import add, divide, multiply, squared_difference, subtract
+from tfopt.kernels.reference._arithmetic import add, multiply, squared_difference
 from tfopt.kernels.reference._curves import hyperbolic_tangent, log_softmax, sigmoid, softmax
 from tfopt.kernels.reference._integers import codes_of
 from tfopt.kernels.reference._products import requantize
@@ -82,7 +82,8 @@ def _total(kernel: Any, x: Any, operands: Any, grid: Any) -> Any:
 
 
 def _average(kernel: Any, x: Any, operands: Any, grid: Any) -> Any:
-    return _float(average(x / kernel.sources[0].step(), _stored_zero(kernel)))
+    source = kernel.sources[0]
+    return _float(average(x / source.step(), _stored_zero(kernel), source.num_bits))
 
 
 def _cumulative(kernel: Any, x: Any, operands: Any, grid: Any) -> Any:
@@ -134,9 +135,7 @@ _COMMON = {
 NARROW: dict[str, tuple[int, _Function]] = {
     **_COMMON,
     "Add": (2, _of_two(add)),
-    "Subtract": (2, _of_two(subtract)),
-    "Divide": (2, _of_two(divide)),
-    "TrueDivide": (2, _of_two(divide)),
+    "Subtract": (2, _of_two(add, sign=-1)),
     "SquaredDifference": (2, _of_two(squared_difference)),
     "Rsqrt": (1, _of_one(reciprocal_root)),
     "Cumsum": (1, _cumulative),
@@ -154,7 +153,7 @@ NARROW: dict[str, tuple[int, _Function]] = {
 WIDE: dict[str, tuple[int, _Function]] = {
     **_COMMON,
     "Add": (2, _of_two(add, num_bits=16)),
-    "Subtract": (2, _of_two(subtract, num_bits=16)),
+    "Subtract": (2, _of_two(add, num_bits=16, sign=-1)),
     "SquaredDifference": (2, _of_two(squared_difference, num_bits=16)),
     "sigmoid": (1, _of_fixed_grid(wide_sigmoid)),
     "tanh": (1, _of_fixed_grid(wide_tanh)),

@@ -2,13 +2,7 @@
 
 from typing import Any
 
-from keras import ops
-
-from tfopt._rounding import exactly
 from tfopt.kernels.reference._integers import double, times, times_of_64_bits
-
-_DENSE = ("Dense", "EinsumDense")
-_MATMUL = ("Matmul", "Einsum", "Dot")
 
 
 def requantize(
@@ -21,17 +15,15 @@ def requantize(
 ) -> Any:
     """Sums of products of codes, the bias among them, times `input_step * weight_step / output_step`.
 
-    Each channel has a multiplier, computed in double precision; that of BATCH_MATMUL, and of FULLY_CONNECTED with one
-    step for all weights, is a product in float32 and a quotient in double. Sums of 32 bits are rounded twice, those of
-    64 bits once, with a multiplier of 15 bits.
-    tflite-micro, kernels/kernel_util.cc (`PopulateConvolutionQuantizationParams`, `GetQuantizedConvolutionMultipler`),
-    micro/kernels/fully_connected_common.cc, micro/kernels/batch_matmul.cc.
+    Each channel has a multiplier, computed in double precision. Sums of 32 bits are rounded twice, those of 64 bits
+    once, with a multiplier of 15 bits. tflite-micro, kernels/kernel_util.cc
+    (`PopulateConvolutionQuantizationParams`), micro/kernels/fully_connected_common.cc, micro/kernels/batch_matmul.cc.
 
     Args:
         sums: whole numbers, channels last.
         steps: of the input, and of the weights: a scalar, or one per channel in a shape that broadcasts.
         output_step: of the output.
-        kind: of the layer (see `tfopt.graph.kind`).
+        kind: of the layer (see `tfopt.graph.kind`): all round alike.
         num_bits: bits of the activations' codes.
         bias_bits: 32 or 64. By default that of the file's bias: 32 with 8-bit codes, 64 with 16-bit ones.
 
@@ -42,11 +34,6 @@ def requantize(
     >>> [int(code) for code in requantize([100, -70], (0.5, 0.125), 0.25)]
     [25, -18]
     """
-    left, right = steps
-    per_tensor = all(size == 1 for size in ops.convert_to_tensor(right).shape)
-    if kind in _MATMUL or (kind in _DENSE and per_tensor):
-        ratio = double(exactly(exactly(left) * exactly(right))) / double(output_step)
-    else:
-        ratio = double(left) * double(right) / double(output_step)
+    ratio = double(steps[0]) * double(steps[1]) / double(output_step)
     bits = bias_bits or (32 if num_bits <= 8 else 64)
     return times(sums, ratio) if bits == 32 else times_of_64_bits(sums, ratio)

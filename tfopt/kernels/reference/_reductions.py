@@ -20,8 +20,9 @@ from tfopt.kernels.reference._integers import (
     whole,
 )
 
-# Codes are sums over this many: one that is off a half by rounding noise alone counts as a half.
-_MEAN_WINDOW = 2.0**-11
+# A mean of n codes is a half or at least 1/(2n) away from it; what is off by no more than this is float32 noise, of
+# which the larger codes of 16 bits have more.
+_MEAN_WINDOW = {8: 2.0**-11, 16: 2.0**-7}
 _CUMULATIVE_SHIFT = 20
 _ROOT_SHIFT = 20
 
@@ -52,7 +53,7 @@ def total(sums: Any, step: Any, output_step: Any) -> Any:
     return times(sums, double(step) / double(output_step))
 
 
-def average(codes: Any, zero_point: Any) -> Any:
+def average(codes: Any, zero_point: Any, num_bits: int = 8) -> Any:
     """Means of codes, on the grid that these lie on; halves go away from the stored code 0.
 
     tflite-micro, kernels/internal/reference/integer_ops/pooling.h.
@@ -60,13 +61,14 @@ def average(codes: Any, zero_point: Any) -> Any:
     Args:
         codes: means of codes, in float, counted from that of 0.0.
         zero_point: the stored code of 0.0, -128 to 127.
+        num_bits: bits of a code, 8 or 16.
 
     >>> from tfopt.kernels.reference._reductions import average
     >>> [int(average(2.5, zero_point)) for zero_point in (0.0, -128.0)]
     [3, 2]
     """
     stored = codes + zero_point
-    rounded = ops.sign(stored) * ops.floor(ops.abs(stored) + (0.5 + _MEAN_WINDOW))
+    rounded = ops.sign(stored) * ops.floor(ops.abs(stored) + (0.5 + _MEAN_WINDOW[num_bits]))
     return rounded - zero_point
 
 

@@ -1,6 +1,6 @@
 """RELU, LEAKY_RELU, PRELU, HARD_SWISH, ABS and QUANTIZE of TFLite Micro: codes times a number, or two.
 
-Codes are counted from that of 0.0, and not clipped to a grid.
+Codes are counted from that of 0.0, and not clipped to a grid. Ratios of steps are computed in double precision.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from tfopt.kernels.reference._integers import (
 
 
 def rescale(codes: Any, step: Any, output_step: Any) -> Any:
-    """QUANTIZE from one grid of integers to another; the ratio of the steps is computed in double precision.
+    """QUANTIZE from one grid of integers to another.
 
     tflite-micro, micro/kernels/quantize_common.cc and kernels/internal/reference/requantize.h. Of 8-bit codes, of
     16-bit ones, and between them.
@@ -33,13 +33,13 @@ def rescale(codes: Any, step: Any, output_step: Any) -> Any:
 
 
 def relu(codes: Any, step: Any, output_step: Any) -> Any:
-    """`max(x, 0)`; the ratio of the steps is computed in float32 (micro/kernels/activations_common.cc).
+    """`max(x, 0)` (micro/kernels/activations_common.cc).
 
     >>> from tfopt.kernels.reference._slopes import relu
     >>> [int(code) for code in relu([5, -6], 0.5, 0.75)]
     [3, 0]
     """
-    return ops.maximum(times(codes, exactly(step / output_step)), 0)
+    return ops.maximum(rescale(codes, step, output_step), 0)
 
 
 def relu6(codes: Any, step: Any) -> Any:
@@ -55,7 +55,7 @@ def relu6(codes: Any, step: Any) -> Any:
 
 
 def leaky_relu(codes: Any, step: Any, output_step: Any, slope: Any) -> Any:
-    """`x`, or `slope * x` below 0: a multiplier for each side, both computed in float32.
+    """`x`, or `slope * x` below 0: a multiplier for each side.
 
     tflite-micro, kernels/internal/reference/leaky_relu.h and micro/kernels/leaky_relu_common.cc.
 
@@ -69,13 +69,12 @@ def leaky_relu(codes: Any, step: Any, output_step: Any, slope: Any) -> Any:
     >>> [int(code) for code in leaky_relu([5, -6], 0.5, 0.25, 0.5)]
     [10, -6]
     """
-    above = times(codes, exactly(step / output_step))
-    below = times(codes, exactly(exactly(step * exactly(slope)) / output_step))
-    return ops.where(whole(codes) >= 0, above, below)
+    below = times(codes, double(step) * double(slope) / double(output_step))
+    return ops.where(whole(codes) >= 0, rescale(codes, step, output_step), below)
 
 
 def prelu(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> Any:
-    """`x`, or `alpha * x` below 0, with multipliers in double precision.
+    """`x`, or `alpha * x` below 0.
 
     tflite-micro, kernels/internal/reference/prelu.h and micro/kernels/prelu_common.cc.
 
@@ -89,19 +88,18 @@ def prelu(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> A
     [10, -6]
     """
     values, slopes = map(whole, codes)
-    ratio = double(steps[0]) / double(output_step)
     below = times(values * slopes, double(steps[0]) * double(steps[1]) / double(output_step))
-    return ops.where(values >= 0, times(values, ratio), below)
+    return ops.where(values >= 0, rescale(values, steps[0], output_step), below)
 
 
 def absolute(codes: Any, step: Any, output_step: Any) -> Any:
-    """`|x|`; the ratio of the steps is computed in float32 (micro/kernels/elementwise.cc).
+    """`|x|` (micro/kernels/elementwise.cc).
 
     >>> from tfopt.kernels.reference._slopes import absolute
     >>> [int(code) for code in absolute([5, -6], 0.5, 0.25)]
     [10, 12]
     """
-    return times(ops.abs(whole(codes)), exactly(step / output_step))
+    return rescale(ops.abs(whole(codes)), step, output_step)
 
 
 def hard_swish(codes: Any, step: Any, output_step: Any) -> Any:
