@@ -57,7 +57,6 @@ class Operation:
         same: whether the output is on the grid of the input.
         low: the smallest code of each input, counted from 0.0, if not all are allowed.
         most: the largest size of a 16-bit code: float32 holds sums of products up to 2**24.
-        divides: whether the last input must not be 0.
         smallest_step: of the output, from the steps of the inputs.
         steps: the smallest and largest step of the inputs, of 8-bit codes.
     """
@@ -73,7 +72,6 @@ class Operation:
     same: bool = False
     low: tuple[int | None, ...] = (None, None)
     most: int = 2**15
-    divides: bool = False
     smallest_step: Callable = lambda *steps: 0.0
     steps: tuple[float, float] = (1e-3, 0.3)
 
@@ -114,7 +112,9 @@ class Sample:
         )
 
 
-def random_sample(operation: Operation, num_bits: int, rng: np.random.Generator, output_bits: int = 0) -> Sample:
+def random_sample(
+    operation: Operation, num_bits: int, rng: np.random.Generator, output_bits: int = 0
+) -> Sample:
     """An operation on random codes and grids; the output's grid about spans the outputs."""
     grids, codes = [], []
     for shape, low in zip(operation.shapes, operation.low, strict=False):
@@ -123,9 +123,6 @@ def random_sample(operation: Operation, num_bits: int, rng: np.random.Generator,
         limit = min(2 ** (num_bits - 1), operation.most)
         first = -limit if low is None else grid.zero_point + low
         codes.append(_random_codes(first, limit, shape, num_bits, rng))
-    if operation.divides:
-        zero = grids[-1].zero_point
-        codes[-1] = np.where(codes[-1] == zero, zero + (1 if zero < 127 else -1), codes[-1]).astype(codes[-1].dtype)
     sample = Sample(operation, tuple(grids), grids[0], tuple(codes))
     bits = output_bits or num_bits
     if operation.fixed:
@@ -196,26 +193,52 @@ OPERATIONS = {
         Operation("Add", "ADD", np.add, "AddOptions", shapes=_TWO, smallest_step=_coarser),
         Operation("Subtract", "SUB", np.subtract, "SubOptions", shapes=_TWO, smallest_step=_coarser),
         Operation("Multiply", "MUL", np.multiply, "MulOptions", shapes=_TWO),
-        Operation("Divide", "DIV", np.divide, "DivOptions", shapes=_TWO, divides=True),
         Operation(
-            "SquaredDifference", "SQUARED_DIFFERENCE", lambda a, b: (a - b) ** 2, "SquaredDifferenceOptions",
+            "SquaredDifference",
+            "SQUARED_DIFFERENCE",
+            lambda a, b: (a - b) ** 2,
+            "SquaredDifferenceOptions",
             shapes=_TWO,
         ),
-        Operation("Matmul", "BATCH_MATMUL", np.matmul, "BatchMatMulOptions", shapes=((1, 12, 20), (1, 20, 16)), most=512),
         Operation(
-            "Mean", "MEAN", lambda x: x.mean((1, 2)), "ReducerOptions", shapes=((1, 7, 5, 64),), constants=(_axes(1, 2),)
+            "Matmul",
+            "BATCH_MATMUL",
+            np.matmul,
+            "BatchMatMulOptions",
+            shapes=((1, 12, 20), (1, 20, 16)),
+            most=512,
         ),
-        Operation("Sum", "SUM", lambda x: x.sum(1), "ReducerOptions", shapes=((16, 9, 16),), constants=(_axes(1),)),
+        Operation(
+            "Mean",
+            "MEAN",
+            lambda x: x.mean((1, 2)),
+            "ReducerOptions",
+            shapes=((1, 7, 5, 64),),
+            constants=(_axes(1, 2),),
+        ),
+        Operation(
+            "Sum", "SUM", lambda x: x.sum(1), "ReducerOptions", shapes=((16, 9, 16),), constants=(_axes(1),)
+        ),
         Operation("AveragePooling2D", "AVERAGE_POOL_2D", _pooled, "Pool2DOptions", _POOL, _IMAGE, same=True),
         Operation("Absolute", "ABS", np.abs, "AbsOptions", shapes=_EACH),
         Operation("relu", "RELU", lambda x: np.maximum(x, 0), shapes=_EACH),
         Operation("relu6", "RELU6", lambda x: np.clip(x, 0, 6), shapes=_EACH, same=True, steps=(0.05, 0.3)),
-        Operation("leaky_relu", "LEAKY_RELU", lambda x: np.where(x > 0, x, x * np.float32(SLOPE)), shapes=_EACH, **_ALPHA),
+        Operation(
+            "leaky_relu",
+            "LEAKY_RELU",
+            lambda x: np.where(x > 0, x, x * np.float32(SLOPE)),
+            shapes=_EACH,
+            **_ALPHA,
+        ),
         Operation("PReLU", "PRELU", lambda x, a: np.where(x > 0, x, x * a), shapes=_TWO),
         Operation("Quantize", "QUANTIZE", lambda x: x, "QuantizeOptions", shapes=_EACH),
         Operation("Rsqrt", "RSQRT", lambda x: 1 / np.sqrt(np.maximum(x, 1e-3)), shapes=_EACH, low=(0,)),
         Operation(
-            "Cumsum", "CUMSUM", lambda x: np.cumsum(x, 1), "CumsumOptions", constants=(_axes(1),),
+            "Cumsum",
+            "CUMSUM",
+            lambda x: np.cumsum(x, 1),
+            "CumsumOptions",
+            constants=(_axes(1),),
             smallest_step=lambda step: step / 2**18,
         ),
         Operation(
@@ -223,18 +246,32 @@ OPERATIONS = {
         ),
         Operation("elu", "ELU", lambda x: np.where(x > 0, x, np.expm1(x)), shapes=_EACH),
         Operation(
-            "hard_silu", "HARD_SWISH", lambda x: x * np.clip(x + 3, 0, 6) / 6, "HardSwishOptions", shapes=_EACH,
+            "hard_silu",
+            "HARD_SWISH",
+            lambda x: x * np.clip(x + 3, 0, 6) / 6,
+            "HardSwishOptions",
+            shapes=_EACH,
             smallest_step=lambda step: step / 128,
         ),
         Operation("sigmoid", "LOGISTIC", lambda x: 1 / (1 + np.exp(-x)), shapes=_EACH, fixed=_UNIT),
         Operation("tanh", "TANH", np.tanh, shapes=_EACH, fixed={8: Grid(1 / 128, 0), 16: _UNIT[16]}),
         Operation("softmax", "SOFTMAX", _softmax, "SoftmaxOptions", {"beta": 1.0}, fixed=_UNIT),
         Operation(
-            "log_softmax", "LOG_SOFTMAX", lambda x: np.log(_softmax(x)), "LogSoftmaxOptions", fixed={8: Grid(1 / 16, 127)}
+            "log_softmax",
+            "LOG_SOFTMAX",
+            lambda x: np.log(_softmax(x)),
+            "LogSoftmaxOptions",
+            fixed={8: Grid(1 / 16, 127)},
         ),
         Operation(
-            "Resize", "RESIZE_BILINEAR", _nowhere, "ResizeBilinearOptions", {"halfPixelCenters": True},
-            ((1, 4, 5, 16),), (Tensor((2,), "int32", data=(7, 9)),), same=True,
+            "Resize",
+            "RESIZE_BILINEAR",
+            _nowhere,
+            "ResizeBilinearOptions",
+            {"halfPixelCenters": True},
+            ((1, 4, 5, 16),),
+            (Tensor((2,), "int32", data=(7, 9)),),
+            same=True,
         ),
     )
 }

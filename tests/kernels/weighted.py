@@ -10,7 +10,11 @@ from tests.kernels.samples import Grid
 _PIXELS, _CHANNELS, _OUTPUTS = 4, 12, 10
 # Operator -> the kind of layer that it is, the class of its options in the schema, and what to set of them.
 WEIGHTED = {
-    "CONV_2D": ("Conv2D", "Conv2DOptions", {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}),
+    "CONV_2D": (
+        "Conv2D",
+        "Conv2DOptions",
+        {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1},
+    ),
     "DEPTHWISE_CONV_2D": (
         "DepthwiseConv2D",
         "DepthwiseConv2DOptions",

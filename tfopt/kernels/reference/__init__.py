@@ -3,7 +3,7 @@
 | module | operators |
 | --- | --- |
 | `_products` | what CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED, BATCH_MATMUL do to their sums |
-| `_arithmetic` | ADD, SUB, MUL, DIV, SQUARED_DIFFERENCE |
+| `_arithmetic` | ADD, SUB, MUL, SQUARED_DIFFERENCE |
 | `_slopes` | RELU, RELU6, LEAKY_RELU, PRELU, HARD_SWISH, ABS, QUANTIZE |
 | `_curves` | LOGISTIC, TANH, SOFTMAX, LOG_SOFTMAX of 8-bit codes |
 | `_wide_curves` | LOGISTIC, TANH, SOFTMAX of 16-bit codes; ELU |

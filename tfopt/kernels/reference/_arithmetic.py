@@ -1,4 +1,4 @@
-"""ADD, SUB, MUL, DIV and SQUARED_DIFFERENCE of TFLite Micro.
+"""ADD, SUB, MUL and SQUARED_DIFFERENCE of TFLite Micro.
 
 Each function: `(codes, steps, output_step) -> codes`, the codes counted from that of 0.0, not clipped at the ends of
 the grid, and before a fused activation. Zero points do not enter. Shapes broadcast. Multipliers are computed in double
@@ -9,18 +9,7 @@ from typing import Any
 
 from keras import ops
 
-from tfopt._rounding import exactly
-from tfopt.kernels.reference._fixed_curves import reciprocal
-from tfopt.kernels.reference._integers import (
-    double,
-    floor_log2,
-    high_product,
-    is_exact,
-    quantized_multiplier,
-    shifted_down,
-    times,
-    whole,
-)
+from tfopt.kernels.reference._integers import double, times, whole
 
 # How many bits ADD and SUB move codes up before they scale them, by the bits of a code.
 _LEFT_SHIFT = {8: 20, 16: 15}
@@ -67,31 +56,6 @@ def multiply(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -
     """
     left, right = map(whole, codes)
     return times(left * right, double(steps[0]) * double(steps[1]) / double(output_step))
-
-
-def divide(codes: tuple[Any, Any], steps: tuple[Any, Any], output_step: Any) -> Any:
-    """The quotient: the first code times the reciprocal of the second (see `reciprocal`) and a multiplier in float32.
-
-    tflite-micro, micro/kernels/div.cc and kernels/internal/reference/div.h. A code 0 of the second input is undefined
-    in the kernel; here it counts as 1.
-
-    >>> from tfopt.kernels.reference._arithmetic import divide
-    >>> [int(code) for code in divide(([5, -6], [1, 2]), (0.5, 1.0), 0.25)]
-    [10, -6]
-    """
-    above, below = map(whole, codes)
-    ratio = exactly(exactly(steps[0]) / exactly(exactly(steps[1]) * exactly(output_step)))
-    if not is_exact():
-        return ops.round(above / ops.where(ops.equal(below, 0), 1.0, below) * ratio)
-    above, below = ops.where(below < 0, -above, above), ops.maximum(ops.abs(below), 1)
-    inverse, bits = reciprocal(below, 31)
-    # All bits that the first code leaves free of 32, but one for its sign.
-    size = ops.where(above < 0, -above - 1, above)
-    headroom = ops.where(ops.equal(size, 0), 31, 30 - floor_log2(ops.maximum(size, 1)))
-    quotient = high_product(ops.left_shift(above, headroom), inverse)
-    multiplier, shift = quantized_multiplier(ratio)
-    down = ops.clip(bits + headroom - shift, 0, 31)
-    return shifted_down(high_product(quotient, multiplier), down)
 
 
 def squared_difference(

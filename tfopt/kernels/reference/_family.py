@@ -129,6 +129,7 @@ _COMMON = {
     "leaky_relu": (1, _leaky_relu),
     "PReLU": (2, _of_two(prelu)),
     "Quantize": (1, _of_one(rescale)),
+    "Rsqrt": (1, _of_one(reciprocal_root)),
 }
 
 # Of 8-bit codes.
@@ -137,7 +138,6 @@ NARROW: dict[str, tuple[int, _Function]] = {
     "Add": (2, _of_two(add)),
     "Subtract": (2, _of_two(add, sign=-1)),
     "SquaredDifference": (2, _of_two(squared_difference)),
-    "Rsqrt": (1, _of_one(reciprocal_root)),
     "Cumsum": (1, _cumulative),
     "UnitNormalization": (1, _unit_norm),
     "elu": (1, _of_one(elu)),

@@ -160,8 +160,12 @@ def log_of_at_least_one(x: Any, bits: int, output_bits: int) -> Any:
     mean = (rest + middle + 1) // 2
     offset = 2 * (rest - middle)
     square = high_product(offset, offset)
-    above = high_product(offset, rest) + high_product(high_product(offset, square), _q(11 / 240 * fourth_root))
+    above = high_product(offset, rest) + high_product(
+        high_product(offset, square), _q(11 / 240 * fourth_root)
+    )
     inside = _q(2 / fourth_root - fourth_root) + offset + high_product(_q(1 / 20 * fourth_root), square)
     below = high_product(mean, inside) + high_product(_q(1 / 4 * fourth_root), offset)
     scaled = shifted_down(above, inner)
-    return shifted_up(high_product(power, _q(math.log(2.0))) + high_product(scaled, one_over_one_plus(below)), 1)
+    return shifted_up(
+        high_product(power, _q(math.log(2.0))) + high_product(scaled, one_over_one_plus(below)), 1
+    )

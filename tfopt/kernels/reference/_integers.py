@@ -110,7 +110,10 @@ def quantized_multiplier(ratio: Any) -> tuple[Any, Any]:
     mantissa, shift = mantissa * (1.0 - 0.5 * up) * (1.0 + down), ops.cast(shift + up - down, "int64")
     multiplier = ops.cast(ops.floor(mantissa * 2.0**_POINT + 0.5), "int64")
     is_full = multiplier >= 2**_POINT
-    multiplier, shift = ops.where(is_full, 2 ** (_POINT - 1), multiplier), ops.where(is_full, shift + 1, shift)
+    multiplier, shift = (
+        ops.where(is_full, 2 ** (_POINT - 1), multiplier),
+        ops.where(is_full, shift + 1, shift),
+    )
     is_tiny = shift < _SMALLEST_SHIFT
     return ops.where(is_tiny, 0, multiplier), ops.where(is_tiny, 0, shift)
 

@@ -7,14 +7,12 @@ from typing import Any
 
 from keras import ops
 
-from tfopt._rounding import exactly
 from tfopt.kernels.reference._fixed_curves import inverse_root
 from tfopt.kernels.reference._integers import (
     double,
     is_exact,
     multiplied,
     quantized_multiplier,
-    tabulated,
     times,
     times_over_count,
     whole,
@@ -110,23 +108,20 @@ def unit_norm(codes: Any) -> Any:
 
 
 def reciprocal_root(codes: Any, step: Any, output_step: Any) -> Any:
-    """`1 / sqrt(x)` of 8-bit codes; 0 becomes the largest code, and the kernel refuses negative numbers.
+    """`1 / sqrt(x)`; 0 becomes the largest code, and the kernel refuses negative numbers.
 
-    tflite-micro, micro/kernels/elementwise.cc; its multiplier `1 / (sqrt(step) * output_step)` has a root and a
-    product in float32.
+    tflite-micro, micro/kernels/elementwise.cc; its multiplier is `1 / (sqrt(step) * output_step)`.
 
     >>> from tfopt.kernels.reference._reductions import reciprocal_root
     >>> [int(code) for code in reciprocal_root([1, 4], 0.25, 0.125)]
     [16, 8]
     """
-    ratio = 1.0 / double(exactly(ops.sqrt(exactly(step)) * exactly(output_step)))
+    ratio = 1.0 / (ops.sqrt(double(step)) * double(output_step))
     if not is_exact():
-        return ops.where(codes > 0, ops.round(ops.rsqrt(ops.maximum(codes, 1.0)) * ratio), 2.0**15)
+        return ops.where(codes > 0, ops.round(ops.rsqrt(ops.maximum(codes, 1.0)) * ratio), 2.0**16)
 
-    def of(codes: Any) -> Any:
-        root, root_shift = inverse_root(ops.maximum(codes, 1))
-        multiplier, shift = quantized_multiplier(ratio)
-        fine = multiplied(ops.ones_like(codes), root, root_shift + _ROOT_SHIFT)
-        return ops.where(codes > 0, multiplied(fine, multiplier, shift - _ROOT_SHIFT), 2**15)
-
-    return tabulated(of, whole(codes))
+    codes = whole(codes)
+    root, root_shift = inverse_root(codes)
+    multiplier, shift = quantized_multiplier(ratio)
+    fine = multiplied(ops.ones_like(codes), root, root_shift + _ROOT_SHIFT)
+    return ops.where(codes > 0, multiplied(fine, multiplier, shift - _ROOT_SHIFT), 2**16)

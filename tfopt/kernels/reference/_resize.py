@@ -44,8 +44,9 @@ def bilinear(codes: Any, shape: tuple[int, int], zero_point: Any) -> Any:
     for axis, output_size in zip((1, 2), shape, strict=True):
         before, after, part = _positions(codes.shape[axis], output_size)
         weight = np.reshape(part, [-1 if i == axis else 1 for i in range(4)]).astype("float64")
-        stored = ops.take(stored, before, axis=axis) * (_PARTS - weight) + ops.take(
-            stored, after, axis=axis
-        ) * weight
+        stored = (
+            ops.take(stored, before, axis=axis) * (_PARTS - weight)
+            + ops.take(stored, after, axis=axis) * weight
+        )
     rounded = ops.sign(stored) * ops.floor(ops.abs(stored) / float(_PARTS**2) + 0.5)
     return whole(rounded - zero_point)

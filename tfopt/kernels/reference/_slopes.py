@@ -116,9 +116,9 @@ def hard_swish(codes: Any, step: Any, output_step: Any) -> Any:
     if not is_exact():
         values = codes * step
         return ops.round(values * ops.clip(values + 3.0, 0.0, 6.0) / (6.0 * output_step))
-    fine = exactly(exactly(step) * (1.0 / 128.0))
-    output_multiplier, output_shift = _short_multiplier(exactly(fine / output_step))
-    relu_multiplier, relu_shift = _short_multiplier(exactly(fine / exactly(3.0 / 32768.0)))
+    fine = double(step) / 128.0
+    output_multiplier, output_shift = _short_multiplier(fine / double(output_step))
+    relu_multiplier, relu_shift = _short_multiplier(fine / (3.0 / 32768.0))
 
     def of(codes: Any) -> Any:
         values = codes * 128

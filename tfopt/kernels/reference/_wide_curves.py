@@ -17,13 +17,16 @@ _MOST_SHIFTS = 31
 # Steps of the inputs of the table: 1 / (3 * 4096), of which 512 or 256 lie between two entries.
 _UNIT = 4096.0 * 3.0
 
-# The table of sigmoid(k / 24) in steps of 2**-16 (kernels/internal/common.h) is that much above the nearest number:
-_ONE_ABOVE = (4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255)
+# The table of sigmoid(k / 24) in steps of 2**-16 (kernels/internal/common.h) is the nearest number, and one more here:
+_ONE_ABOVE = """
+    4 8 12 14 15 16 17 19 20 21 22 25 27 28 29 30 31 33 34 35 37 39 40 41 43 44 45 46 49 50 54 62 63 64
+    66 82 86 93 100 103 112 116 135 255
+"""
 
 
 def _sigmoid_table() -> np.ndarray:
     table = np.round(65536.0 / (1.0 + np.exp(-np.arange(256) / 24.0))).astype("int64")
-    table[list(_ONE_ABOVE)] += 1
+    table[[int(entry) for entry in _ONE_ABOVE.split()]] += 1
     return table
 
 
