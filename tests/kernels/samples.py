@@ -246,7 +246,7 @@ OPERATIONS = {
         Operation(
             "UnitNormalization", "L2_NORMALIZATION", lambda x: x, "L2NormOptions", fixed={8: Grid(1 / 128, 0)}
         ),
-        Operation("elu", "ELU", lambda x: np.where(x > 0, x, np.expm1(x)), shapes=_EACH),
+        Operation("elu", "ELU", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), shapes=_EACH),
         Operation(
             "hard_silu",
             "HARD_SWISH",
@@ -255,13 +255,15 @@ OPERATIONS = {
             shapes=_EACH,
             smallest_step=lambda step: step / 128,
         ),
-        Operation("sigmoid", "LOGISTIC", lambda x: 1 / (1 + np.exp(-x)), shapes=_EACH, fixed=_UNIT),
+        Operation(
+            "sigmoid", "LOGISTIC", lambda x: 1 / (1 + np.exp(-np.clip(x, -80, 80))), shapes=_EACH, fixed=_UNIT
+        ),
         Operation("tanh", "TANH", np.tanh, shapes=_EACH, fixed={8: Grid(1 / 128, 0), 16: _UNIT[16]}),
         Operation("softmax", "SOFTMAX", _softmax, "SoftmaxOptions", {"beta": 1.0}, fixed=_UNIT),
         Operation(
             "log_softmax",
             "LOG_SOFTMAX",
-            lambda x: np.log(_softmax(x)),
+            lambda x: np.log(np.maximum(_softmax(x), 1e-30)),
             "LogSoftmaxOptions",
             fixed={8: Grid(1 / 16, 127)},
         ),

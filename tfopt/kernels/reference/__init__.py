@@ -15,7 +15,7 @@
 | `_operators` | which operators TFLite Micro has |
 """
 
-from tfopt.kernels.reference._family import NARROW, WIDE
+from tfopt.kernels.reference._family import NARROW, WIDE, smallest_step
 from tfopt.kernels.reference._products import requantize
 
-__all__ = ["NARROW", "WIDE", "requantize"]
+__all__ = ["NARROW", "WIDE", "requantize", "smallest_step"]

@@ -108,7 +108,8 @@ def softmax(codes: Any, step: Any) -> Any:
     tflite-micro, kernels/internal/reference/softmax.h and micro/kernels/softmax_common.cc, with `beta` 1.
 
     Args:
-        codes: of the logits, of shape (..., depth). The depth is at most 4095.
+        codes: of the logits, of shape (..., depth). The sum of `exp(x - max(x))` must be below 512: else, as with more
+            than 511 equal logits, the kernel aborts the program.
         step: of the logits.
 
     Returns:

@@ -159,3 +159,31 @@ WIDE: dict[str, tuple[int, _Function]] = {
     "tanh": (1, _of_fixed_grid(wide_tanh)),
     "softmax": (1, _of_fixed_grid(wide_softmax)),
 }
+
+# Kind -> its kernel's output step must be above the largest step of its inputs over two to this, by bits of the codes.
+_FINEST = {"Add": {8: 19, 16: 14}, "Subtract": {8: 19, 16: 14}, "hard_silu": {8: 7}}
+# Sums of 64 bits take no multiplier of 128 or more.
+_LARGEST_MULTIPLIER = 127.9
+
+
+def smallest_step(kind: str, steps: tuple[Any, ...], num_bits: int = 8) -> Any:
+    """The smallest step of the output that a kernel takes; 0.0 where any will do.
+
+    Below it ADD and SUB abort the program, and HARD_SWISH refuses to load (micro/kernels/add_common.cc,
+    micro/kernels/sub_common.cc, micro/kernels/hard_swish_common.cc).
+
+    Args:
+        kind: of the operation, or "weights".
+        steps: of what the kernel reads; of one with weights the input's, and the largest of the weights'.
+        num_bits: bits of the codes.
+
+    >>> from tfopt.kernels.reference import smallest_step
+    >>> float(smallest_step("hard_silu", (0.25,))) * 128 > 0.25
+    True
+    """
+    if kind in _FINEST:
+        largest = steps[0] if len(steps) == 1 else ops.maximum(*steps)
+        return largest * (1.001 / 2.0 ** _FINEST[kind][num_bits])
+    if num_bits > 8 and kind in ("weights", *_MATMULS):
+        return steps[0] * steps[1] / _LARGEST_MULTIPLIER
+    return 0.0
