@@ -1,7 +1,14 @@
 """What integer kernels do: the table of operations, grids, packing, and a family of roundings per runtime."""
 
 from tfopt.kernels._constant_fake_quantize import ConstantFakeQuantize, check_range
-from tfopt.kernels._exported_as import fused_activation, fused_with, has_weights, is_dense, is_depthwise
+from tfopt.kernels._exported_as import (
+    fused_activation,
+    fused_with,
+    has_weights,
+    is_dense,
+    is_depthwise,
+    kernel_kind,
+)
 from tfopt.kernels._families import FAMILIES
 from tfopt.kernels._family import Family, KernelRule
 from tfopt.kernels._float_boundary import FloatBoundary
@@ -72,6 +79,7 @@ __all__ = [
     "is_dense",
     "is_depthwise",
     "is_packed",
+    "kernel_kind",
     "nudge_range",
     "on_grid",
     "registered_class",

@@ -20,6 +20,26 @@ def has_weights(node: Node) -> bool:
     return kind(node.op) in CHANNEL_AXES or is_dense(node)
 
 
+# They move pixels, or mix them, by an argument.
+_RESIZES = ("UpSampling2D", "Resizing", "Resize")
+
+
+def kernel_kind(node: Node) -> str:
+    """The kind of kernel that a node without weights becomes: its own, unless an argument makes it another.
+
+    A resize that moves pixels is a "nearest", and a softmax along another axis than the last a "transposed softmax".
+    """
+    name = kind(node.op)
+    if name in _RESIZES and getattr(node.op, "interpolation", "") == "nearest":
+        return "nearest"
+    if name in ("softmax", "log_softmax") and getattr(node.op, "axis", -1) not in (
+        -1,
+        len(node.output.shape) - 1,
+    ):
+        return f"transposed {name}"
+    return name
+
+
 def folded_norm(graph: Graph, node: Node) -> Node | None:
     """The batch norm behind a node that export multiplies into its weights."""
     follower = graph.only_consumer(node.output)

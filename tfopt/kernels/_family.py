@@ -18,12 +18,10 @@ class KernelRule:
     Attributes:
         reads: how many float tensors the kernel reads.
         codes: what it makes of them.
-        any_step: whether its output may have a step however small beside those of its inputs.
     """
 
     reads: int
     codes: Rounding
-    any_step: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +35,15 @@ class Family:
         int16: the same for 16-bit codes, where that differs.
         requantize: `(weights, sums, (input_step, weight_step), output_step, num_bits) -> codes`, for all that has
             weights.
-        largest_multiplier: the largest ratio of a sum's unit to the output's step that the runtime takes.
+        smallest_step: `(kind, steps, num_bits) -> step`: the smallest step of the output that a kernel can write, from
+            the steps of what it reads and, where it has weights, the largest of theirs; 0.0 where any will do.
     """
 
     name: str
     int8: Mapping[str, KernelRule]
     int16: Mapping[str, KernelRule]
     requantize: Callable[..., Any]
-    largest_multiplier: float
+    smallest_step: Callable[[str, tuple[Any, ...], int], Any]
 
     def rule(self, kind: str, num_bits: int) -> KernelRule | None:
         """How kernels of a kind round codes of so many bits; None where they do nothing special."""

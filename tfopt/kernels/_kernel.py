@@ -1,7 +1,6 @@
 """A kernel of a model: which family's, what it reads and multiplies with; and its output in codes."""
 
 import dataclasses
-import math
 from typing import Any
 
 from keras import ops
@@ -18,7 +17,7 @@ class Kernel:
     Attributes:
         kind: the kind of its operation; "weights" for all that has weights, which differ in `weights`.
         sources: the quantizers of its inputs.
-        weights: what it multiplies with, if it has weights.
+        weights: what it multiplies with, if it has weights; the slopes of a PReLU.
         activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
         family: a key of `FAMILIES`.
     """
@@ -41,27 +40,25 @@ class Kernel:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
         family, x = FAMILIES[self.family], ops.cast(x, "float32")
-        if self.weights is not None:
+        if self.weights is not None and self.kind == "weights":
             return weighted_codes(self.weights, self.sources[0], family.requantize, x, grid)
         rule = family.rule(self.kind, self.sources[0].num_bits)
         if rule is None:
             raise ValueError(f"The family {self.family!r} has no rule for kernels of the kind {self.kind!r}.")
-        codes = rule.codes(self.sources, x, operands, grid)
+        sources = self.sources
+        if self.weights is not None:  # slopes, which a kernel reads as it reads activations
+            sources, operands = (*sources, self.weights), (*operands, self.weights.values())
+        codes = rule.codes(sources, x, operands, grid)
         # Kernels that add codes do not see what `x` went through; where a grid has codes below 0.0, that counts.
         codes = ops.maximum(codes, 0.0) if self.activation else codes
         return ops.minimum(codes, ops.round(6.0 / grid.step)) if self.activation == "relu6" else codes
 
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
-        family = FAMILIES[self.family]
+        steps = tuple(source.step() for source in self.sources)
         if self.weights is not None:
-            return ops.max(self.weights.unit(self.sources[0])) / family.largest_multiplier
-        rule = family.rule(self.kind, self.sources[0].num_bits)
-        if rule is None or rule.any_step:
-            return 0.0
-        steps = [source.step() for source in self.sources]
-        step = ops.maximum(*steps) if self.kind in ("Add", "Subtract") else math.prod(steps)
-        return step / family.largest_multiplier
+            steps = (*steps, self.weights.largest_step())
+        return FAMILIES[self.family].smallest_step(self.kind, steps, self.sources[0].num_bits)
 
     def stored(self) -> tuple[Any, Any]:
         """What a file holds of a weighted kernel, of each channel: the step of its weights, and the bias."""

@@ -50,6 +50,19 @@ class KernelWeights:
         # The converter finds a scale of the usual grid from the largest weight.
         return (step, coarse(step) if is_default else step), exactly(offset)
 
+    def largest_step(self) -> Any:
+        """The largest step of any channel's weights in a file; 1 for a channel whose weights are all 0."""
+        (_, stored), _ = self.steps()
+        return ops.max(ops.where(stored > 0, stored, 1.0))
+
+    def step(self) -> Any:
+        """The step of weights that have one for all."""
+        return ops.reshape(self.layer.weight_step(), ())
+
+    def values(self) -> Any:
+        """Weights that have one step for all, on their grid."""
+        return self.layer.weight_codes() * self.step()
+
     def unit(self, source: Any) -> Any:
         """The real value of one unit of each channel's sums in a file; 1 input step where all weights are 0."""
         (_, stored), _ = self.steps()

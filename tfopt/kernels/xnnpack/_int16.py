@@ -79,6 +79,6 @@ INT16 = {
     "Multiply": KernelRule(2, _multiply),
     **dict.fromkeys(("Matmul", "Einsum", "Dot"), _MATMUL),
     "leaky_relu": KernelRule(1, _leaky_relu),
-    "Sum": KernelRule(1, _total, any_step=True),
-    **dict.fromkeys(MEANS, KernelRule(1, _mean, any_step=True)),
+    "Sum": KernelRule(1, _total),
+    **dict.fromkeys(MEANS, KernelRule(1, _mean)),
 }

@@ -62,6 +62,6 @@ INT8 = {
     "Einsum": _MATMUL,
     "Dot": _MATMUL,
     "leaky_relu": KernelRule(1, _leaky_relu),
-    "Sum": KernelRule(1, total, any_step=True),
-    **dict.fromkeys(MEANS, KernelRule(1, mean, any_step=True)),
+    "Sum": KernelRule(1, total),
+    **dict.fromkeys(MEANS, KernelRule(1, mean)),
 }

@@ -19,6 +19,7 @@ from tfopt.kernels import (
     fused_with,
     has_weights,
     is_depthwise,
+    kernel_kind,
     row_of,
     stays_float,
 )
@@ -132,7 +133,7 @@ class _Walk:
             self.grids.new(tensor, end.op.name, row.fixed if row else None)
 
     def _rule(self, node: Node) -> KernelRule | None:
-        return self.family.rule(kind(node.op), self.num_bits)
+        return self.family.rule(kernel_kind(node), self.num_bits)
 
     def _share_grid(self, node: Node, row: OperationRow) -> None:
         """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
@@ -162,7 +163,8 @@ class _Walk:
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
             activation = next((kind(one.op) for one in followers), "")
-            return KernelPlan(kind(node.op), sources, tuple(node.inputs), activation=activation)
+            slopes = node.op if kind(node.op) == "PReLU" else None
+            return KernelPlan(kernel_kind(node), sources, tuple(node.inputs), slopes, activation=activation)
         return None
 
 

@@ -91,7 +91,8 @@ class QuantizedModel(keras.Model, IntegerModel):
     def _kernel(self, link: KernelNames, packs: bool) -> Kernel:
         layer, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
         packed = layer is not None and packs and is_packed(layer.grid.bits)
-        weights = KernelWeights(layer, norm, packed) if link.kernel == "weights" else None
+        has_weights = link.kernel == "weights" or layer is not None
+        weights = KernelWeights(layer, norm, packed) if has_weights else None
         sources = tuple(self.get_layer(name) for name in link.sources)
         return Kernel(link.kernel, sources, weights, link.activation, TARGETS[self.target].family)
 

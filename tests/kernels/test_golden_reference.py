@@ -1,0 +1,13 @@
+"""The reference family against what TFLite Micro's kernels wrote when they were recorded."""
+
+import numpy as np
+import pytest
+
+from tests.kernels.golden import DATA, Golden, load
+from tests.kernels.simulated import simulated
+
+
+@pytest.mark.parametrize("golden", load(DATA / "reference_kernels.npz"), ids=lambda golden: golden.name)
+def test_codes_are_those_of_tflite_micro(golden: Golden) -> None:
+    codes = simulated(golden.sample, "reference").reshape(golden.written.shape)
+    np.testing.assert_array_equal(codes, golden.written)
