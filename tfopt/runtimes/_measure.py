@@ -10,6 +10,7 @@ import numpy as np
 
 from tfopt.runtimes._latency import measure_latency, time_calls
 from tfopt.runtimes._litert import LiteRT
+from tfopt.runtimes._predict import predict
 from tfopt.runtimes._size import Size, measure_size
 from tfopt.runtimes._sparse import encode_sparse, sparse_bytes
 from tfopt.runtimes._tflite_file import TFLiteFile
@@ -78,7 +79,7 @@ def measure_file(
 
 def measure_keras(name: str, model: keras.Model, x: Any, runs: int) -> tuple[CompareRow, Any]:
     """The figures of a Keras model without the metric, and its predictions."""
-    predictions = model.predict(x, verbose=0)
+    predictions = predict(model, x)
     kernels = [
         (array, variable.dtype)
         for variable, array in zip(model.weights, model.get_weights(), strict=True)

@@ -13,6 +13,7 @@ from tfopt._samples import count, gather
 from tfopt._text import names_with_counts, percent
 from tfopt.runtimes._litert import LiteRT
 from tfopt.runtimes._parity import FLOAT_TOLERANCE, OutputParity, pair_outputs, parity_of
+from tfopt.runtimes._predict import predict
 from tfopt.runtimes._progress import progress
 from tfopt.runtimes._tflite_file import TFLiteFile
 
@@ -183,7 +184,7 @@ def verify(
         order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
         with progress("Verifying", total=count(x)) as advance:
             raw = loaded.run(x, order, advance).raw
-        expected = pair_outputs(model.predict(x, verbose=0), file.outputs)
+        expected = pair_outputs(predict(model, x), file.outputs)
         outputs = tuple(
             parity_of(tensor, raw[tensor.name], values, tolerance)
             for tensor, values in zip(file.outputs, expected, strict=True)
