@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import tfopt
 from tfopt.runtimes._predict import predict
 
 
@@ -41,3 +42,15 @@ def test_structures_pass_through() -> None:
     x = {"a": np.ones((33, 2)), "b": np.ones((33, 3))}
     outputs = predict(model, x)
     assert {name: array.shape for name, array in outputs.items()} == {"a": (33, 2), "b": (33, 3)}
+
+
+def test_a_quantized_model_gives_what_predict_gives_without_a_trace() -> None:
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
+    x = keras.layers.LayerNormalization()(keras.layers.Activation("gelu")(x))
+    model = keras.Model(inputs, {"y": keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(x))})
+    x = np.random.default_rng(0).normal(size=(70, 6, 6, 2)).astype("float32")
+    q = tfopt.quantize(model, calibration=x)
+    values = predict(q, x)
+    assert q.predict_function is None
+    assert np.array_equal(values["y"], q.predict(x, verbose=0)["y"])

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._samples import count
 from tfopt.graph import Graph, Node, Tensor, capture, flatten_layers, kind
-from tfopt.runtimes._predict import predict
+from tfopt.runtimes._predict import run_eagerly
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Simulation:
         Args:
             x: what `gather` returned.
         """
-        return [np.asarray(array, "float32") for array in predict(self._model, self._flat(x))]
+        return [np.asarray(array, "float32") for array in run_eagerly(self._model, self._flat(x), count(x))]
 
     def _flat(self, x: Any) -> list[np.ndarray]:
         """The arrays in the order of the model's inputs."""
