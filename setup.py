@@ -5,7 +5,16 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
-TEST = ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.6", "mypy>=1.13", *EXAMPLES]
+MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
+TEST = [
+    "pytest>=8.2",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "ruff==0.17.6",
+    "mypy>=1.13",
+    *EXAMPLES,
+    *MCU,
+]
 
 setup(
     name="tfopt",
@@ -35,7 +44,7 @@ setup(
     ],
     extras_require={
         "examples": EXAMPLES,
-        "mcu": ["tflite-micro", "ethos-u-vela>=5.0"],
+        "mcu": MCU,
         "test": TEST,
     },
     entry_points={"console_scripts": ["tfopt = tfopt_cli:run"]},

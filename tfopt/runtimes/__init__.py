@@ -1,10 +1,11 @@
-"""Read, run, verify and compare .tflite files on LiteRT and TFLite Micro."""
+"""Read, run, verify and compare .tflite files on LiteRT and TFLite Micro, and ask Vela about Ethos-U."""
 
 from tfopt.runtimes._compare import CompareReport, compare
 from tfopt.runtimes._inspect import InspectReport, OperatorRow, inspect
 from tfopt.runtimes._latency import Latency, measure_latency
 from tfopt.runtimes._litert import LiteRT, LiteRTBuiltin, LiteRTReference
 from tfopt.runtimes._measure import CompareRow
+from tfopt.runtimes._npu_report import CpuOperator, NpuReport
 from tfopt.runtimes._parity import OutputParity
 from tfopt.runtimes._registry import RUNTIMES, load, run
 from tfopt.runtimes._runtime import CannotRunError, RunResult, Runtime
@@ -15,6 +16,7 @@ from tfopt.runtimes._tensor_parity import TensorParity
 from tfopt.runtimes._tensors import Tensor
 from tfopt.runtimes._tflite_file import TFLiteFile
 from tfopt.runtimes._tflite_micro import Arena, TFLiteMicro
+from tfopt.runtimes._vela import estimate_npu
 from tfopt.runtimes._verify import verify
 from tfopt.runtimes._verify_report import KernelSummary, VerifyReport
 
@@ -24,12 +26,14 @@ __all__ = [
     "CannotRunError",
     "CompareReport",
     "CompareRow",
+    "CpuOperator",
     "InspectReport",
     "KernelSummary",
     "Latency",
     "LiteRT",
     "LiteRTBuiltin",
     "LiteRTReference",
+    "NpuReport",
     "Operator",
     "OperatorRow",
     "OutputParity",
@@ -44,6 +48,7 @@ __all__ = [
     "VerifyReport",
     "compare",
     "encode_sparse",
+    "estimate_npu",
     "inspect",
     "load",
     "measure_latency",
