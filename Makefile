@@ -1,5 +1,5 @@
 # One command each; CI runs them as they stand here.
-.PHONY: check test test-oldest bench
+.PHONY: check test test-oldest bench arm64-check
 
 check: ## format, lint, types, direction of imports
 	ruff format --check .
@@ -21,3 +21,6 @@ test-oldest: ## in an environment made with: pip install -e '.[test]' -c tests/o
 
 bench: ## the figures of the README, each as a ratio within one run
 	python -m tests.benchmarks
+
+arm64-check: ## whether files compute the same on ARM64, emulated; needs Debian and qemu-user-static
+	python -m tests.arm64.check $(FILES)

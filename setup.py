@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
+MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
 TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6",
@@ -14,6 +15,7 @@ TEST = [
     "mypy>=1.13",
     "ruff==0.17.6",
     *EXAMPLES,
+    *MCU,
 ]
 
 FOLDER = Path(__file__).parent
@@ -61,7 +63,7 @@ setup(
     ],
     extras_require={
         "examples": EXAMPLES,
-        "mcu": ["tflite-micro", "ethos-u-vela>=5.0"],
+        "mcu": MCU,
         "test": TEST,
     },
     entry_points={"console_scripts": ["tfopt = tfopt.cli:run"]},

@@ -112,6 +112,6 @@ def test_eager_graph_and_xla_compute_the_same_grid():
     np.testing.assert_allclose(run(jit_compile=True), run(), atol=1e-6)
 
 
-def test_float16_stays_float16():
+def test_float16_is_float16():
     x = ops.cast(np.array([0.1, 0.5]), "float16")
     assert keras.backend.standardize_dtype(fake_quantize(x, 0.0, 1.0).dtype) == "float16"

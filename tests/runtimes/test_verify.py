@@ -161,7 +161,7 @@ def test_the_report_fits_a_terminal_and_json(
             ValueError,
             "'tolerance' argument must be a whole number of steps, 0 or more. Got 0.5",
         ),
-        ({"kernels": "gpu"}, ValueError, "'kernels' argument must be one of"),
+        ({"runtime": "gpu"}, ValueError, "'runtime' argument must be one of"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

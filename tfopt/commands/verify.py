@@ -12,6 +12,17 @@ _DATA = flags.DEFINE_string(
 _TOLERANCE = flags.DEFINE_integer(
     "tolerance", 1, "Quantization steps by which outputs may differ.", lower_bound=0
 )
+_RUNTIME = flags.DEFINE_list(
+    "runtime", ["xnnpack"], "What runs the file: xnnpack, builtin, reference or tflm, or several with commas."
+)
+_PER_TENSOR = flags.DEFINE_bool(
+    "per_tensor", None, "Compare the tensors inside too. By default on samples whose outputs differ."
+)
+_OVERLAY = flags.DEFINE_string(
+    "model_explorer",
+    None,
+    "Write a JSON file that Model Explorer lays over the graph: steps off at each node.",
+)
 flags.mark_flag_as_required("data")
 
 
@@ -20,7 +31,14 @@ def main(arguments: list[str]) -> int:
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
     samples, _ = load_samples(_DATA.value)
     report = tfopt.verify(
-        keras.models.load_model(model, compile=False), path, samples, tolerance=_TOLERANCE.value
+        keras.models.load_model(model, compile=False),
+        path,
+        samples,
+        tolerance=_TOLERANCE.value,
+        runtime=_RUNTIME.value,
+        per_tensor=True if _OVERLAY.value else _PER_TENSOR.value,
     )
     print(report)
+    if _OVERLAY.value:
+        report.to_model_explorer(_OVERLAY.value)
     return 0 if report.passed else 1

@@ -1,4 +1,4 @@
-"""What conversion asks of a quantized model and of its layers with weights; `tfopt.quantization` answers."""
+"""What conversion and runtimes ask of a quantized model and of its layers; `tfopt.quantization` answers."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Read, run, verify and compare .tflite files on LiteRT."""
+"""Read, run, verify and compare .tflite files on LiteRT and TFLite Micro, and ask Vela about Ethos-U."""
 
 import lazy_loader
 

@@ -1,35 +1,54 @@
 from ._compare import CompareReport, compare
 from ._inspect import InspectReport, OperatorRow, inspect
 from ._latency import Latency, measure_latency
-from ._litert import LiteRT, RunResult, run
+from ._litert import LiteRT, LiteRTBuiltin, LiteRTReference
 from ._measure import CompareRow
+from ._npu_report import CpuOperator, NpuReport
 from ._parity import OutputParity
+from ._registry import RUNTIMES, load, run
+from ._runtime import CannotRunError, RunResult, Runtime
 from ._schema import Operator
 from ._size import Size, measure_size
 from ._sparse import SparseEncoding, encode_sparse, sparse_bytes
+from ._tensor_parity import TensorParity
 from ._tensors import Tensor
 from ._tflite_file import TFLiteFile
-from ._verify import KernelSummary, VerifyReport, verify
+from ._tflite_micro import Arena, TFLiteMicro
+from ._vela import estimate_npu
+from ._verify import verify
+from ._verify_report import KernelSummary, VerifyReport
 
 __all__ = [
+    "RUNTIMES",
+    "Arena",
+    "CannotRunError",
     "CompareReport",
     "CompareRow",
+    "CpuOperator",
     "InspectReport",
     "KernelSummary",
     "Latency",
     "LiteRT",
+    "LiteRTBuiltin",
+    "LiteRTReference",
+    "NpuReport",
     "Operator",
     "OperatorRow",
     "OutputParity",
     "RunResult",
+    "Runtime",
     "Size",
     "SparseEncoding",
     "TFLiteFile",
+    "TFLiteMicro",
     "Tensor",
+    "TensorParity",
     "VerifyReport",
     "compare",
     "encode_sparse",
+    "estimate_npu",
     "inspect",
+    "load",
     "measure_latency",
     "measure_size",
     "run",

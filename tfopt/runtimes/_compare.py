@@ -14,6 +14,7 @@ from tfopt.runtimes._latency import check_count
 from tfopt.runtimes._measure import CompareRow, measure_file, measure_keras
 from tfopt.runtimes._metric import Metric, evaluate_metric, metric_name
 from tfopt.runtimes._progress import progress
+from tfopt.runtimes._registry import names_of
 from tfopt.runtimes._tflite_file import TFLiteFile
 
 
@@ -22,10 +23,10 @@ class CompareReport(Report):
     """What `compare` measured; prints as a table, the first row being what the others are compared with.
 
     Args:
-        metric: Name of the metric.
-        samples: Number of samples it was computed on.
-        latency_runs: Calls timed for each model.
-        rows: One for each model.
+        metric: name of the metric.
+        samples: number of samples it was computed on.
+        latency_runs: calls timed for each model.
+        rows: one for each model.
 
     Example: see `compare`.
     """
@@ -45,7 +46,7 @@ class CompareReport(Report):
                 format_bytes(row.gzip_bytes),
                 format_bytes(row.sparse_bytes),
                 "-" if row.latency_ms is None else f"{row.latency_ms:.3g} ms",
-                "-" if row.peak_activation_bytes is None else format_bytes(row.peak_activation_bytes),
+                _memory(row),
                 percent(row.sparsity),
                 "/".join(str(bits) for bits in row.weight_bits) or "-",
             )
@@ -62,9 +63,13 @@ class CompareReport(Report):
             for r in self.rows
             if r.batch_size > 1
         ]
+        runtimes = (
+            ", ".join(dict.fromkeys(row.runtime for row in self.rows if row.runtime != "Keras")) or "LiteRT"
+        )
+        memory = "the arena" if any(row.arena_bytes for row in self.rows) else "activations alive at once"
         notes.append(
-            f"latency: median of {self.latency_runs} calls at batch 1 on this machine, LiteRT with one thread. memory: "
-            "activations alive at once. sparse: with kernels in sparse storage where that is smaller, as "
+            f"latency: median of {self.latency_runs} calls at batch 1 on this machine, {runtimes} with one thread. "
+            f"memory: {memory}. sparse: with kernels in sparse storage where that is smaller, as "
             "export(..., sparse=True) writes them if LiteRT reads them. zeros, bits: of the weight kernels."
         )
         return Table(
@@ -99,6 +104,7 @@ def compare(
     y: Any = None,
     metric: Metric = "accuracy",
     latency_runs: int = 50,
+    runtime: str = "xnnpack",
 ) -> CompareReport:
     """Measures Keras models and .tflite files on the same samples, side by side.
 
@@ -106,13 +112,15 @@ def compare(
     this run on this machine: compare it within one table only.
 
     Args:
-        models: Names and what they stand for: a `keras.Model`, or the path of a .tflite or .keras file. Put the
+        models: names and what they stand for: a `keras.Model`, or the path of a .tflite or .keras file. Put the
             baseline first; the notes under the table are relative to it.
-        x: Inputs as `model.evaluate` takes them: arrays `(samples, ...)`, or a data set of batches `(x, y)`.
-        y: Labels `(samples, ...)`. Without labels the metric is left out.
+        x: inputs as `model.evaluate` takes them: arrays `(samples, ...)`, or a data set of batches `(x, y)`.
+        y: labels `(samples, ...)`. Without labels the metric is left out.
         metric: `"accuracy"` (binary, sparse or categorical by the shapes, as in `compile`), another name that Keras
             knows, a `keras.metrics.Metric`, or a function `metric(y, predictions)`.
-        latency_runs: Calls to time for each model, after 5 that warm up.
+        latency_runs: calls to time for each model, after 5 that warm up.
+        runtime: what runs the files, a name as for `tfopt.runtimes.run`. With `"tflm"` memory is TFLite Micro's arena;
+            its latency is that of this machine, not of a microcontroller.
 
     Returns:
         A `CompareReport`.
@@ -138,6 +146,7 @@ def compare(
             "Pass {'float': model, 'int8': 'model.tflite'}."
         )
     check_count("latency_runs", latency_runs, least=1)
+    names_of(runtime)
     loaded = {name: _load(name, model) for name, model in models.items()}
     features, labels = _features_and_labels(loaded, x, y)
     keras_models = [model for model in loaded.values() if isinstance(model, keras.Model)]
@@ -149,7 +158,7 @@ def compare(
                 row, predictions = measure_keras(name, model, features, latency_runs)
                 advance(count(features))
             else:
-                row, predictions = measure_file(name, model, features, order, latency_runs, advance)
+                row, predictions = measure_file(name, model, features, order, latency_runs, advance, runtime)
             value = None if labels is None else evaluate_metric(metric, labels, predictions)
             rows.append(dataclasses.replace(row, metric=value))
     return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows))
@@ -179,6 +188,11 @@ def _features_and_labels(models: Mapping[str, keras.Model | TFLiteFile], x: Any,
             f"{count(features)} samples. Check that both come from the same split."
         )
     return features, labels
+
+
+def _memory(row: CompareRow) -> str:
+    needed = row.arena_bytes or row.peak_activation_bytes
+    return "-" if needed is None else format_bytes(needed)
 
 
 def _times(first: float, other: float, less: str, more: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfopt.runtimes._litert import LiteRT, to_dtype
+from tfopt.runtimes._codes import to_dtype
+from tfopt.runtimes._registry import load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +40,24 @@ def measure_latency(
     path: str | os.PathLike | bytes,
     runs: int = 50,
     warmup: int = 5,
-    kernels: str = "xnnpack",
+    runtime: str = "xnnpack",
     num_threads: int = 1,
 ) -> Latency:
-    """Time of `invoke` on LiteRT, on this machine, at the file's own batch size.
+    """Time of one call, on this machine, at the file's own batch size.
 
     Setting inputs and reading outputs is not counted. The inputs are random numbers of a fixed seed. Compare such
     figures only within one machine and one run; a phone or microcontroller orders files differently.
 
     Args:
-        path: Path or bytes of a .tflite file.
-        runs: Calls to time.
-        warmup: Calls before the first one that counts.
-        kernels: As for `run`.
-        num_threads: Threads that one operator may use.
+        path: path or bytes of a .tflite file.
+        runs: calls to time.
+        warmup: calls before the first one that counts.
+        runtime: as for `run`. TFLite Micro's time here says little about a microcontroller.
+        num_threads: threads that one operator may use.
 
     Raises:
-        ValueError: If `runs` or `warmup` is out of range or the file is missing.
-        RuntimeError: If LiteRT cannot run the file.
+        ValueError: `runs` or `warmup` is out of range, the file is missing, or `runtime` is unknown.
+        CannotRunError: the runtime cannot run the file.
 
     Example:
 
@@ -70,14 +71,16 @@ def measure_latency(
     """
     check_count("runs", runs, least=1)
     check_count("warmup", warmup, least=0)
-    loaded = LiteRT(path, kernels, num_threads)
+    loaded = load(path, runtime, num_threads)
     rng = np.random.default_rng(0)
+    feeds = []
     for tensor in loaded.file.inputs:
         # why 0 and 1 for plain integers: they may be indices into a table.
-        integer = not tensor.stays_float and not tensor.scales
+        integer = not tensor.is_float and not tensor.scales
         values = rng.integers(0, 2, tensor.shape) if integer else rng.uniform(0, 1, tensor.shape)
-        loaded.interpreter.set_tensor(tensor.index, to_dtype(values, tensor))
-    return time_calls(loaded.interpreter.invoke, runs, warmup, num_threads)
+        feeds.append(to_dtype(values, tensor))
+    loaded.set_inputs(feeds)
+    return time_calls(loaded.invoke, runs, warmup, num_threads)
 
 
 def time_calls(call: Callable[[], Any], runs: int, warmup: int, num_threads: int = 1) -> Latency:

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from tfopt.runtimes._latency import measure_latency, time_calls
-from tfopt.runtimes._litert import LiteRT
+from tfopt.runtimes._predict import predict
+from tfopt.runtimes._registry import load
 from tfopt.runtimes._size import Size, measure_size
 from tfopt.runtimes._sparse import encode_sparse, sparse_bytes
 from tfopt.runtimes._tflite_file import TFLiteFile
@@ -20,17 +21,18 @@ class CompareRow:
     """The figures of one model.
 
     Args:
-        name: The caller's name for it.
-        runtime: `"LiteRT"` or `"Keras"`.
-        metric: Value of the metric; None without labels.
-        raw_bytes: Size of the file; of a Keras model's weights as float32.
-        gzip_bytes: The same after gzip.
-        sparse_bytes: The same with every kernel in sparse storage that gets smaller so.
-        latency_ms: Median milliseconds of one call at batch 1; None for Keras on another backend than TensorFlow.
-        peak_activation_bytes: Bytes of activations alive at once; None for a Keras model.
-        sparsity: Zeros as a fraction of all kernel values.
-        weight_bits: Number of kernel values by their bits.
-        batch_size: Samples in the call that latency and memory are about.
+        name: the caller's name for it.
+        runtime: what ran it, such as `"LiteRT"`, or `"Keras"`.
+        metric: value of the metric; None without labels.
+        raw_bytes: size of the file; of a Keras model's weights as float32.
+        gzip_bytes: the same after gzip.
+        sparse_bytes: the same with every kernel in sparse storage that gets smaller so.
+        latency_ms: median milliseconds of one call at batch 1; None for Keras on another backend than TensorFlow.
+        peak_activation_bytes: bytes of activations alive at once; None for a Keras model.
+        sparsity: zeros as a fraction of all kernel values.
+        weight_bits: number of kernel values by their bits.
+        batch_size: samples in the call that latency and memory are about.
+        arena_bytes: all memory that TFLite Micro takes for the file; None on other runtimes.
 
     Example:
 
@@ -49,26 +51,35 @@ class CompareRow:
     sparsity: float
     weight_bits: dict[int, int]
     batch_size: int = 1
+    arena_bytes: int | None = None
 
 
 def measure_file(
-    name: str, file: TFLiteFile, x: Any, order: tuple[str, ...], runs: int, advance: Callable[[int], Any]
+    name: str,
+    file: TFLiteFile,
+    x: Any,
+    order: tuple[str, ...],
+    runs: int,
+    advance: Callable[[int], Any],
+    runtime: str = "xnnpack",
 ) -> tuple[CompareRow, Any]:
     """The figures of a file without the metric, and its outputs as floats."""
-    values = LiteRT(file).run(x, order, advance).values
+    loaded = load(file, runtime)
+    values = loaded.run(x, order, advance).values
     size = measure_size(file.content)
     row = CompareRow(
         name=name,
-        runtime="LiteRT",
+        runtime=loaded.title,
         metric=None,
         raw_bytes=size.raw,
         gzip_bytes=size.gzip,
         sparse_bytes=sparse_bytes(size.raw, file.kernels),
-        latency_ms=measure_latency(file.content, runs).median_ms,
+        latency_ms=measure_latency(file.content, runs, runtime=runtime).median_ms,
         peak_activation_bytes=file.peak_activation_bytes,
         sparsity=file.sparsity,
         weight_bits=file.weight_bits,
         batch_size=file.batch_size,
+        arena_bytes=arena.total if (arena := getattr(loaded, "arena", None)) else None,
     )
     if len(values) == 1:
         return row, next(iter(values.values()))
@@ -78,7 +89,7 @@ def measure_file(
 
 def measure_keras(name: str, model: keras.Model, x: Any, runs: int) -> tuple[CompareRow, Any]:
     """The figures of a Keras model without the metric, and its predictions."""
-    predictions = model.predict(x, verbose=0)
+    predictions = predict(model, x)
     kernels = [
         (array, variable.dtype)
         for variable, array in zip(model.weights, model.get_weights(), strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt.runtimes._litert import quantize_values
+from tfopt.runtimes._codes import quantize_values
 from tfopt.runtimes._tensors import Tensor
 
 FLOAT_TOLERANCE = 1e-4  # of the range of an output; float32 kernels sum in another order than Keras
@@ -22,19 +22,20 @@ class OutputParity:
     integers are subtracted. Float outputs are compared as they are.
 
     Args:
-        name: Name in the file's signature.
-        dtype: Type in the file.
-        scale: Size of one step; None for float outputs.
-        values: Numbers compared: samples times values per sample.
-        equal: Fraction of them that are the same bit for bit.
-        within_1: Fraction at most one step apart (float: at most `1e-4` of the range).
-        within_2: Fraction at most two steps apart (float: at most `2e-4` of the range).
-        max_steps: Largest difference in steps; None for float outputs.
-        max_abs: Largest difference in the output's own unit.
+        name: name in the file's signature.
+        dtype: type in the file.
+        scale: size of one step; None for float outputs.
+        values: numbers compared: samples times values per sample.
+        equal: fraction of them that are the same bit for bit.
+        within_1: fraction at most one step apart (float: at most `1e-4` of the range).
+        within_2: fraction at most two steps apart (float: at most `2e-4` of the range).
+        max_steps: largest difference in steps; None for float outputs.
+        max_abs: largest difference in the output's own unit.
         max_relative: `max_abs` as a fraction of the range (largest minus smallest value) of the Keras output.
-        not_finite: How many values are NaN or infinite on either side; they never pass.
-        histogram: How often each difference (file minus Keras, in steps) occurs. Empty for float outputs.
-        passed: Whether every value is within the tolerance.
+        not_finite: how many values are NaN or infinite on either side; they never pass.
+        histogram: how often each difference (file minus Keras, in steps) occurs. Empty for float outputs.
+        passed: whether every value is within the tolerance.
+        runtime: the name of the runtime.
 
     Example: see `parity_of`.
     """
@@ -52,19 +53,20 @@ class OutputParity:
     not_finite: int
     histogram: dict[str, int]
     passed: bool
+    runtime: str = "xnnpack"
 
 
 def parity_of(tensor: Tensor, raw: np.ndarray, keras_values: np.ndarray, tolerance: int = 1) -> OutputParity:
     """Compares one output of a file with the Keras model's.
 
     Args:
-        tensor: The output tensor of the file.
-        raw: What the file computed, as integers or floats, `(samples, ...)`.
-        keras_values: What Keras computed, as floats, of the same shape.
-        tolerance: Steps of the grid that still pass.
+        tensor: the output tensor of the file.
+        raw: what the file computed, as integers or floats, `(samples, ...)`.
+        keras_values: what Keras computed, as floats, of the same shape.
+        tolerance: steps of the grid that still pass.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: the shapes differ.
 
     Example: steps of 0.5; the first value is equal, the second one step off.
 

@@ -45,12 +45,12 @@ class Operator:
         return self.is_custom and self.name.startswith("Flex")
 
     @property
-    def stays_float(self) -> bool:
+    def is_float(self) -> bool:
         """Whether it computes on floats: it reads or writes some, and is not one of `NOT_COMPUTING`."""
         touched = [
             tensor for tensor in (*self.inputs, *self.outputs) if tensor is not None and tensor.data is None
         ]
-        return self.name not in NOT_COMPUTING and any(tensor.stays_float for tensor in touched)
+        return self.name not in NOT_COMPUTING and any(tensor.is_float for tensor in touched)
 
 
 def parse(content: bytes) -> Any:

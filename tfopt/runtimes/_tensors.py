@@ -85,7 +85,7 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
-    def stays_float(self) -> bool:
+    def is_float(self) -> bool:
         """Whether the values are floating point numbers."""
         return "float" in self.dtype
 

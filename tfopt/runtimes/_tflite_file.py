@@ -104,7 +104,7 @@ class TFLiteFile:
     @property
     def float_ops(self) -> tuple[Operator, ...]:
         """The operators that compute on floats. An integer file has none."""
-        return tuple(op for op in self.operators if op.stays_float)
+        return tuple(op for op in self.operators if op.is_float)
 
     @property
     def flex_ops(self) -> tuple[Operator, ...]:
@@ -137,7 +137,7 @@ class TFLiteFile:
             self._stored.get((op.subgraph, tensor.index), tensor) for tensor in read if tensor is not None
         ]
         # why scales: a GATHER from a table of plain integers is indexing, not a weight.
-        return tuple(t for t in stored if t.data is not None and t.size and (t.stays_float or t.scales))
+        return tuple(t for t in stored if t.data is not None and t.size and (t.is_float or t.scales))
 
     @functools.cached_property
     def _stored(self) -> dict[tuple[int, int], Tensor]:

@@ -3,131 +3,25 @@
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfopt._report import Report, Table
 from tfopt._samples import count, gather
-from tfopt._text import names_with_counts, percent
-from tfopt.runtimes._litert import LiteRT
-from tfopt.runtimes._parity import FLOAT_TOLERANCE, OutputParity, pair_outputs, parity_of
+from tfopt.kernels import TARGETS, IntegerModel
+from tfopt.runtimes._codes import quantize_values
+from tfopt.runtimes._parity import OutputParity, pair_outputs, parity_of
+from tfopt.runtimes._predict import predict
 from tfopt.runtimes._progress import progress
+from tfopt.runtimes._registry import load, names_of
+from tfopt.runtimes._simulation import Simulation
+from tfopt.runtimes._tensor_parity import TensorParity, compare_tensors, first_drift
 from tfopt.runtimes._tflite_file import TFLiteFile
+from tfopt.runtimes._verify_report import KernelSummary, VerifyReport
 
-
-@dataclasses.dataclass(frozen=True)
-class KernelSummary:
-    """A weight kernel of a file.
-
-    Args:
-        name: Name in the file.
-        shape: Shape in the file (TFLite puts output channels first).
-        bits: Bits of one value.
-        size: Number of values.
-        sparsity: Zeros as a fraction of `size`.
-
-    Example:
-
-    >>> KernelSummary("dense", (3, 4), bits=8, size=12, sparsity=0.75).sparsity
-    0.75
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    bits: int
-    size: int
-    sparsity: float
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyReport(Report):
-    """What `verify` found; print it, or test `report.passed`.
-
-    Args:
-        path: The file.
-        passed: Whether every output value is within the tolerance. Says nothing about the operators.
-        samples: Number of samples run through both.
-        tolerance: Steps of an integer output's grid that pass.
-        outputs: One `OutputParity` for each output; empty if LiteRT could not run the file.
-        operators: How often each operator occurs.
-        float_ops: How often each operator that computes on floats occurs. Empty for an integer file.
-        inner_quantize_ops: QUANTIZE and DEQUANTIZE operators that are not at an input or output.
-        custom_ops: Operators that LiteRT has no kernel for, Flex ones included.
-        weight_bits: Number of kernel values by their bits.
-        sparsity: Zeros as a fraction of all kernel values.
-        kernels: Every weight kernel.
-        failure: Why LiteRT could not run the file, else None.
-
-    Example: see `verify`.
-    """
-
-    path: str
-    passed: bool
-    samples: int
-    tolerance: int
-    outputs: tuple[OutputParity, ...]
-    operators: dict[str, int]
-    float_ops: dict[str, int]
-    inner_quantize_ops: int
-    custom_ops: tuple[str, ...]
-    weight_bits: dict[int, int]
-    sparsity: float
-    kernels: tuple[KernelSummary, ...]
-    failure: str | None = None
-
-    def table(self) -> Table:
-        """One row for each output."""
-        verdict = "passed" if self.passed else "FAILED"
-        rows = [
-            (
-                output.name,
-                output.dtype,
-                f"{output.values:,}",
-                percent(output.equal),
-                percent(output.within_1),
-                percent(output.within_2),
-                f"{output.max_abs:.2g}" if output.max_steps is None else f"{output.max_steps} steps",
-            )
-            for output in self.outputs
-        ]
-        columns = ("output", "dtype", "values", "bit-equal", "within 1", "within 2", "largest")
-        title = f"{os.path.basename(self.path)}: {verdict} on {self.samples:,} samples"
-        return Table(title, columns, tuple(rows), self._notes())
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = [self.failure] if self.failure else []
-        notes += [
-            f"{o.name}: {o.not_finite:,} values are NaN or infinite." for o in self.outputs if o.not_finite
-        ]
-        if any(output.scale for output in self.outputs):
-            notes.append(f"Integer outputs: in steps of the file's grid; {self.tolerance} passes.")
-        if not self.passed and not {"SOFTMAX", "LOGISTIC"}.isdisjoint(self.operators):
-            notes.append(
-                "Behind a softmax or sigmoid, one step of a logit is several steps of a probability: "
-                "export the model without it to compare the logits, or pass a larger tolerance."
-            )
-        if any(not output.scale for output in self.outputs):
-            notes.append(
-                f"Float outputs: 'within 1' is {FLOAT_TOLERANCE:g} of the output's range, which passes."
-            )
-        notes.append(f"Operators: {names_with_counts(self.operators)}.")
-        notes.append(
-            f"Computing in float: {names_with_counts(self.float_ops)}. QUANTIZE/DEQUANTIZE inside: "
-            f"{self.inner_quantize_ops}. Flex or custom: {', '.join(self.custom_ops) or 'none'}."
-        )
-        bits = ", ".join(f"{size:,} in {bits} bits" for bits, size in self.weight_bits.items())
-        notes.append(
-            f"Kernel weights: {bits or 'none'}; {percent(self.sparsity)} zeros{self._least_sparse()}."
-        )
-        return tuple(notes)
-
-    def _least_sparse(self) -> str:
-        if len(self.kernels) < 2:
-            return ""
-        least, most = (f(kernel.sparsity for kernel in self.kernels) for f in (min, max))
-        return f", {percent(least)} to {percent(most)} in each of {len(self.kernels)} kernels"
+DRIFT_SAMPLES = 32  # that differ, whose tensors are compared unasked
 
 
 def verify(
@@ -135,30 +29,38 @@ def verify(
     path: str | os.PathLike | bytes,
     samples: Any,
     tolerance: int = 1,
-    kernels: str = "xnnpack",
+    runtime: str | Sequence[str] | None = None,
+    per_tensor: bool | None = None,
 ) -> VerifyReport:
     """Runs a Keras model and a .tflite file on the same samples and reports how far they are apart.
 
     Use it after every export, with samples that look like the ones in use; it also lists what is in the file. It
     does not raise if outputs differ: test `if not report.passed`. Integer outputs are compared in steps of the
     file's grid, the difference between the file's integer and `round(y / scale) + zero_point` of the Keras output
-    `y` (Jacob et al., 2018, arXiv:1712.05877); float outputs relative to the output's range.
+    `y` (Jacob et al., 2018, arXiv:1712.05877); float outputs relative to the output's range. Where outputs of a
+    quantized model differ, the tensors inside are compared too, and the report names the first layer that drifts.
 
     Args:
-        model: The model that was exported: the quantized one, to prove that the file computes what was trained.
-        path: The .tflite file, or its bytes.
-        samples: Inputs as `model.predict` takes them: an array `(samples, ...)`, a list or dict of arrays for several
+        model: the model that was exported: the quantized one, to prove that the file computes what was trained.
+        path: the .tflite file, or its bytes.
+        samples: inputs as `model.predict` takes them: an array `(samples, ...)`, a list or dict of arrays for several
             inputs, a `tf.data.Dataset` or `keras.utils.PyDataset`. Labels in tuples `(x, y)` are left out.
-        tolerance: Steps that an integer output may be off. Float outputs may be off `1e-4` of their range.
-        kernels: The kernels LiteRT uses: `"xnnpack"` (its default), `"builtin"` or `"reference"`.
+        tolerance: steps that an integer output may be off. Float outputs may be off `1e-4` of their range.
+        runtime: what runs the file, one name or several; by default the runtime of the target that the model was
+            quantized for: `"xnnpack"` (LiteRT as applications run it), `"builtin"`,
+            `"reference"` (LiteRT's other kernels) or `"tflm"` (TFLite Micro).
+        per_tensor: compare the tensors inside as well. By default on the samples whose outputs differ, 32 at most;
+            with True on all samples, with False never.
 
     Returns:
         A `VerifyReport`.
 
     Raises:
-        ValueError: If the path is missing or no .tflite file; if samples are empty, NaN or of another shape than the
-            file's inputs; if the file has other outputs than the model.
-        TypeError: If `model` is not a Keras model.
+        ValueError: the path is missing or no .tflite file; samples are empty, NaN or of another shape than the
+            file's inputs; the file has other outputs than the model; `runtime` is unknown; or `per_tensor` is True and
+            the model has no `FakeQuantize` layers.
+        TypeError: `model` is not a Keras model.
+        ImportError: a runtime is not installed.
 
     Example:
 
@@ -171,24 +73,99 @@ def verify(
     (True, 8, {'FULLY_CONNECTED': 1})
     """
     _check_arguments(model, tolerance)
+    names = names_of(runtime or _runtime_of(model))
     file = TFLiteFile.read(path)
     x, _ = gather(samples, len(file.inputs))
-    outputs: tuple[OutputParity, ...] = ()
-    failure = None
-    try:
-        loaded = LiteRT(file, kernels)
-    except RuntimeError as error:
-        failure = str(error)
-    else:
-        order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
-        with progress("Verifying", total=count(x)) as advance:
-            raw = loaded.run(x, order, advance).raw
-        expected = pair_outputs(model.predict(x, verbose=0), file.outputs)
-        outputs = tuple(
-            parity_of(tensor, raw[tensor.name], values, tolerance)
-            for tensor, values in zip(file.outputs, expected, strict=True)
+    order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
+    raw, failures, arena = _run_all(file, x, order, names)
+    expected = pair_outputs(predict(model, x), file.outputs) if raw else []
+    outputs = [
+        dataclasses.replace(parity_of(tensor, values[tensor.name], wanted, tolerance), runtime=name)
+        for name, values in raw.items()
+        for tensor, wanted in zip(file.outputs, expected, strict=True)
+    ]
+    rows = {name: _rows_to_compare(file, values, expected, per_tensor) for name, values in raw.items()}
+    tensors, unmatched = _compare_inside(model, file, x, order, rows, per_tensor)
+    report = _report(file, count(x), tolerance, tuple(outputs), " ".join(failures) or None)
+    return dataclasses.replace(
+        report,
+        passed=report.passed and not failures,
+        runtimes=names,
+        tensors=tensors,
+        first_drift=first_drift(tensors),
+        unmatched=unmatched,
+        arena_bytes=arena,
+    )
+
+
+def _runtime_of(model: keras.Model) -> str:
+    target = model.target if isinstance(model, IntegerModel) else "litert"
+    return TARGETS[target].runtime
+
+
+def _run_all(
+    file: TFLiteFile, x: Any, order: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[dict[str, dict[str, np.ndarray]], list[str], int | None]:
+    """The raw outputs of each runtime that can run the file, why others cannot, and TFLite Micro's memory."""
+    raw: dict[str, dict[str, np.ndarray]] = {}
+    failures: list[str] = []
+    needed = None
+    with progress("Verifying", total=count(x) * len(names)) as advance:
+        for name in names:
+            try:
+                loaded = load(file, name)
+                raw[name] = loaded.run(x, order, advance).raw
+            except RuntimeError as error:
+                failures.append(str(error))
+                continue
+            arena = getattr(loaded, "arena", None)
+            needed = arena.total if arena else needed
+    return raw, failures, needed
+
+
+def _rows_to_compare(
+    file: TFLiteFile, raw: dict[str, np.ndarray], expected: list[np.ndarray], per_tensor: bool | None
+) -> np.ndarray:
+    """The samples whose tensors are to be compared: all, none, or some whose outputs differ."""
+    total = len(expected[0])
+    if per_tensor is not None:
+        return np.arange(total if per_tensor else 0)
+    differs = np.zeros(total, bool)
+    for tensor, wanted in zip(file.outputs, expected, strict=True):
+        if tensor.scale:
+            codes = quantize_values(wanted, tensor.scale, tensor.zero_point, tensor.dtype)
+        else:
+            codes = wanted.astype(tensor.dtype)
+        differs |= (codes != raw[tensor.name]).reshape(total, -1).any(axis=1)
+    return np.flatnonzero(differs)[:DRIFT_SAMPLES]
+
+
+def _compare_inside(
+    model: keras.Model,
+    file: TFLiteFile,
+    x: Any,
+    order: tuple[str, ...],
+    rows: dict[str, np.ndarray],
+    per_tensor: bool | None,
+) -> tuple[tuple[TensorParity, ...], tuple[str, ...]]:
+    """The tensors inside, on the chosen samples of each runtime, and the layers that were not found."""
+    found: list[TensorParity] = []
+    unmatched: tuple[str, ...] = ()
+    if not per_tensor and not any(len(chosen) for chosen in rows.values()):
+        return (), ()
+    simulation = Simulation(model)
+    if per_tensor and not simulation.tensors:
+        raise ValueError(
+            "The 'per_tensor' argument must not be True for a model without FakeQuantize layers, as only these show "
+            f"what a kernel writes. Got {type(model).__name__} {model.name!r}. Pass what tfopt.quantize returned."
         )
-    return _report(file, count(x), tolerance, outputs, failure)
+    for name, chosen in rows.items():
+        if simulation.tensors and len(chosen):
+            part = keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], x)
+            loaded = load(file, name, keep_tensors=True)
+            tensors, unmatched = compare_tensors(simulation, loaded, name, part, order)
+            found.extend(tensors)
+    return tuple(found), unmatched
 
 
 def _report(

@@ -1,0 +1,80 @@
+"""What a Keras model computes for samples, with as little tracing as possible."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt._samples import count
+from tfopt.graph import flatten_layers
+from tfopt.kernels import IntegerActivations
+
+BATCH_SIZE = 32  # at most; that of `model.predict`
+EAGER_BATCHES = 8  # a trace of a quantized model costs as much as some ten batches without one
+
+
+def predict(model: keras.Model, x: Any) -> Any:
+    """What `model.predict(x)` returns, for few samples at less cost.
+
+    A quantized model has hundreds of small operations in each quantizer, and tracing them takes seconds to minutes:
+    a few batches go through it without a trace. Other models are traced, once: all batches have one size, as
+    TensorFlow traces again for a last one of another size. The last sample fills it up, and is cut off again.
+
+    Args:
+        model: a Keras model.
+        x: what `gather` returned.
+
+    Returns:
+        What `model.predict(x)` returns: the same numbers to the last bit where a model is quantized.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(2.0)])
+    >>> predict(model, np.arange(33.0).reshape(33, 1)).shape
+    (33, 1)
+    """
+    total = count(x)
+    size = batch_size_for(model, total)
+    batches = math.ceil(total / size)
+    rows = np.minimum(np.arange(batches * size), total - 1)
+    filled = x if len(rows) == total else keras.tree.map_structure(lambda array: array[rows], x)
+    if batches <= EAGER_BATCHES and any(
+        isinstance(layer, IntegerActivations) for layer in flatten_layers(model)
+    ):
+        outputs = run_eagerly(model, filled, size)
+    else:
+        outputs = model.predict(filled, batch_size=size, verbose=0)
+    return keras.tree.map_structure(lambda array: array[:total], outputs)
+
+
+def run_eagerly(model: keras.Model, x: Any, size: int) -> Any:
+    """The outputs of a model that is called batch by batch and not traced.
+
+    Args:
+        model: a Keras model.
+        x: what `gather` returned.
+        size: samples in a batch.
+
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(2.0)])
+    >>> run_eagerly(model, np.arange(4.0).reshape(4, 1), size=2).tolist()
+    [[0.0], [2.0], [4.0], [6.0]]
+    """
+    parts = []
+    for start in range(0, count(x), size):
+        batch = keras.tree.map_structure(lambda array, start=start: array[start : start + size], x)
+        outputs = model(batch, training=False)
+        parts.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def batch_size_for(model: keras.Model, total: int) -> int:
+    """The model's own batch size if its inputs fix one, else the size that fills the fewest batches evenly.
+
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(2.0)])
+    >>> [batch_size_for(model, total) for total in (5, 32, 60, 61, 1000)]
+    [5, 32, 30, 31, 32]
+    """
+    inputs = getattr(model, "inputs", None) or ()
+    fixed = next((tensor.shape[0] for tensor in inputs if tensor.shape and tensor.shape[0]), None)
+    return fixed or math.ceil(total / math.ceil(total / BATCH_SIZE))

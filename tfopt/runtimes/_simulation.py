@@ -1,0 +1,143 @@
+"""The simulation's view of a file's tensors: what each `FakeQuantize` layer of a quantized Keras model gives."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt._samples import count
+from tfopt.graph import Graph, Node, Tensor, capture, flatten_layers
+from tfopt.kernels import IntegerActivations
+from tfopt.runtimes._predict import run_eagerly
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SimulatedTensor:
+    """What one call of a `FakeQuantize` layer gives: the tensor that a kernel of the file writes.
+
+    Args:
+        layer: the layer whose kernel it is, such as the convolution in front of a batch norm and a ReLU.
+        names: the layers between the quantizer in front and this one, the nearest first.
+        quantizer: the `FakeQuantize` layer.
+        scale: size of a step.
+        zero_point: the code of 0.0, counted from the lowest code.
+        bits: bits of a code.
+        shape: shape of one sample.
+        is_input: whether no layer stands in front of it: it rounds an input of the model.
+
+    Example:
+
+    >>> SimulatedTensor("conv", ("relu", "conv"), "conv_quantize", 0.5, 128, 8, (4, 4, 2)).size
+    32
+    """
+
+    layer: str
+    names: tuple[str, ...]
+    quantizer: str
+    scale: float
+    zero_point: int
+    bits: int
+    shape: tuple[int | None, ...]
+    is_input: bool = False
+
+    @property
+    def size(self) -> int:
+        """Values in one sample; 0 where an axis is left open."""
+        return int(np.prod([side or 0 for side in self.shape]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Plan:
+    """The graph in an object that Keras does not look into."""
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+
+
+class Simulation:
+    """A quantized Keras model that gives all of its quantized tensors.
+
+    The model's own layers are called, in the order of its graph; nothing is copied or added to the model.
+
+    Args:
+        model: a Keras model. One without `FakeQuantize` layers has no tensors.
+
+    Attributes:
+        tensors: one for each call of a `FakeQuantize` layer, in the order of the graph.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.tensors: tuple[SimulatedTensor, ...] = ()
+        if not any(isinstance(layer, IntegerActivations) for layer in flatten_layers(model)):
+            return
+        graph = capture(model)
+        nodes = tuple(node for node in graph.nodes if isinstance(node.op, IntegerActivations))
+        self.tensors = tuple(_describe(graph, node) for node in nodes)
+        self._model = _Taps(_Plan(graph, nodes))
+        self._inputs = graph.inputs
+
+    def run(self, x: Any) -> list[np.ndarray]:
+        """The values of each of `tensors`, `(samples, ...)`.
+
+        Args:
+            x: what `gather` returned.
+        """
+        return [np.asarray(array, "float32") for array in run_eagerly(self._model, self._flat(x), count(x))]
+
+    def _flat(self, x: Any) -> list[np.ndarray]:
+        """The arrays in the order of the model's inputs."""
+        inputs = keras.tree.flatten(self._inputs)
+        if isinstance(x, dict) and {tensor.name for tensor in inputs} == set(x):
+            return [x[tensor.name] for tensor in inputs]
+        return keras.tree.flatten(x)
+
+
+class _Taps(keras.Model):
+    """Runs a graph node by node, and returns what some of the nodes give."""
+
+    def __init__(self, plan: _Plan) -> None:
+        super().__init__(name="tensors", dtype="float32")
+        self.plan = plan
+
+    def call(self, arrays: Sequence[Any]) -> list[Any]:
+        values: dict[int, Any] = {}
+        for tensor, array in zip(keras.tree.flatten(self.plan.graph.inputs), arrays, strict=True):
+            values[id(tensor)] = keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+        for node in self.plan.graph.nodes:
+            reads = keras.tree.map_structure(
+                lambda leaf: values[id(leaf)] if isinstance(leaf, Tensor) else leaf, (node.args, node.kwargs)
+            )
+            outputs = node.op(*reads[0], **reads[1])
+            made = zip(keras.tree.flatten(node.outputs), keras.tree.flatten(outputs), strict=True)
+            values.update((id(tensor), value) for tensor, value in made)
+        return [values[id(node.output)] for node in self.plan.nodes]
+
+
+def _describe(graph: Graph, node: Node) -> SimulatedTensor:
+    chain = _chain(graph, node)
+    weighted = [op.name for op in chain if getattr(op, "weights", None)]
+    names = tuple(op.name for op in chain) or (node.inputs[0].name,)
+    step, zero_point = node.op.grid()  # type: ignore[attr-defined]
+    return SimulatedTensor(
+        layer=weighted[-1] if weighted else names[0],
+        names=names,
+        quantizer=node.op.name,
+        scale=float(np.float32(step)),
+        zero_point=round(float(zero_point)),
+        bits=node.op.num_bits,  # type: ignore[attr-defined]
+        shape=tuple(node.output.shape[1:]),
+        is_input=not chain,
+    )
+
+
+def _chain(graph: Graph, node: Node) -> list[keras.Operation]:
+    """The operations behind the last quantizer or fork, the nearest first."""
+    chain = []
+    producer = graph.producers.get(id(node.inputs[0]))
+    while producer is not None and not isinstance(producer.op, IntegerActivations):
+        chain.append(producer.op)
+        inputs = producer.inputs
+        producer = graph.producers.get(id(inputs[0])) if len(inputs) == 1 else None
+    return chain
