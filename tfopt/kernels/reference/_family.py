@@ -146,7 +146,8 @@ NARROW: dict[str, tuple[int, _Function]] = {
     "tanh": (1, _of_fixed_grid(hyperbolic_tangent)),
     "softmax": (1, _of_fixed_grid(softmax)),
     "log_softmax": (1, _of_fixed_grid(log_softmax)),
-    **dict.fromkeys(("UpSampling2D", "Resizing", "Resize"), (1, _bilinear)),
+    # Not a kind: of UpSampling2D, Resizing and Resize, those that interpolate so.
+    "bilinear": (1, _bilinear),
 }
 
 # Of 16-bit codes.
