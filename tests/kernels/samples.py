@@ -268,7 +268,7 @@ OPERATIONS = {
             fixed={8: Grid(1 / 16, 127)},
         ),
         Operation(
-            "Resize",
+            "bilinear",
             "RESIZE_BILINEAR",
             _nowhere,
             "ResizeBilinearOptions",

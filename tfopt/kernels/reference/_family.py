@@ -144,7 +144,7 @@ INT8: dict[str, KernelRule] = {
     "tanh": KernelRule(1, _of_fixed_grid(hyperbolic_tangent)),
     "softmax": KernelRule(1, _of_fixed_grid(softmax)),
     "log_softmax": KernelRule(1, _of_fixed_grid(log_softmax)),
-    **dict.fromkeys(("UpSampling2D", "Resizing", "Resize"), KernelRule(1, _bilinear)),
+    "bilinear": KernelRule(1, _bilinear),
 }
 
 # Of 16-bit codes.

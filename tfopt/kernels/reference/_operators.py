@@ -73,3 +73,7 @@ REFUSED_INT16 = {
 WRONG_INT8 = {
     "DIV": "where the quotient is small it shifts 32-bit numbers by more than 31 bits, and writes -128 or 127 for 0",
 }
+
+# With a kernel for packed 4-bit weights and 8-bit activations; FULLY_CONNECTED takes one step for all of its weights.
+# Others say "Hybrid models are not supported on TFLite Micro."
+OPERATORS_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
