@@ -51,7 +51,7 @@ setup(
         "tensorflow>=2.20",
         "keras>=3.12",
         "numpy>=1.26",
-        "absl-py>=1.4",
+        "absl-py>=1.2",
         "ai-edge-litert>=2.0.2",
         "flatbuffers>=24.3.25",
         "lazy-loader>=0.4",
