@@ -48,13 +48,14 @@ setup(
     packages=find_packages(include=["tfopt", "tfopt.*"]),
     # The stubs are read when a package is imported; without them tfopt does not work.
     package_data={"": ["*.pyi"], "tfopt": ["py.typed"]},
-    # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all.
+    # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all. ai-edge-litert before 2.1
+    # cannot be loaded beside TensorFlow: both register one class of pybind11.
     install_requires=[
         "tensorflow>=2.20",
         "keras>=3.12",
         "numpy>=1.26",
-        "absl-py>=1.4",
-        "ai-edge-litert>=2.0.2",
+        "absl-py>=1.2",
+        "ai-edge-litert>=2.1",
         "flatbuffers>=24.3.25",
         "lazy-loader>=0.4",
         "rich>=13.0",

@@ -17,6 +17,8 @@ from pathlib import Path
 from tfopt._report import Table
 
 RUNS = 5
+# Python writes byte code, whatever the caller's environment says.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 # The byte code of what tfopt brings is looked for in a folder of its own: that of keras and tensorflow is there always.
 PROGRAM = """
 import sys, time, keras, tensorflow
@@ -32,7 +34,7 @@ def import_seconds(byte_code: bool) -> float:
     """CPU seconds of the import alone."""
     with tempfile.TemporaryDirectory() as empty:
         command = [sys.executable, "-c", PROGRAM, "" if byte_code else empty]
-        environment = os.environ if byte_code else {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = ENVIRONMENT if byte_code else {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}
         result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return float(result.stdout.split()[-1])
 
@@ -40,7 +42,8 @@ def import_seconds(byte_code: bool) -> float:
 def process_seconds(*arguments: str) -> float:
     """CPU seconds of `tfopt` with these arguments, from start to exit."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "tfopt", *arguments], capture_output=True, check=True)
+    command = [sys.executable, "-m", "tfopt", *arguments]
+    subprocess.run(command, capture_output=True, check=True, env=ENVIRONMENT)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

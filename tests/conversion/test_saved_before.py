@@ -4,11 +4,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 import tfopt
 from tfopt.runtimes import TFLiteFile, run
 
 SAVED = Path(__file__).parents[1] / "data" / "quantized_half_pruned.keras"
+
+
+# Keras reads the files of earlier versions, not of later ones: 3.15 gave initializers more arguments.
+pytestmark = pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15), reason="the file was saved with Keras 3.15"
+)
 
 
 def test_an_older_model_loads_and_computes_the_same(tmp_path):

@@ -69,7 +69,7 @@ def capture(model: keras.Model, samples: Any = None) -> Graph:
 @functools.cache
 def _functional_class() -> type:
     tensor = keras.Input((1,))
-    # why a layer between: Keras 3.12 refuses a model whose output is its input.
+    # why a layer between: before 3.14 Keras makes no model whose output is its input.
     return type(keras.Model(tensor, keras.layers.Identity(name="between")(tensor)))
 
 
@@ -153,13 +153,21 @@ def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) ->
     }
     try:
         outputs = layer.call(*substitute(args, fresh), **substitute(kwargs, fresh))
-        functional = keras.Model(list(fresh.values()), outputs)
+        return _between(list(fresh.values()), outputs, prefix)
     except Exception as error:
         raise ValueError(
             f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: "
             f"{_first_line(error)} Write it with keras.ops and Keras layers alone."
         ) from error
-    return _edges(functional, prefix)
+
+
+def _between(inputs: list[Tensor], outputs: Any, prefix: str) -> Graph:
+    """The graph from symbolic inputs to what was computed of them."""
+    flat = keras.tree.flatten(outputs)
+    # why: before 3.14 Keras makes no model of outputs that are its inputs.
+    if flat and {id(tensor) for tensor in flat} <= {id(tensor) for tensor in inputs}:
+        return Graph("", inputs, (), outputs)
+    return _edges(keras.Model(inputs, outputs), prefix)
 
 
 def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
@@ -188,7 +196,7 @@ def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
     outputs = function(*(fresh[id(tensor)] for tensor in node.inputs))
     if outputs is None:
         return None
-    inner = _edges(keras.Model(list(fresh.values()), outputs), f"{node.path}/")
+    inner = _between(list(fresh.values()), outputs, f"{node.path}/")
     values = dict(zip(map(id, tensors_in(inner.inputs)), outer.values(), strict=True))
     return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
 
