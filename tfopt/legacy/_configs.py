@@ -40,7 +40,7 @@ def new_config(name: str, old: type, new: type, config: dict[str, Any]) -> dict[
     """
     config = plain(config)
     known = arguments(new)
-    unknown = [key for key in config if key not in known and key not in _NO_SETTINGS]
+    unknown = [key for key in config if key not in known and not _is_no_setting(key)]
     defaults = _defaults(old, config) if unknown else {}
     result = {
         key: _dtype(value) if key == "dtype" else _scalar(_translate(name, value, key), known[key])
@@ -59,6 +59,10 @@ def new_config(name: str, old: type, new: type, config: dict[str, Any]) -> dict[
             )
         result[key] = config[key]
     return result
+
+
+def _is_no_setting(key: str) -> bool:
+    return key in _NO_SETTINGS or key.endswith("_initializer")  # which the copied weights overwrite
 
 
 def _takes(new: Any, config: dict[str, Any]) -> bool:

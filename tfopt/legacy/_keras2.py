@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 # What Keras 2 calls the layers that tensorflow-model-optimization adds to a model.
 WRAPPERS = ("PruneLowMagnitude", "ClusterWeights", "ClusterWeightsMHA", "QuantizeWrapper", "QuantizeWrapperV2")
 
@@ -34,7 +36,7 @@ def is_a(layer: Any, name: str) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value of Keras 2 with plain containers, tuples for shapes, arrays for tensors and names for types."""
+    """A value of Keras 2 with plain containers and numbers, tuples for shapes, arrays for tensors and names for types."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
@@ -48,6 +50,8 @@ def plain(value: Any) -> Any:
         return value.name
     if kind in ("EagerTensor", "ResourceVariable"):
         return value.numpy()
+    if isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+        return value.item()  # ReLU keeps its arguments as arrays
     return value
 
 

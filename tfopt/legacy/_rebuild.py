@@ -67,6 +67,9 @@ class Rebuild:
         for depth in sorted(old._nodes_by_depth, reverse=True):
             for node in old._nodes_by_depth[depth]:
                 outputs = _input(node.layer) if node.is_input else self._call(node, tensors)
+                if not isinstance(node.outputs, (list, tuple, dict)):
+                    tensors[id(node.outputs)] = outputs  # the sizes of a tensor stand in a tuple
+                    continue
                 pairs = zip(_flatten(plain(node.outputs)), _flatten(outputs), strict=True)
                 tensors.update((id(theirs), ours) for theirs, ours in pairs)
         inputs, outputs = (_substitute(ends, tensors) for ends in (old._nested_inputs, old._nested_outputs))
@@ -77,7 +80,11 @@ class Rebuild:
         args, kwargs = (_substitute(part, tensors) for part in (node.call_args, node.call_kwargs))
         if isinstance(layer, keras.layers.Layer):
             args, kwargs = call_arguments(node.layer, layer, args, kwargs)
-        return layer(*args, **kwargs)
+            return layer(*args, **kwargs)
+        known = {id(tensor) for tensor in _flatten([args, kwargs])}
+        outputs = layer(*args, **kwargs)
+        _name_operations(outputs, known, node.layer.name)
+        return outputs
 
     def _operation(self, old: Any) -> Callable[..., Any]:
         if id(old) not in self._made:
@@ -109,6 +116,20 @@ def _input(old: Any) -> keras.KerasTensor:
 
 def _name(old: Any) -> str:
     return old.name.replace("/", "_")
+
+
+def _name_operations(outputs: Any, known: set[int], name: str) -> None:
+    """Names the operations behind the outputs after the Keras 2 layer: Keras 3's own names may be those of layers."""
+    pending, named = list(_flatten(outputs)), set()
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) in known or not isinstance(tensor, keras.KerasTensor):
+            continue
+        made = tensor._keras_history.operation
+        if id(made) not in named:
+            made.name = f"{name}_{len(named)}" if named else name
+            named.add(id(made))
+            pending.extend(keras.tree.flatten(made.input))
 
 
 def _substitute(part: Any, tensors: dict[int, Any]) -> Any:
