@@ -1,12 +1,9 @@
-"""A tiny Keras 2 model for each stock layer and for the functions between layers; run as a program of its own.
+"""A row for each stock layer of Keras 2, and for ways to put them together; see `convert_rows`."""
 
-`python -m tests.legacy.layer_rows` prints as JSON, for each row, how far the converted model is off, or the error.
-"""
-
-import json
-import warnings
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 IMAGE, SEQUENCE, VECTOR, VOLUME, IDS = (8, 8, 4), (6, 4), (5,), (4, 5, 6, 2), (6,)
 
@@ -27,7 +24,10 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "SeparableConv1D": (SEQUENCE, lambda L: L.SeparableConv1D(3, 3)),
     "SeparableConv2D": (IMAGE, lambda L: L.SeparableConv2D(3, 3, padding="same")),
     **{
-        f"{pool}{rank}D": (shape, lambda L, pool=pool, rank=rank: getattr(L, f"{pool}{rank}D")(2, padding="same"))
+        f"{pool}{rank}D": (
+            shape,
+            lambda L, pool=pool, rank=rank: getattr(L, f"{pool}{rank}D")(2, padding="same"),
+        )
         for pool in ("MaxPooling", "AveragePooling")
         for rank, shape in ((1, SEQUENCE), (2, IMAGE), (3, VOLUME))
     },
@@ -50,6 +50,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Resizing": (IMAGE, lambda L: L.Resizing(4, 4)),
     "CenterCrop": (IMAGE, lambda L: L.CenterCrop(4, 4)),
     "CategoryEncoding": (IDS, lambda L: L.CategoryEncoding(9, output_mode="multi_hot")),
+    "Discretization, adapted": (VECTOR, lambda L: _adapted(L.Discretization(num_bins=4))),
     "Discretization": (VECTOR, lambda L: L.Discretization(bin_boundaries=[-1.0, 0.0, 1.0])),
     "RandomFlip": (IMAGE, lambda L: L.RandomFlip()),
     "RandomRotation": (IMAGE, lambda L: L.RandomRotation(0.1)),
@@ -60,7 +61,18 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     **{
         f"Activation, {name}": (VECTOR, lambda L, name=name: L.Activation(name))
         for name in (
-            *("elu", "exponential", "gelu", "hard_sigmoid", "linear", "mish", "relu", "selu", "sigmoid", "softmax"),
+            *(
+                "elu",
+                "exponential",
+                "gelu",
+                "hard_sigmoid",
+                "linear",
+                "mish",
+                "relu",
+                "selu",
+                "sigmoid",
+                "softmax",
+            ),
             *("softplus", "softsign", "swish", "tanh"),
         )
     },
@@ -85,7 +97,10 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "Permute": (IMAGE, lambda L: L.Permute((3, 1, 2))),
     "RepeatVector": (VECTOR, lambda L: L.RepeatVector(3)),
     **{
-        f"{name}{rank}D": (shape, lambda L, name=name, rank=rank: getattr(L, f"{name}{rank}D")(1 + (name[0] == "U")))
+        f"{name}{rank}D": (
+            shape,
+            lambda L, name=name, rank=rank: getattr(L, f"{name}{rank}D")(1 + (name[0] == "U")),
+        )
         for name in ("ZeroPadding", "Cropping", "UpSampling")
         for rank, shape in ((1, SEQUENCE), (2, IMAGE), (3, VOLUME))
     },
@@ -115,6 +130,23 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "a name with a slash": (VECTOR, lambda L: L.Dense(3, name="block/dense")),
 }
 
+# Of these a Sequential model too.
+SEQUENTIAL = ("Dense", "Embedding", "DepthwiseConv2D", "ThresholdedReLU", "GRU", "TimeDistributed, a model")
+
+# Name -> the type of the input, of shape (6,), and what makes the layer.
+TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "Hashing": ("int64", lambda L: L.Hashing(7)),
+    "IntegerLookup": ("int64", lambda L: L.IntegerLookup(vocabulary=[1, 5])),
+    "IntegerLookup, adapted": ("int64", lambda L: _adapted(L.IntegerLookup(), [3, 1, 1, 4])),
+    "HashedCrossing": ("int64", lambda L: lambda x: L.HashedCrossing(5)([x[:, :1], x[:, 1:2]])),
+    "TextVectorization": (
+        "string",
+        lambda L: lambda x: L.TextVectorization(vocabulary=["a", "b"], output_sequence_length=4)(x[:, :1]),
+    ),
+    "StringLookup": ("string", lambda L: L.StringLookup(vocabulary=["a", "b"])),
+    "StringLookup, adapted": ("string", lambda L: _adapted(L.StringLookup(), ["a", "b", "b", "c"])),
+}
+
 # Name -> what the layer is called on: a list of tensors, or each as an argument.
 MERGES: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[[Any, list[Any]], Any]]] = {
     **{
@@ -124,10 +156,15 @@ MERGES: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[[Any, list[Any]], 
     "Dot": ((VECTOR, VECTOR), lambda L, x: L.Dot(1, normalize=True)(x)),
     "Attention": ((SEQUENCE, SEQUENCE), lambda L, x: L.Attention(use_scale=True)(x)),
     "AdditiveAttention": ((SEQUENCE, SEQUENCE), lambda L, x: L.AdditiveAttention()(x)),
-    "MultiHeadAttention": ((SEQUENCE, SEQUENCE), lambda L, x: L.MultiHeadAttention(2, 3)(x[0], x[1], key=x[1])),
+    "MultiHeadAttention": (
+        (SEQUENCE, SEQUENCE),
+        lambda L, x: L.MultiHeadAttention(2, 3)(x[0], x[1], key=x[1]),
+    ),
     "MultiHeadAttention, causal": (
         (SEQUENCE,),
-        lambda L, x: L.MultiHeadAttention(2, 3)(x[0], x[0], use_causal_mask=True, return_attention_scores=True),
+        lambda L, x: L.MultiHeadAttention(2, 3)(
+            x[0], x[0], use_causal_mask=True, return_attention_scores=True
+        ),
     ),
     "LSTM, initial state": ((SEQUENCE, (3,), (3,)), lambda L, x: L.LSTM(3)(x[0], initial_state=x[1:])),
     "LSTM, states": ((SEQUENCE,), lambda L, x: L.LSTM(3, return_state=True)(x[0])),
@@ -137,90 +174,42 @@ MERGES: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[[Any, list[Any]], 
     ),
     "masked sequence": ((IDS,), lambda L, x: L.LSTM(3)(L.Embedding(9, 3, mask_zero=True)(x[0]))),
     "a shared layer": ((VECTOR, VECTOR), lambda L, x: L.Add()([*map(L.Dense(3), x)])),
-    "a nested model": ((SEQUENCE, SEQUENCE), lambda L, x: L.Concatenate()([*map(_net(L), [x[0][:, 0], x[1][:, 0]])])),
+    "a nested model": (
+        (SEQUENCE, SEQUENCE),
+        lambda L, x: L.Concatenate()([*map(_net(L), [x[0][:, 0], x[1][:, 0]])]),
+    ),
     "two outputs": ((VECTOR,), lambda L, x: [L.Dense(2)(x[0]), L.Dense(3)(x[0])]),
     "outputs by name": ((VECTOR,), lambda L, x: {"b": L.Dense(2)(x[0]), "a": L.Dense(3)(x[0])}),
     "dropout that stays on": ((VECTOR,), lambda L, x: L.Dropout(0.0)(x[0], training=True)),
     "any size": (((None, None, 3),), lambda L, x: L.GlobalMaxPooling2D()(L.Conv2D(3, 3)(x[0]))),
 }
 
-# TensorFlow functions between layers, of two tensors (6, 4).
-FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "x + 1": lambda tf, x, y: x + 1,
-    "1 - x": lambda tf, x, y: 1 - x,
-    "x * y": lambda tf, x, y: x * y,
-    "x / 2": lambda tf, x, y: x / 2,
-    "x // 2": lambda tf, x, y: x // 2,
-    "x % 2": lambda tf, x, y: x % 2.0,
-    "-x ** 2": lambda tf, x, y: -(x**2),
-    "abs": lambda tf, x, y: abs(x),
-    "x > y": lambda tf, x, y: tf.where(x > y, x, y),
-    "x == y": lambda tf, x, y: tf.cast((x == y) | (x != y), "float32"),
-    "x @ y": lambda tf, x, y: tf.matmul(x, y, transpose_b=True),
-    "array * x": lambda tf, x, y: tf.constant([1.0, 2.0, 3.0, 4.0]) * x,
-    "slices": lambda tf, x, y: x[:, 1:-1:2, ..., None],
-    "x[..., 0]": lambda tf, x, y: x[..., 0],
-    **{
-        f"tf.{name}": lambda tf, x, y, name=name: _of(tf, name)(x)
-        for name in (
-            *("nn.relu", "nn.relu6", "nn.elu", "nn.selu", "nn.silu", "nn.softsign", "nn.gelu", "nn.leaky_relu"),
-            *("nn.softmax", "nn.log_softmax", "sigmoid", "tanh", "math.softplus", "exp", "square", "sign", "round"),
-            *("floor", "math.ceil", "sin", "cos", "math.erf", "identity", "stop_gradient", "zeros_like"),
-            *("ones_like", "reduce_mean", "math.reciprocal"),
-        )
-    },
-    **{
-        f"tf.{name} of positive": lambda tf, x, y, name=name: _of(tf, name)(tf.abs(x) + 1.0)
-        for name in ("sqrt", "math.log", "math.rsqrt", "math.log1p")
-    },
-    **{
-        f"tf.{name} over an axis": lambda tf, x, y, name=name: _of(tf, name)(x, axis=1)
-        for name in (
-            *("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "math.reduce_std", "math.reduce_variance"),
-            *("argmax", "cumsum", "math.l2_normalize", "expand_dims"),
-        )
-    },
-    "tf.clip_by_value": lambda tf, x, y: tf.clip_by_value(x, -1.0, 1.0),
-    "tf.maximum": lambda tf, x, y: tf.maximum(x, tf.minimum(y, 0.1)),
-    "tf.math.squared_difference": lambda tf, x, y: tf.math.squared_difference(x, y),
-    "tf.concat": lambda tf, x, y: tf.concat([x, y], axis=-1),
-    "tf.stack": lambda tf, x, y: tf.stack([x, y], axis=1),
-    "tf.split": lambda tf, x, y: tf.split(x, 2, axis=1),
-    "tf.split, sizes": lambda tf, x, y: tf.split(x, [1, 3, 2], axis=1),
-    "tf.unstack": lambda tf, x, y: tf.unstack(x, axis=1),
-    "tf.reshape": lambda tf, x, y: tf.reshape(x, (-1, 8, 3)),
-    "tf.reshape, tf.shape": lambda tf, x, y: tf.reshape(x, (tf.shape(x)[0], 24)),
-    "tf.transpose": lambda tf, x, y: tf.transpose(x, (0, 2, 1)),
-    "tf.squeeze": lambda tf, x, y: tf.squeeze(x[:, :1], axis=1),
-    "tf.tile": lambda tf, x, y: tf.tile(x, (1, 2, 1)),
-    "tf.repeat": lambda tf, x, y: tf.repeat(x, 2, axis=1),
-    "tf.pad": lambda tf, x, y: tf.pad(x, [[0, 0], [1, 2], [0, 0]], constant_values=3.0),
-    "tf.pad, reflect": lambda tf, x, y: tf.pad(x, [[0, 0], [1, 2], [0, 0]], mode="REFLECT"),
-    "tf.gather": lambda tf, x, y: tf.gather(x, [2, 0], axis=1),
-    "tf.nn.bias_add": lambda tf, x, y: tf.nn.bias_add(x, [1.0, 2.0, 3.0, 4.0]),
-}
-
 # Name -> a model that cannot be converted, and what the error says.
 REFUSED: dict[str, tuple[Callable[[Any, Any, Any], Any], str]] = {
-    "RandomCrop": (lambda tf, L, x: L.RandomCrop(3, 2)(x[..., None]), "computes something else"),  # it resizes
+    "RandomCrop": (
+        lambda tf, L, x: L.RandomCrop(3, 2)(x[..., None]),
+        "computes something else",
+    ),  # it resizes
     "Lambda": (lambda tf, L, x: L.Lambda(lambda t: t * 2, name="code")(x), "'code' is a Lambda"),
-    "LocallyConnected1D": (lambda tf, L, x: L.LocallyConnected1D(2, 3, name="code")(x), "has no layer for 'code'"),
+    "LocallyConnected1D": (
+        lambda tf, L, x: L.LocallyConnected1D(2, 3, name="code")(x),
+        "has no layer for 'code'",
+    ),
+    **{
+        name: (
+            lambda tf, L, x, name=name, args=args: getattr(L, name)(*args, name="code")(x[..., None]),
+            "has no layer for 'code'",
+        )
+        for name, args in (("LocallyConnected2D", (2, 3)), ("RandomHeight", (0.5,)), ("RandomWidth", (0.5,)))
+    },
     "an unknown function": (lambda tf, L, x: tf.math.lgamma(x), "calls 'tf.math.lgamma'"),
     "a function's argument": (lambda tf, L, x: tf.cumsum(x, axis=1, reverse=True), "with reverse=True"),
     "time_major": (lambda tf, L, x: L.GRU(3, time_major=True, name="code")(x), "'time_major'"),
 }
 
 
-def _of(tf: Any, name: str) -> Any:
-    for part in name.split("."):
-        tf = getattr(tf, part)
-    return tf
-
-
-def _adapted(layer: Any) -> Any:
-    import numpy as np
-
-    layer.adapt(np.random.default_rng(0).normal(2.0, 3.0, (64, 5)))
+def _adapted(layer: Any, data: Any = None) -> Any:
+    layer.adapt(np.random.default_rng(0).normal(2.0, 3.0, (64, 5)) if data is None else np.array(data))
     return layer
 
 
@@ -228,60 +217,3 @@ def _net(L: Any) -> Any:
     import tf_keras
 
     return tf_keras.Sequential([tf_keras.Input((4,)), L.Dense(3, "relu"), L.BatchNormalization(), L.Dense(2)])
-
-
-def _models() -> dict[str, Callable[[], Any]]:
-    """What makes each model; a row that fails must not stop the others."""
-    import tensorflow as tf
-    import tf_keras
-
-    L = tf_keras.layers
-    rows: dict[str, Callable[[], Any]] = {}
-
-    def model(shapes: Any, build: Callable[[list[Any]], Any]) -> Any:
-        inputs = [tf_keras.Input(shape) for shape in shapes]
-        return tf_keras.Model(inputs[0] if len(inputs) == 1 else inputs, build(inputs))
-
-    for name, (shape, build) in LAYERS.items():
-        rows[name] = lambda shape=shape, build=build: model([shape], lambda x: build(L)(x[0]))
-        rows[f"{name} in Sequential"] = lambda shape=shape, build=build: tf_keras.Sequential(
-            [tf_keras.Input(shape), build(L)]
-        )
-    for name, (shapes, merge) in MERGES.items():
-        rows[name] = lambda shapes=shapes, merge=merge: model(shapes, lambda x: merge(L, x))
-    for name, function in FUNCTIONS.items():
-        rows[name] = lambda function=function: model([SEQUENCE, SEQUENCE], lambda x: function(tf, x[0] + x[1], x[1]))
-    for name, (build, _) in REFUSED.items():
-        rows[f"refused {name}"] = lambda build=build: model([SEQUENCE], lambda x: build(tf, L, x[0]))
-    return rows
-
-
-def randomize(model: Any) -> None:
-    """Weights that are not what they are at the start, and no variances below 0."""
-    import numpy as np
-
-    rng = np.random.default_rng(1)
-    for weight in model.weights:
-        if "float" in weight.dtype.name:
-            weight.assign(rng.uniform(0.2, 0.8, weight.shape))
-
-
-def main() -> None:
-    warnings.simplefilter("ignore")
-    from tfopt.legacy._compare import compare
-    from tfopt.legacy._from_keras2 import from_keras2
-
-    results = {}
-    for name, make in _models().items():
-        try:
-            model = make()
-            if "Normalization, adapted" not in name:
-                randomize(model)
-            results[name] = compare(model, from_keras2(model))
-        except Exception as error:
-            results[name] = f"{type(error).__name__}: {error}"
-    print(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main()

@@ -66,10 +66,12 @@ def _run(old: Any, new: keras.Model) -> tuple[Any, Any]:
 
 def _inputs(new: keras.Model, size: int) -> Any:
     rng = np.random.default_rng(0)
-    ids = _largest_id(new)
+    ids, words = _largest_id(new), _words(new)
 
-    def draw(tensor: keras.KerasTensor) -> np.ndarray:
+    def draw(tensor: keras.KerasTensor) -> Any:
         shape = tuple(length or (2 if axis == 0 else size) for axis, length in enumerate(tensor.shape))
+        if tensor.dtype == "string":
+            return keras.ops.convert_to_tensor(rng.choice(words, shape).tolist())
         if ids or "int" in tensor.dtype or tensor.dtype == "bool":
             return rng.integers(0, (ids or 1) + 1, shape).astype(tensor.dtype)
         return rng.normal(size=shape).astype(tensor.dtype)
@@ -85,6 +87,12 @@ def _largest_id(model: keras.Model) -> int:
         if isinstance(layer, (keras.layers.Embedding, keras.layers.CategoryEncoding))
     ]
     return min(sizes, default=1) - 1
+
+
+def _words(model: keras.Model) -> list[str]:
+    """Words that the model's text layers know, and one that they do not."""
+    known = [layer.get_vocabulary() for layer in flatten_layers(model) if hasattr(layer, "get_vocabulary")]
+    return ["zzz", *(str(word) for words in known for word in words[:50])]
 
 
 def _arrays(part: Any) -> list[Any]:

@@ -92,7 +92,9 @@ def arguments(owner: type, method: str = "__init__") -> dict[str, inspect.Parame
 def _defaults(old: type, config: dict[str, Any]) -> dict[str, Any]:
     """What the config of a Keras 2 object holds that got only the arguments it must have."""
     parameters = arguments(old)
-    given = {key: config[key] for key, one in parameters.items() if one.default is one.empty and key in config}
+    given = {
+        key: config[key] for key, one in parameters.items() if one.default is one.empty and key in config
+    }
     signature = {key: one.default for key, one in parameters.items() if one.default is not one.empty}
     try:
         return {**signature, **old.from_config(copy.deepcopy(given)).get_config()}  # type: ignore[attr-defined]
@@ -106,7 +108,7 @@ def _translate(name: str, value: Any, key: str = "") -> Any:
         return type(value)(_translate(name, item) for item in value)
     if not isinstance(value, dict):
         return _activation(value) if "activation" in key else value
-    class_name, inner = value.get("class_name"), value.get("config")
+    class_name, inner = value.get("class_name"), value.get("config", {})
     if class_name in _ACTIVATIONS:
         original = _ACTIVATIONS[class_name]
         return _translate(name, inner[original] if original else "linear", key)
@@ -117,7 +119,9 @@ def _translate(name: str, value: Any, key: str = "") -> Any:
     if old is None or new is None:
         return value
     return {"class_name": class_name, "config": new_config(name, old, new, inner)} | (
-        {"module": value["module"], "registered_name": value.get("registered_name")} if "module" in value else {}
+        {"module": value["module"], "registered_name": value.get("registered_name")}
+        if "module" in value
+        else {}
     )
 
 

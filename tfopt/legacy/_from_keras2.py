@@ -69,8 +69,9 @@ def keras2_model(model: Any) -> Any:
     if is_model(model):
         return model
     way_out = (
-        "It is one of Keras 3, and needs no conversion." if isinstance(model, keras.Model) else
-        "Load other files first, with tf_keras.models.load_model."
+        "It is one of Keras 3, and needs no conversion."
+        if isinstance(model, keras.Model)
+        else "Load other files first, with tf_keras.models.load_model."
     )
     raise TypeError(
         "The 'model' argument must be a Keras 2 (tf_keras) model or the path of one. Got "

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 
 # What Keras 2 calls the layers that tensorflow-model-optimization adds to a model.
-WRAPPERS = ("PruneLowMagnitude", "ClusterWeights", "ClusterWeightsMHA", "QuantizeWrapper", "QuantizeWrapperV2")
+WRAPPERS = (
+    "PruneLowMagnitude",
+    "ClusterWeights",
+    "ClusterWeightsMHA",
+    "QuantizeWrapper",
+    "QuantizeWrapperV2",
+)
 
 
 def tf_keras() -> Any:
@@ -36,7 +42,7 @@ def is_a(layer: Any, name: str) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value of Keras 2 with plain containers and numbers, tuples for shapes, arrays for tensors and names for types."""
+    """A value of Keras 2 in plain containers: tuples for shapes, arrays for tensors, names for types."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):

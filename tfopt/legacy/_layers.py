@@ -7,7 +7,7 @@ import keras
 
 from tfopt.legacy._classes import keras3_class
 from tfopt.legacy._configs import arguments, new_config
-from tfopt.legacy._keras2 import is_a, is_model
+from tfopt.legacy._keras2 import is_a, is_model, plain
 
 
 def new_layer(old: Any, convert: Callable[[Any], keras.Model]) -> keras.layers.Layer:
@@ -40,10 +40,25 @@ def new_layer(old: Any, convert: Callable[[Any], keras.Model]) -> keras.layers.L
 
 
 def _config(old: Any, convert: Callable[[Any], keras.Model]) -> dict[str, Any]:
-    config = old.get_config()
-    wrapped = {key: getattr(old, key, None) for key in config}
-    models = {key: convert(value) for key, value in wrapped.items() if is_model(value)}
-    return config | {key: keras.saving.serialize_keras_object(model) for key, model in models.items()}
+    values = {key: getattr(old, key, None) for key in arguments(type(old))}
+    for key, value in values.items():
+        if getattr(value, "__name__", "") == "<lambda>":
+            raise ValueError(
+                f"The layer {old.name!r} holds a lambda as its '{key}', which Keras 3 cannot be trusted to run the "
+                "same. Expected a stock function. Put TensorFlow functions behind the layer in the Keras 2 model."
+            )
+    models = {key: convert(value) for key, value in values.items() if is_model(value)}
+    serialized = {key: keras.saving.serialize_keras_object(model) for key, model in models.items()}
+    return {**old.get_config(), **_learned(old), **serialized}
+
+
+def _learned(old: Any) -> dict[str, Any]:
+    """What `adapt` learned of data and left in no weight."""
+    if hasattr(old, "get_vocabulary"):
+        return {"vocabulary": old.get_vocabulary(include_special_tokens=False) or None}
+    if is_a(old, "Discretization"):
+        return {"bin_boundaries": plain(old.bin_boundaries), "num_bins": None}
+    return {}
 
 
 def call_arguments(

@@ -22,8 +22,15 @@ def load_keras2(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"The 'model' argument must be a model or the path of one. Nothing is at: {path}")
-    version = _version(path)
+        raise FileNotFoundError(
+            f"The 'model' argument must be a model or the path of one. Nothing is at: {path}"
+        )
+    try:
+        version = _version(path)
+    except (OSError, KeyError) as error:
+        raise ValueError(
+            f"The file {path} is none of Keras: {error}. Expected .h5 or .keras, or the folder of a SavedModel."
+        ) from error
     if version.startswith("3."):
         raise ValueError(
             f"The file {path} was saved by Keras {version}. Expected one of Keras 2. Load it with "

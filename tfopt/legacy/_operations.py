@@ -175,7 +175,9 @@ def operation(layer: Any) -> Callable[..., Any]:
                     f"in keras.ops does not take. Expected {default!r}. Rebuild that part with Keras layers."
                 )
         # None stands for each library's own default.
-        return function(**{names[key]: _array(given[key], names[key]) for key in names if given[key] is not None})
+        return function(
+            **{names[key]: _array(given[key], names[key]) for key in names if given[key] is not None}
+        )
 
     return call
 

@@ -38,7 +38,9 @@ def ranges_of(model: Any) -> dict[str, Range]:
     old = keras2_model(model)
     nodes = [node for depth in sorted(old._nodes_by_depth) for node in old._nodes_by_depth[depth]]
     found = {name: limits for node in reversed(nodes) for name, limits in _of_node(node)}
-    return {name: (float(variables["min_var"]), float(variables["max_var"])) for name, variables in found.items()}
+    return {
+        name: (float(variables["min_var"]), float(variables["max_var"])) for name, variables in found.items()
+    }
 
 
 def _of_node(node: Any) -> Iterator[tuple[str, Any]]:
@@ -109,7 +111,8 @@ def set_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> tuple[str, ..
     changed = [name for name in quantizers if name in chosen and quantizers[name].fixed_range is None]
     for name in changed:
         layer = quantizers[name]
-        layer.set_range(*([end] * layer.num_sites for end in chosen[name]))
+        minimum, maximum = ([end] * layer.num_sites for end in chosen[name])
+        layer.set_range(minimum, maximum)
     return tuple(changed)
 
 

@@ -7,6 +7,7 @@ import keras
 
 from tfopt.legacy._keras2 import is_a, is_model, plain
 from tfopt.legacy._layers import call_arguments, new_layer
+from tfopt.legacy._node_defs import node_operation
 from tfopt.legacy._operations import operation, reject_lambda, threshold
 from tfopt.legacy._weights import Weight, set_weights
 from tfopt.legacy._wrappers import unwrap
@@ -18,6 +19,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "ThresholdedReLU": threshold,
     "SlicingOpLambda": operation,
     "TFOpLambda": operation,
+    "TensorFlowOpLayer": node_operation,
 }
 
 
@@ -120,7 +122,8 @@ def _name(old: Any) -> str:
 
 def _name_operations(outputs: Any, known: set[int], name: str) -> None:
     """Names the operations behind the outputs after the Keras 2 layer: Keras 3's own names may be those of layers."""
-    pending, named = list(_flatten(outputs)), set()
+    pending = list(_flatten(outputs))
+    named: set[int] = set()
     while pending:
         tensor = pending.pop()
         if id(tensor) in known or not isinstance(tensor, keras.KerasTensor):

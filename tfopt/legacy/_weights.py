@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+# What `adapt` of a Discretization counts with; its result is an argument of the layer.
+_COUNTS = "summary"
+
 
 class Weight(NamedTuple):
     """A value by the last part of its name: "kernel" of "dense/kernel:0"."""
@@ -20,7 +23,8 @@ def variables_of(layer: Any) -> list[Any]:
     """
     parts = list(layer._flatten_layers())
     variables = [one for part in parts for one in part._trainable_weights + part._non_trainable_weights]
-    return list({id(variable): variable for variable in variables}.values())
+    unique = {id(variable): variable for variable in variables if hasattr(variable, "name")}
+    return [variable for variable in unique.values() if last_name(variable) != _COUNTS]
 
 
 def weights_of(layer: Any) -> list[Weight]:
