@@ -84,6 +84,9 @@ FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "tf.pad": lambda tf, x, y: tf.pad(x, [[0, 0], [1, 2], [0, 0]], constant_values=3.0),
     "tf.pad, reflect": lambda tf, x, y: tf.pad(x, [[0, 0], [1, 2], [0, 0]], mode="REFLECT"),
     "tf.gather": lambda tf, x, y: tf.gather(x, [2, 0], axis=1),
+    "tf.gather, first axis": lambda tf, x, y: tf.gather(x, [0, 0]),
+    "tf.argmax, first axis": lambda tf, x, y: tf.argmax(x),
+    "two products": lambda tf, x, y: tf.matmul(x, tf.matmul(x, y, transpose_a=True), transpose_b=True),
     "tf.nn.bias_add": lambda tf, x, y: tf.nn.bias_add(x, [1.0, 2.0, 3.0, 4.0]),
 }
 

@@ -86,6 +86,9 @@ found["again"] = float(np.abs(again.predict(x, verbose=0) - new.predict(x, verbo
 old = tf_keras.Sequential([tf_keras.Input((5, 4)), L.LSTM(3, recurrent_activation="hard_sigmoid")])
 from_keras2(old).save(folder / "hard.keras")
 found["hard"] = keras.models.load_model(folder / "hard.keras").layers[0].recurrent_activation.__name__
+model.trainable = False
+frozen = from_keras2(tf_keras.Sequential([model, L.Dense(1)]))
+found["trainable"] = [weight.path for weight in frozen.trainable_weights]
 class Subclassed(tf_keras.Model):
     def call(self, x): return x
 class Own(L.Layer): pass
@@ -110,6 +113,7 @@ def test_files_and_what_is_none(tmp_path):
     found = run("-c", FILES, str(tmp_path))
     assert [found[name] <= 1e-5 for name in ("model.h5", "model.keras", "saved_model", "again")] == [True] * 4
     assert "block_dense" in found["layers"]
+    assert len(found["trainable"]) == 2, "the Dense layer behind the frozen model"
     assert found["hard"] == "keras2_hard_sigmoid"
     assert "has no graph of layers" in found["subclassed"]
     assert "call it on data first" in found["not built"]

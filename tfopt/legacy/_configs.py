@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 from typing import Any
 
 import keras
@@ -68,10 +69,17 @@ def _is_no_setting(key: str) -> bool:
 def _takes(new: Any, config: dict[str, Any]) -> bool:
     """Whether Keras 3 takes an argument that it does not name: some it still knows by their old name."""
     try:
-        new.from_config(copy.deepcopy(config))
+        make(new, copy.deepcopy(config))
     except Exception:
         return False
     return True
+
+
+def make(new: Any, config: dict[str, Any]) -> keras.layers.Layer:
+    """A Keras 3 object from its config, without the warning that an argument has a new name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return new.from_config(config)
 
 
 def arguments(owner: type, method: str = "__init__") -> dict[str, inspect.Parameter]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfopt.legacy._classes import keras3_class
-from tfopt.legacy._configs import arguments, new_config
+from tfopt.legacy._configs import arguments, make, new_config
 from tfopt.legacy._keras2 import is_a, is_model, plain
 
 
@@ -31,7 +31,7 @@ def new_layer(old: Any, convert: Callable[[Any], keras.Model]) -> keras.layers.L
     if "name" in config:
         config["name"] = config["name"].replace("/", "_")
     try:
-        return new.from_config(config)
+        return make(new, config)
     except Exception as error:
         raise ValueError(
             f"Keras 3 cannot make the layer {old.name!r} ({new.__name__}) from its config: {error} Rebuild it with "

@@ -130,7 +130,7 @@ def _name_operations(outputs: Any, known: set[int], name: str) -> None:
             continue
         made = tensor._keras_history.operation
         if id(made) not in named:
-            made.name = f"{name}_{len(named)}" if named else name
+            made.name = f"{name}.{len(named)}" if named else name
             named.add(id(made))
             pending.extend(keras.tree.flatten(made.input))
 
