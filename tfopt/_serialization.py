@@ -46,6 +46,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "FloatBoundary",
         "FloatFence",
     ),
+    "legacy": ("keras2_hard_sigmoid",),
     "quantization": (
         "FakeQuantize",
         "FusedBatchNormalization",

@@ -1,4 +1,4 @@
-"""Legacy: Keras 2 (tf_keras) models, through tensorflow-model-optimization."""
+"""Legacy: Keras 2 (tf_keras) models become Keras 3 models, tensorflow-model-optimization's included."""
 
 import lazy_loader
 

@@ -1,0 +1,223 @@
+"""TensorFlow functions in a Keras 2 model: the nodes that `x + 1` or `tf.nn.relu(x)` leave there."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfopt.legacy._keras2 import plain
+
+_TWO = {"x": "x1", "y": "x2"}
+_ONE = {"x": "x"}
+_FEATURES = {"features": "x"}
+_REDUCE = {"input_tensor": "x", "axis": "axis", "keepdims": "keepdims"}
+_LOGITS = {"logits": "x", "axis": "axis"}
+
+
+def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    turned = (ops.swapaxes(x, -1, -2) if turn else x for x, turn in ((a, transpose_a), (b, transpose_b)))
+    return ops.matmul(*turned)
+
+
+def _split(value: Any, sizes: Any, axis: int = 0) -> Any:
+    if isinstance(sizes, int):
+        return ops.split(value, sizes, axis)
+    return ops.split(value, [sum(sizes[: end + 1]) for end in range(len(sizes) - 1)], axis)
+
+
+def _reshape(x: Any, shape: Any) -> Any:
+    return ops.reshape(x, tuple(-1 if size is None else int(size) for size in shape))
+
+
+def _pad(x: Any, paddings: Any, mode: str = "CONSTANT", constant: Any = 0) -> Any:
+    pads = tuple((int(before), int(after)) for before, after in paddings)
+    if mode.upper() == "CONSTANT":
+        return ops.pad(x, pads, constant_values=constant)
+    return ops.pad(x, pads, mode=mode.lower())
+
+
+# TensorFlow's function -> the function that does the same, and its name for each argument. An argument that is not
+# here must have TensorFlow's default.
+FUNCTIONS: dict[str, tuple[Callable[..., Any], dict[str, str]]] = {
+    "__operators__.add": (ops.add, _TWO),
+    "__operators__.eq": (ops.equal, {"self": "x1", "other": "x2"}),
+    "__operators__.ne": (ops.not_equal, {"self": "x1", "other": "x2"}),
+    "math.add": (ops.add, _TWO),
+    "math.subtract": (ops.subtract, _TWO),
+    "math.multiply": (ops.multiply, _TWO),
+    "math.divide": (ops.true_divide, _TWO),
+    "math.truediv": (ops.true_divide, _TWO),
+    "math.floordiv": (ops.floor_divide, _TWO),
+    "floor_div": (ops.floor_divide, _TWO),
+    "math.floormod": (ops.mod, _TWO),
+    "math.pow": (ops.power, _TWO),
+    "math.maximum": (ops.maximum, _TWO),
+    "math.minimum": (ops.minimum, _TWO),
+    "math.squared_difference": (lambda x, y: ops.square(ops.subtract(x, y)), {"x": "x", "y": "y"}),
+    "math.equal": (ops.equal, _TWO),
+    "math.not_equal": (ops.not_equal, _TWO),
+    "math.greater": (ops.greater, _TWO),
+    "math.greater_equal": (ops.greater_equal, _TWO),
+    "math.less": (ops.less, _TWO),
+    "math.less_equal": (ops.less_equal, _TWO),
+    "math.logical_and": (ops.logical_and, _TWO),
+    "math.logical_or": (ops.logical_or, _TWO),
+    "math.logical_not": (ops.logical_not, _ONE),
+    "math.abs": (ops.abs, _ONE),
+    "math.negative": (ops.negative, _ONE),
+    "math.exp": (ops.exp, _ONE),
+    "math.log": (ops.log, _ONE),
+    "math.log1p": (ops.log1p, _ONE),
+    "math.sqrt": (ops.sqrt, _ONE),
+    "math.rsqrt": (ops.rsqrt, _ONE),
+    "math.square": (ops.square, _ONE),
+    "math.reciprocal": (ops.reciprocal, _ONE),
+    "math.erf": (ops.erf, _ONE),
+    "math.sin": (ops.sin, _ONE),
+    "math.cos": (ops.cos, _ONE),
+    "math.floor": (ops.floor, _ONE),
+    "math.ceil": (ops.ceil, _ONE),
+    "math.round": (ops.round, _ONE),
+    "math.sign": (ops.sign, _ONE),
+    "math.sigmoid": (ops.sigmoid, _ONE),
+    "math.tanh": (ops.tanh, _ONE),
+    "math.softplus": (ops.softplus, _FEATURES),
+    "nn.relu": (ops.relu, _FEATURES),
+    "nn.relu6": (ops.relu6, _FEATURES),
+    "nn.elu": (ops.elu, _FEATURES),
+    "nn.selu": (ops.selu, _FEATURES),
+    "nn.silu": (ops.silu, _FEATURES),
+    "nn.softsign": (ops.softsign, _FEATURES),
+    "nn.gelu": (ops.gelu, {"features": "x", "approximate": "approximate"}),
+    "nn.leaky_relu": (ops.leaky_relu, {"features": "x", "alpha": "negative_slope"}),
+    "nn.softmax": (ops.softmax, _LOGITS),
+    "nn.log_softmax": (ops.log_softmax, _LOGITS),
+    "nn.bias_add": (ops.add, {"value": "x1", "bias": "x2"}),
+    "math.reduce_mean": (ops.mean, _REDUCE),
+    "math.reduce_sum": (ops.sum, _REDUCE),
+    "math.reduce_max": (ops.max, _REDUCE),
+    "math.reduce_min": (ops.min, _REDUCE),
+    "math.reduce_prod": (ops.prod, _REDUCE),
+    "math.reduce_std": (ops.std, _REDUCE),
+    "math.reduce_variance": (ops.var, _REDUCE),
+    "math.argmax": (lambda x, axis=0: ops.argmax(x, axis), {"input": "x", "axis": "axis"}),
+    "math.cumsum": (ops.cumsum, {"x": "x", "axis": "axis"}),
+    "math.l2_normalize": (ops.normalize, {"x": "x", "axis": "axis", "epsilon": "epsilon"}),
+    "cast": (ops.cast, {"x": "x", "dtype": "dtype"}),
+    "clip_by_value": (
+        ops.clip,
+        {"t": "x", "clip_value_min": "x_min", "clip_value_max": "x_max"},
+    ),
+    "concat": (ops.concatenate, {"values": "xs", "axis": "axis"}),
+    "stack": (ops.stack, {"values": "x", "axis": "axis"}),
+    "split": (_split, {"value": "value", "num_or_size_splits": "sizes", "axis": "axis"}),
+    "unstack": (ops.unstack, {"value": "x", "num": "num", "axis": "axis"}),
+    "reshape": (_reshape, {"tensor": "x", "shape": "shape"}),
+    "shape": (lambda x, kind=None: tuple(x.shape), {"input": "x", "out_type": "kind"}),
+    "transpose": (ops.transpose, {"a": "x", "perm": "axes"}),
+    "expand_dims": (ops.expand_dims, {"input": "x", "axis": "axis"}),
+    "squeeze": (ops.squeeze, {"input": "x", "axis": "axis"}),
+    "tile": (ops.tile, {"input": "x", "multiples": "repeats"}),
+    "repeat": (ops.repeat, {"input": "x", "repeats": "repeats", "axis": "axis"}),
+    "broadcast_to": (ops.broadcast_to, {"input": "x", "shape": "shape"}),
+    "pad": (_pad, {"tensor": "x", "paddings": "paddings", "mode": "mode", "constant_values": "constant"}),
+    "where": (ops.where, {"condition": "condition", "x": "x1", "y": "x2"}),
+    "gather": (
+        lambda x, indices, axis=0: ops.take(x, indices, axis),
+        {"params": "x", "indices": "indices", "axis": "axis"},
+    ),
+    "zeros_like": (ops.zeros_like, {"input": "x"}),
+    "ones_like": (ops.ones_like, {"input": "x"}),
+    "identity": (lambda x: x, {"input": "x"}),
+    "stop_gradient": (ops.stop_gradient, {"input": "variable"}),
+    "linalg.matmul": (
+        _matmul,
+        {"a": "a", "b": "b", "transpose_a": "transpose_a", "transpose_b": "transpose_b"},
+    ),
+}
+_SLICING = "__operators__.getitem"
+
+
+def operation(layer: Any) -> Callable[..., Any]:
+    """A function on Keras 3 tensors that does what a TFOpLambda or SlicingOpLambda layer does.
+
+    Args:
+        layer: the layer of Keras 2 that holds a TensorFlow function.
+
+    Returns:
+        A function that takes the layer's call arguments.
+
+    Raises:
+        ValueError: no function of `keras.ops` is known to do the same; so does calling the function with an argument
+            that that one does not take.
+    """
+    symbol = layer.symbol.removeprefix("compat.v1.")  # where TensorFlow 1 had other argument names
+    if symbol == _SLICING:
+        return _slice
+    if symbol not in FUNCTIONS:
+        raise ValueError(
+            f"The layer {layer.name!r} calls 'tf.{symbol}', for which no function of keras.ops is known. Known are: "
+            f"{', '.join(sorted(FUNCTIONS))}, and slicing. Rebuild that part with Keras layers or functions of "
+            f"these."
+        )
+    function, names = FUNCTIONS[symbol]
+    signature = inspect.signature(layer.function)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = {key: value for key, value in bound.arguments.items() if key != "name"}
+        for key in given.keys() - names.keys():
+            default = signature.parameters[key].default
+            if given[key] is not None and given[key] != default:
+                raise ValueError(
+                    f"The layer {layer.name!r} calls 'tf.{symbol}' with {key}={given[key]!r}, which its counterpart "
+                    f"in keras.ops does not take. Expected {default!r}. Rebuild that part with Keras layers."
+                )
+        # None stands for each library's own default.
+        return function(
+            **{names[key]: _array(given[key], names[key]) for key in names if given[key] is not None}
+        )
+
+    return call
+
+
+def _array(value: Any, name: str) -> Any:
+    """Lists of numbers as an array, where the function computes with them."""
+    if name not in _TWO.values() or not isinstance(value, (list, tuple)):
+        return value
+    array = np.asarray(value)
+    return array.astype("float32") if array.dtype == "float64" else array
+
+
+def _slice(tensor: Any, slice_spec: Any, var: Any = None) -> Any:
+    spec = plain(slice_spec)
+    picked = tuple(map(_index, spec)) if isinstance(spec, (list, tuple)) else (_index(spec),)
+    return tensor[picked[0]] if isinstance(tensor, tuple) else tensor[picked]
+
+
+def _index(one: Any) -> Any:
+    if isinstance(one, dict):
+        return slice(one["start"], one["stop"], one["step"])
+    return one
+
+
+def reject_lambda(layer: Any) -> None:
+    """Says why a Lambda layer stays behind.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(
+        f"The layer {layer.name!r} is a Lambda: it holds Python code for Keras 2, which Keras 3 cannot be trusted to "
+        "run the same. Expected stock layers. Replace it in the Keras 2 model by layers or TensorFlow functions "
+        f"(x * 2 rather than Lambda(lambda x: x * 2)); {len(FUNCTIONS)} of these are known."
+    )
+
+
+def threshold(layer: Any) -> Callable[..., Any]:
+    """ThresholdedReLU, which Keras 3 has as a function only."""
+    return lambda inputs: keras.ops.threshold(inputs, float(layer.theta), 0.0)
