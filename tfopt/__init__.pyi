@@ -45,7 +45,15 @@ from .pruning import (
     PruningReport,
     RigL,
 )
-from .quantization import FakeQuantize, QuantConfig, QuantizationReport, Ranges, quantize, register_quantized
+from .quantization import (
+    FakeQuantize,
+    QuantConfig,
+    QuantizationReport,
+    Ranges,
+    check,
+    quantize,
+    register_quantized,
+)
 from .runtimes import CompareReport, VerifyReport, compare, verify
 from .shrinking import ShrinkReport, count_macs, make_student, update_batch_norm
 
@@ -88,6 +96,7 @@ __all__ = [
     "VerifyReport",
     "cache_teacher",
     "channels",
+    "check",
     "compare",
     "conversion",
     "count_macs",

@@ -11,6 +11,7 @@ from tfopt._files import check_parent, write_whole
 from tfopt._report import Report, Table
 from tfopt._text import format_bytes, names_with_counts, percent
 from tfopt.conversion._borders import drop_borders
+from tfopt.conversion._check_target import TARGET_ENTRY, check_target
 from tfopt.conversion._convert import convert
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._int16 import to_int16
@@ -123,7 +124,7 @@ def export(
     Raises:
         TypeError: `model` is not a Keras 3 model.
         ValueError: the folder does not exist, `batch_size` is below 1, the model is not built; or `strict` is set
-            and an operator has no int8 kernel.
+            and an operator has no int8 kernel; or the runtime of the model's target lacks an operator of the file.
         RuntimeError: the converter refuses the model.
 
     Example:
@@ -151,6 +152,9 @@ def export(
     if is_int16:
         to_int16(flatbuffer, inference)
     sparse_kernels = sparsify(flatbuffer) if sparse else ()
+    target = model.target if isinstance(model, IntegerModel) else "litert"
+    if target != "litert":
+        flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()
     file = TFLiteFile.of(flatbuffer.model, content)
     floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}
@@ -159,6 +163,7 @@ def export(
             f"With strict=True every operator of {model.name!r} must compute in int8. Got float "
             f"{', '.join(floats)}. Nothing was written; print the model's report for the layers, or leave strict out."
         )
+    check_target(file, target, model.name)
     write_whole(path, content)
     return ExportReport(
         path=str(path),

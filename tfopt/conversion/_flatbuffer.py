@@ -83,6 +83,12 @@ class Flatbuffer:
             self.added[key] = len(self.model.buffers) - 1
         return self.added[key]
 
+    def set_metadata(self, name: str, data: bytes) -> None:
+        """Adds an entry to the file's metadata, which runtimes do not read."""
+        entry = self.schema.MetadataT()
+        entry.name, entry.buffer = name, self.add_buffer(np.frombuffer(data, "uint8"))
+        self.model.metadata = [*(self.model.metadata or ()), entry]
+
     def to_bytes(self) -> bytes:
         """The whole file, without the bytes that nothing refers to any more; as it came where nothing changed."""
         if not self.changed:

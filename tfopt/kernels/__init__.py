@@ -24,6 +24,7 @@ from tfopt.kernels._grids import (
 )
 from tfopt.kernels._integer_model import IntegerActivations, IntegerModel, IntegerWeights, activation_bits
 from tfopt.kernels._kernel import Kernel
+from tfopt.kernels._lacking import float_where_lacking, refused
 from tfopt.kernels._operations import (
     JOINED,
     OPERATIONS,
@@ -31,7 +32,6 @@ from tfopt.kernels._operations import (
     RELUS,
     SAME,
     OperationRow,
-    float_without_int16,
     row_of,
     stays_float,
 )
@@ -72,7 +72,7 @@ __all__ = [
     "activation_grid",
     "check_range",
     "fake_quantize",
-    "float_without_int16",
+    "float_where_lacking",
     "fused_activation",
     "fused_with",
     "has_weights",
@@ -82,6 +82,7 @@ __all__ = [
     "kernel_kind",
     "nudge_range",
     "on_grid",
+    "refused",
     "registered_class",
     "restrict_range",
     "round_to_grid",

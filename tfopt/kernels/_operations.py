@@ -34,7 +34,7 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import Expansion, Graph, Node, einsum_axes, kind, tensors_in
+from tfopt.graph import Node, einsum_axes, kind, tensors_in
 from tfopt.kernels._registration import registered_class
 
 # How an operation's output comes to its grid.
@@ -210,18 +210,6 @@ def row_of(node: Node) -> OperationRow | None:
         return _SAME
     row = None if node.opaque else OPERATIONS.get(kind(node.op))
     return row if row is not None and row.only(node) else None
-
-
-def float_without_int16(graph: Graph) -> Graph:
-    """The graph with each operation marked opaque that has a kernel for 8-bit codes alone: it stays float."""
-
-    def mark(node: Node) -> Expansion | None:
-        row = row_of(node)
-        if row is None or row.int16(node):
-            return None
-        return [dataclasses.replace(node, opaque="LiteRT has no 16-bit kernel for it")], node.outputs
-
-    return graph.map_nodes(mark)
 
 
 def stays_float(node: Node) -> bool:

@@ -1,11 +1,14 @@
 """Targets: what each runtime computes, takes and lacks, a row for each."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-# Operators that TFLite Micro has no kernel for, of those that the converter writes: a file with one does not load.
-# See `tfopt.kernels.reference`, whose list was made by asking the interpreter.
-_NOT_IN_TFLM = ("GELU", "SEGMENT_SUM", "TILE")
+from tfopt.kernels.reference import ABSENT, REFUSED_INT8, REFUSED_INT16, WRONG_INT8
+
+# SEGMENT_SUM is among the operators that the list, made by asking the interpreter, does not try.
+_ABSENT = (*ABSENT, "SEGMENT_SUM")
+_FLOAT_ONLY = {8: (*REFUSED_INT8, *WRONG_INT8), 16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,45 +16,57 @@ class Target:
     """A row of the table.
 
     Attributes:
+        title: its name in messages.
         settings: what `QuantConfig.for_target` sets.
         family: the family of kernels whose roundings the simulation follows, a key of `FAMILIES`.
         runtime: the runtime that `verify` asks, a key of `tfopt.runtimes.RUNTIMES`.
         activation_bits: the widths of activations that its kernels take.
         absent: TFLite operators that it cannot load.
+        floats: TFLite operators that it computes in float alone, by the bits of the codes that it refuses.
         note: what its reports must say.
     """
 
+    title: str
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     family: str = "xnnpack"
     runtime: str = "xnnpack"
     activation_bits: tuple[int, ...] = (8, 16)
     absent: tuple[str, ...] = ()
+    floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     note: str = ""
+
+    def float_only(self, num_bits: int) -> tuple[str, ...]:
+        """The operators that have no kernel for codes of so many bits."""
+        return self.floats.get(num_bits, ())
 
 
 TARGETS: dict[str, Target] = {
     # https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec, and tried on LiteRT 2.3:
     # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights.
-    "litert": Target(),
+    "litert": Target(title="LiteRT"),
     # The NPU profile of Google Tensor refuses activations with a zero point (google-ai-edge/LiteRT-LM issue 2497).
-    "google-tensor": Target(settings={"symmetric": True, "pack_weights": False}),
+    "google-tensor": Target(title="Google Tensor", settings={"symmetric": True, "pack_weights": False}),
     # Per-channel FULLY_CONNECTED was refused (https://github.com/tensorflow/tflite-micro/pull/2602) until the reference
     # and CMSIS-NN kernels learned it in September 2024 (https://github.com/tensorflow/tflite-micro/pull/2673); vendors'
     # kernels have not. int4 weights need CMSIS-NN (https://github.com/tensorflow/tflite-micro/pull/2314).
     "tflm": Target(
+        title="TFLite Micro",
         settings={"dense_granularity": "tensor", "pack_weights": False},
         family="reference",
         runtime="tflm",
-        absent=_NOT_IN_TFLM,
+        absent=_ABSENT,
+        floats=_FLOAT_ONLY,
     ),
     # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
     # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
     # against 196.5 KiB of flash for MLPerf Tiny's autoencoder (Vela 5.2.0, U55-128), hence per tensor.
     "ethos-u": Target(
+        title="TFLite Micro, which runs beside Ethos-U,",
         settings={"strict": True, "dense_granularity": "tensor", "pack_weights": False},
         family="reference",
         runtime="tflm",
-        absent=_NOT_IN_TFLM,
+        absent=_ABSENT,
+        floats=_FLOAT_ONLY,
         note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
         "tables and softmax is not documented in full, and no device was asked.",
     ),
@@ -59,6 +74,7 @@ TARGETS: dict[str, Target] = {
     # on the TPU: https://coral.ai/docs/edgetpu/models-intro/#model-requirements. The compiler's last release, 16.0 of
     # 2021, is older than per-channel FULLY_CONNECTED in the converter (TensorFlow 2.17).
     "edgetpu": Target(
+        title="Edge TPU",
         settings={"strict": True, "dense_granularity": "tensor", "pack_weights": False},
         activation_bits=(8,),
         note="Edge TPU: how it rounds is not documented; the simulation is that of LiteRT on a CPU.",

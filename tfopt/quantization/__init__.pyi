@@ -1,3 +1,4 @@
+from ._check import check
 from ._config import QuantConfig
 from ._quantize import quantize
 from ._range_settings import Ranges
@@ -38,6 +39,7 @@ __all__ = [
     "QuantizedPReLU",
     "Ranges",
     "StepCounter",
+    "check",
     "quantize",
     "register_quantized",
 ]

@@ -43,6 +43,11 @@ def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport
             yield LayerReport(layer.name, kind(layer), "constant", note)
 
 
+def describe_node(node: Node, placement: Placement) -> LayerReport:
+    """The row of an operation, from the table and its placement alone."""
+    return _row(node, placement, set(placement.fenced.values()))
+
+
 def _row(node: Node, placement: Placement, fenced: set[str]) -> LayerReport:
     row = row_of(node)
     if node.path in placement.fused:

@@ -1,6 +1,5 @@
 """`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,24 +7,21 @@ import keras
 import numpy as np
 
 from tfopt._samples import gather
-from tfopt.graph import Graph, build_model, capture, tensors_in
-from tfopt.kernels import FAMILIES, TARGETS, float_without_int16, row_of
+from tfopt.graph import build_model, tensors_in
+from tfopt.kernels import row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
 from tfopt.quantization._overrides import resolve
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
+from tfopt.quantization._rewrite import Rewritten, place_for, rewrite
 from tfopt.quantization.calibration import observe_ranges
 from tfopt.quantization.placement import (
     Placement,
-    decompose,
     insert,
-    place,
-    round_constants,
-    split_activations,
     step_counter,
 )
-from tfopt.quantization.post_training import check_rounding, equalize_graph, improve
+from tfopt.quantization.post_training import check_rounding, improve
 from tfopt.quantization.simulation import FakeQuantize, QuantizedModel, replacing
 
 
@@ -83,15 +79,14 @@ def quantize(
     """
     config = config or QuantConfig()
     check_rounding(rounding)
-    rewritten = _rewrite(model, calibration, config, equalize)
+    rewritten = rewrite(model, calibration, config, equalize)
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, len(tensors_in(graph.inputs)), "calibration")
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     floats = {key for key, one in settings.items() if one is None}
-    family = FAMILIES[TARGETS[config.target].family]
-    placement = place(graph, floats, family, config.activation_bits)
+    placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config)
     ranges = _observe(rewritten, placement, calibration, config.ranges.method)
     made: dict[int, keras.Operation] = {}
@@ -100,7 +95,7 @@ def quantize(
     quantized = build_model(full, replace, model_class=QuantizedModel)
     _start(layers, *ranges)
     rows = (*describe(graph, placement, layers, made), *describe_constants(model, rewritten.captured))
-    report = with_notes(QuantizationReport(graph.name, rows), rewritten.notes)
+    report = with_notes(QuantizationReport(graph.name, rows, config.target), rewritten.notes)
     if strict or config.strict:
         refuse_floats(report)
     kernels = tuple(kernel_names(placement, layers, made))
@@ -115,42 +110,8 @@ def quantize(
     return quantized
 
 
-@dataclasses.dataclass(frozen=True)
-class _Rewritten:
-    """A model as a graph of operations that each have one kernel, or none.
-
-    Attributes:
-        captured: the model's own graph.
-        graph: the same, taken apart.
-        linear: `id(op)` of the layers that lose their activation.
-        notes: what equalization did, by path.
-    """
-
-    captured: Graph
-    graph: Graph
-    linear: set[int]
-    notes: dict[str, str]
-
-
-def _rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize: bool) -> _Rewritten:
-    captured = capture(model, _first_batch(model, calibration))
-    graph = decompose(captured)
-    graph, notes = equalize_graph(graph) if equalize else (graph, {})
-    # Separable convolutions come apart with their activation, whose split may show more to take apart.
-    graph, linear = split_activations(graph)
-    graph = round_constants(decompose(graph))
-    graph = float_without_int16(graph) if config.activation_bits == 16 else graph
-    return _Rewritten(captured, graph, linear, notes)
-
-
-def _first_batch(model: keras.Model, calibration: Any) -> Any:
-    """Inputs that show a subclassed model's shapes; arrays only, because an iterator must not lose a batch."""
-    is_arrays = hasattr(calibration, "shape") or isinstance(calibration, (list, dict))
-    return calibration if is_arrays and not getattr(model, "inputs", None) else None
-
-
 def _observe(
-    rewritten: _Rewritten, placement: Placement, calibration: Any, method: str
+    rewritten: Rewritten, placement: Placement, calibration: Any, method: str
 ) -> tuple[list[np.ndarray], int]:
     """For each grid an array of shape (sites, 2); and the number of calibration batches."""
     tensors = [site for grid in placement.grids for site in grid.sites]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfopt._report import Report, Table
+from tfopt.kernels import TARGETS
 
 if TYPE_CHECKING:
     import keras
@@ -66,12 +67,14 @@ class QuantizationReport(Report):
     Attributes:
         name: the model's name.
         layers: the rows.
+        target: the runtime whose kernels it computes as, see `QuantConfig.for_target`.
 
     Example: see `quantize`.
     """
 
     name: str
     layers: tuple[LayerReport, ...]
+    target: str = "litert"
 
     def table(self) -> Table:
         counts = {
@@ -85,8 +88,16 @@ class QuantizationReport(Report):
             (
                 f"{len(self.layers)} operations: {total}.",
                 "bits: of the weights. dB: their size over their rounding error. range, step: of the output.",
+                *self._about_target(),
             ),
         )
+
+    def _about_target(self) -> tuple[str, ...]:
+        if self.target == "litert":
+            return ()
+        target = TARGETS[self.target]
+        notes = (f"Target {self.target}: rounds as the kernels of the family {target.family!r}.", target.note)
+        return tuple(filter(None, notes))
 
 
 def with_notes(report: QuantizationReport, notes: dict[str, str]) -> QuantizationReport:

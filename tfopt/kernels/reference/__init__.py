@@ -17,9 +17,24 @@
 
 from tfopt.kernels._family import Family
 from tfopt.kernels.reference._family import INT8, INT16, smallest_step
-from tfopt.kernels.reference._operators import ABSENT, OPERATORS_INT8, OPERATORS_INT16
+from tfopt.kernels.reference._operators import (
+    ABSENT,
+    OPERATORS_INT8,
+    OPERATORS_INT16,
+    REFUSED_INT8,
+    REFUSED_INT16,
+    WRONG_INT8,
+)
 from tfopt.kernels.reference._products import requantize
 
 REFERENCE = Family("reference", INT8, INT16, requantize, smallest_step)
 
-__all__ = ["ABSENT", "OPERATORS_INT8", "OPERATORS_INT16", "REFERENCE"]
+__all__ = [
+    "ABSENT",
+    "OPERATORS_INT8",
+    "OPERATORS_INT16",
+    "REFERENCE",
+    "REFUSED_INT8",
+    "REFUSED_INT16",
+    "WRONG_INT8",
+]

@@ -25,6 +25,11 @@ def _silu(part: Parts, node: Node, x: Any) -> Any:
     return part.times(x, part.activation("sigmoid", x))
 
 
+def _gelu(part: Parts, node: Node, x: Any) -> Any:
+    """`x * sigmoid(1.702 x)`, at most 0.02 from GELU (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2)."""
+    return part.times(x, part.activation("sigmoid", part.affine("steeper", x, 1.702)))
+
+
 def _glu(part: Parts, node: Node, x: Any) -> Any:
     """The first half times the sigmoid of the second (Dauphin et al. 2016, arXiv 1612.08083)."""
     axis = getattr(node.op, "axis", -1)
@@ -111,3 +116,6 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "sparse_sigmoid": _sparse_sigmoid,
     "tanh_shrink": _tanh_shrink,
 }
+
+# Kind of operation -> the TFLite operator that it is, and what takes it apart for a target that lacks the operator.
+ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {"gelu": ("GELU", _gelu)}

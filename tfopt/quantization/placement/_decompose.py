@@ -1,7 +1,7 @@
 """Decomposition: what TFLite computes in several kernels becomes several operations, each with a grid of its own."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import keras
@@ -9,16 +9,17 @@ import numpy as np
 from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
-from tfopt.quantization.placement._activations import ACTIVATIONS
+from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
 
 
-def decompose(graph: Graph) -> Graph:
+def decompose(graph: Graph, absent: Container[str] = ()) -> Graph:
     """The graph with each operation of the table below taken apart.
 
     Args:
         graph: a graph whose activations are split (`split_activations`).
+        absent: TFLite operators that the target does not have.
 
     Returns:
         A graph that computes the same to float rounding. Parts of a shared layer are shared.
@@ -26,15 +27,21 @@ def decompose(graph: Graph) -> Graph:
     parts: dict[int, Parts] = {}
 
     def expand(node: Node) -> Expansion | None:
-        function = (
-            None if node.opaque else _rescaling if _is_rescaling(node) else DECOMPOSITIONS.get(kind(node.op))
-        )
+        function = None if node.opaque else _function(node, absent)
         if function is None:
             return None
         part = parts.setdefault(id(node.op), Parts(node.op))
         return inline(node, lambda *tensors: function(part, node, *tensors))
 
     return graph.map_nodes(expand)
+
+
+def _function(node: Node, absent: Container[str]) -> Callable[..., Any] | None:
+    """What takes a node apart; None to keep it."""
+    if _is_rescaling(node):
+        return _rescaling
+    operator, alternative = ALTERNATIVES.get(kind(node.op), ("", None))
+    return alternative if operator in absent else DECOMPOSITIONS.get(kind(node.op))
 
 
 # What may be a factor and an offset per channel. As a layer of its own, that becomes one kernel whose bits are known.

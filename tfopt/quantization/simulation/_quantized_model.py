@@ -128,7 +128,7 @@ class QuantizedModel(keras.Model, IntegerModel):
         if report:
             rows = tuple(LayerReport(**row) for row in report["layers"])
             model.target, model.pack_weights = target, pack_weights
-            model.wire(QuantizationReport(report["name"], rows), links)
+            model.wire(QuantizationReport(report["name"], rows, target), links)
         return model
 
 

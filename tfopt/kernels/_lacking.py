@@ -1,0 +1,58 @@
+"""What a target lacks, of the kernels that the table of operations has rows for."""
+
+import dataclasses
+
+from tfopt.graph import Expansion, Graph, Node, kind
+from tfopt.kernels._operations import row_of
+from tfopt.kernels._targets import Target
+
+# Kind of operation -> the TFLite operator that it becomes, of those that some target has no kernel for.
+_OPERATORS = {
+    "Argmax": "ARG_MAX",
+    "Divide": "DIV",
+    "Embedding": "GATHER",
+    "Exp": "EXP",
+    "exponential": "EXP",
+    "gelu": "GELU",
+    "Log": "LOG",
+    "log_softmax": "LOG_SOFTMAX",
+    "Reciprocal": "DIV",
+    "Repeat": "TILE",
+    "RepeatVector": "TILE",
+    "Tile": "TILE",
+    "Take": "GATHER",
+    "TrueDivide": "DIV",
+}
+
+
+def refused(node: Node, target: Target) -> str:
+    """The operator of a node that a target cannot load at all; "" if there is none."""
+    operator = _OPERATORS.get(kind(node.op), "")
+    return operator if operator in target.absent else ""
+
+
+def float_where_lacking(graph: Graph, target: Target, num_bits: int) -> Graph:
+    """The graph with each operation marked opaque for which a target has no kernel of so many bits: it stays float.
+
+    Args:
+        graph: a captured graph.
+        target: the target.
+        num_bits: bits of the activations.
+
+    Returns:
+        A graph that computes the same.
+    """
+
+    def mark(node: Node) -> Expansion | None:
+        row = row_of(node)
+        if row is None:
+            return None
+        reason = ""
+        if num_bits > 8 and not row.int16(node):
+            reason = "LiteRT has no 16-bit kernel for it"
+        operator = _OPERATORS.get(kind(node.op), "")
+        if operator in target.float_only(num_bits):
+            reason = f"{target.title} has no {num_bits}-bit kernel for {operator}"
+        return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
+
+    return graph.map_nodes(mark)
