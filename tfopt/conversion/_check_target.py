@@ -21,8 +21,8 @@ def check_target(file: TFLiteFile, target: str, model: str) -> None:
         found = "; ".join(dict.fromkeys(f"{op.name} of {_layer(op)!r}" for op in lacking))
         raise ValueError(
             f"The file of {model!r} must hold operators of its target {target!r} alone, and {row.title} has no kernel "
-            f"for: {found}. Nothing was written. Replace these layers (tfopt.check(model, {target!r}) lists them before "
-            "training), or quantize for another target."
+            f"for: {found}. Nothing was written. Replace these layers, which tfopt.check(model, {target!r}) lists "
+            "before any training, or quantize for another target."
         )
 
 

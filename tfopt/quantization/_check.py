@@ -23,8 +23,8 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
         target: the runtime, see `QuantConfig.for_target`.
 
     Returns:
-        A report with a row for each operation: `done` is `"int8"`, `"same grid"`, `"fused"`, `"float"` (computed between
-        a DEQUANTIZE and a QUANTIZE) or `"refused"` (the runtime cannot load a file with it), `note` says why.
+        A report with a row for each operation: `done` is `"int8"`, `"same grid"`, `"fused"`, `"float"` (computed
+        between a DEQUANTIZE and a QUANTIZE) or `"refused"` (the runtime cannot load a file with it), `note` says why.
 
     Raises:
         TypeError: `model` is not a Keras 3 model.

@@ -49,6 +49,7 @@ def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -
         non_negative=all(is_non_negative(graph, site) for site in grid.sites),
         float_training=grid.fixed is not None and is_final,
         name=name,
+        dtype="float32",
     )
 
 

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+import keras
 from keras import ops
 
 from tfopt._untracked import Untracked
@@ -18,8 +19,17 @@ class IntegerAccumulation(QuantizedWeights):
 
     `activation((sum(input_codes * weight_codes) + bias / unit) * unit)`, `unit = input_step * weight_step`
 
-    Training keeps to real numbers, which cost less. So does a layer in 16 bits of float, whose sums would overflow.
+    Training keeps to real numbers, which cost less, in the type that the layer's policy asks for; inference computes
+    in float32 whatever the policy, because 16 bits of float do not hold these sums.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Not cast by Keras: a code times its step may not fit into the 8 binary digits of a bfloat16.
+        super().__init__(*args, **{"autocast": False, **kwargs})
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """A weight that is read as it is, for the same reason."""
+        return super().add_weight(*args, **{"autocast": False, **kwargs})  # type: ignore[misc]
 
     @classmethod
     def read_names(cls) -> tuple[str, ...]:
@@ -45,9 +55,13 @@ class IntegerAccumulation(QuantizedWeights):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         source = self._input.value
         first = getattr(self, "data_format", None) == "channels_first"
-        if training or source is None or not args or first or self.compute_dtype != "float32":
-            return super().operands(args, training)
-        step = source.step()
+        if training or source is None or not args or first:
+            args, in_call = super().operands(args, training)
+            dtype = self.compute_dtype if training else "float32"
+            in_call = {name: ops.cast(weight, dtype) for name, weight in in_call.items()}
+            bias = {} if self.bias is None else {"bias": ops.cast(self.bias, dtype)}
+            return tuple(ops.cast(x, dtype) for x in args[:1]) + args[1:], {**in_call, **bias}
+        step, x = source.step(), ops.cast(args[0], "float32")
         unit = self.along_outputs(step * ops.reshape(self.weight_step(), (-1,)))
         activation = self.activation
         in_call = {
@@ -55,4 +69,4 @@ class IntegerAccumulation(QuantizedWeights):
             "activation": lambda sums: activation(sums * unit),
             "bias": None if self.bias is None else self.bias / unit,
         }
-        return (ops.round(args[0] / step), *args[1:]), in_call
+        return (ops.round(x / step), *args[1:]), in_call

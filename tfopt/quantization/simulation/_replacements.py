@@ -9,6 +9,7 @@ from tfopt.graph import clone_operation, kind
 from tfopt.kernels import FloatBoundary, FloatFence, registered_class
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
+from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
 from tfopt.quantization.simulation._quantized_layers import (
     QuantizedConv1D,
     QuantizedConv1DTranspose,
@@ -38,6 +39,12 @@ REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
 }
 
 
+def _in_float32(op: keras.Operation) -> dict[str, Any]:
+    """The change to the config of a layer that computes in 16 bits of float, which no integer kernel rounds like."""
+    dtype = getattr(op, "compute_dtype", None)
+    return {"dtype": "float32"} if dtype in ("float16", "bfloat16") else {}
+
+
 def replacing(
     linear: set[int],
     settings: Callable[[keras.Operation], Any] = lambda op: None,
@@ -62,9 +69,11 @@ def replacing(
             return op
         chosen = settings(op)
         quantized = (registered_class(op) or REPLACEMENTS.get(kind(op))) if chosen is not None else None
-        if quantized is None and id(op) not in linear:
+        exact = quantized is not None and issubclass(quantized, IntegerAccumulation)
+        in_float32 = {} if exact else _in_float32(op)
+        if quantized is None and id(op) not in linear and not in_float32:
             return clone_operation(op, name)
-        config = {**op.get_config(), "name": name}
+        config = {**op.get_config(), "name": name, **in_float32}
         if id(op) in linear:
             config["activation"] = "linear"
         if chosen is not None and quantized is not None and issubclass(quantized, QuantizedWeights):
