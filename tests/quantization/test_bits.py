@@ -203,7 +203,8 @@ def test_restricted_ranges_hold_the_old_ones(a, b, num_bits, symmetric, power_of
 TARGETS = {
     "litert": (5, True, False),
     "tflm": (1, False, False),
-    "ethos-u": (5, False, True),
+    "ethos-u": (1, False, True),
+    "google-tensor": (5, False, False),
     "edgetpu": (1, False, True),
 }
 
