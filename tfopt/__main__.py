@@ -1,4 +1,4 @@
-"""`python -m tfopt`: the program `tfopt`, by the interpreter that is at hand."""
+"""`python -m tfopt`: the program `tfopt`, run by this interpreter."""
 
 from tfopt.cli import run
 

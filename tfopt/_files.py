@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def check_parent(path: str | os.PathLike, argument: str) -> Path:
-    """The path, if the folder that it names a file in exists: asked before the long work, not after.
+    """The path, if its folder exists: to be checked before the long work and not after it.
 
     Args:
         path: where a file is to be written.
-        argument: the caller's name for it, for the error message.
+        argument: its name in error messages.
 
     Returns:
         `path` as a `Path`.
@@ -33,7 +33,7 @@ def check_parent(path: str | os.PathLike, argument: str) -> Path:
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part.
+    """Writes a file so that a reader sees the old content or the new, but never a part of it.
 
     The bytes go to a temporary file in the same folder, which then takes the name in one step.
 

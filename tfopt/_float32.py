@@ -1,18 +1,19 @@
-"""Rounding rules that the simulation of int8 shares with what writes and feeds real int8 files."""
+"""Rounding rules that the simulation of int8 shares with the code that writes int8 files and makes their inputs."""
 
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-# In steps of a grid: what lies within this below a half counts as a half, and goes up. Inputs such as k/16 on a
-# grid of 1/255 lie exactly on halves, which float32 noise would round here one way and there another.
+# In steps of a grid: a value this little below a half counts as a half, and is rounded up. Inputs such as k/16 on a
+# grid of 1/255 lie exactly on halves, and rounding errors of float32 would send them up in one place and down in
+# another.
 HALF_WINDOW = 2.0**-14
 
-# A scale of fewer binary digits would move a range too far; codes of 16 bits do without exact products.
+# A scale with fewer binary digits would change a range too much; codes of 16 bits do not need exact products.
 _FEWEST_DIGITS = 12
 
-# log2 of a whole power of two may come out a rounding error above it.
+# log2 of an exact power of two may be a rounding error too high.
 _LOG_WINDOW = 1e-5
 
 _POWERS = 2.0 ** np.arange(-126, 128).astype("float32")
@@ -27,7 +28,7 @@ def exactly(x: Any) -> Any:
     """The same numbers, rounded to float32 before anything else is done with them.
 
     A compiler may merge two operations, `a / b / c` into `a / (b * c)` or a product and a sum into one, and then rounds
-    once where the host rounds twice. XLA does not see through a choice that depends on the numbers.
+    once where the host rounds twice. XLA does not merge across a choice that depends on the numbers.
     """
     x = ops.cast(x, "float32")
     return ops.where(ops.equal(x, x), x, 0.0)
@@ -67,7 +68,7 @@ def coarse(scale: Any, code_bits: int = 8) -> Any:
     (0.0999984..., True)
     """
     scale = ops.convert_to_tensor(scale, "float32")
-    # The logarithm may be off by a digit next to a power of two, so there is a digit to spare.
+    # The logarithm may be off by a digit next to a power of two, so one digit is kept in reserve.
     digits = max(22 - code_bits, _FEWEST_DIGITS)
     unit = power_of_two(ops.floor(ops.log2(scale)) - digits)
     return ops.round(scale / unit) * unit

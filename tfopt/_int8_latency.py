@@ -16,7 +16,7 @@ def int8_latency(model: keras.Model, runs: int = 30) -> float:
         model: a float Keras model.
         runs: calls to time.
     """
-    # Imported here: conversion and the runtime are heavy.
+    # Imported here, because conversion and the runtime take long to import.
     from tfopt.conversion import export
     from tfopt.quantization import quantize
     from tfopt.runtimes import measure_latency

@@ -8,9 +8,9 @@ from tfopt.quantization import QuantizedModel
 
 
 def report(model: keras.Model) -> Report:
-    """What a model's layers are made of now: bits, ranges and errors, or zeros.
+    """What was done to the layers of a model: bits, ranges and errors, or zeros.
 
-    Use it before `export`, to see which layers cost accuracy and what was left alone, and why.
+    Use it before `export`, to see which layers cost accuracy and which were not changed, and why.
 
     Args:
         model: what `quantize` returned, or a `Distiller` around it: a row per operation with bits, range, step and the

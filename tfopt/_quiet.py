@@ -1,4 +1,4 @@
-"""Keeping what C++ libraries print away from the terminal."""
+"""Suppresses what C++ libraries print to the terminal."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet(*descriptors: int) -> Iterator[list[str]]:
-    """Holds back what is written to file descriptors, such as 1 and 2, past `sys.stdout` and `sys.stderr`.
+    """Captures what is written to file descriptors, such as 1 and 2, without `sys.stdout` and `sys.stderr`.
 
-    Python's errors pass as exceptions. A descriptor that is not there, as under pythonw, is left alone.
+    Python's exceptions are raised as usual. A descriptor that does not exist, as under pythonw, is ignored.
 
     Args:
         *descriptors: their numbers.

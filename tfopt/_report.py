@@ -1,4 +1,4 @@
-"""What every report shares: it prints as a table, turns into Markdown and into plain JSON types."""
+"""The base of all reports: a report prints as a table, and converts to Markdown and to plain JSON types."""
 
 import dataclasses
 import io
@@ -20,7 +20,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        # why here: a report is made more often than it is printed, and rich is a tenth of a second.
+        # Imported here: importing rich takes a tenth of a second, and most reports are not printed.
         from rich.console import Console
         from rich.table import Table as RichTable
 

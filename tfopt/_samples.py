@@ -11,13 +11,13 @@ def gather(samples: Any, inputs: int = 1, argument: str = "samples") -> tuple[An
     """All samples as one structure of arrays, and the labels that came with them (or None).
 
     Args:
-        samples: An array-like; a list, tuple or dict of arrays for a model with several inputs; a tuple `(x, y)`;
+        samples: an array-like; a list, tuple or dict of arrays for a model with several inputs; a tuple `(x, y)`;
             or anything that yields batches: `tf.data.Dataset`, `keras.utils.PyDataset`, a generator.
-        inputs: How many inputs the model has. With one, a list is a list of samples.
-        argument: What messages call it.
+        inputs: how many inputs the model has. With one, a list is a list of samples.
+        argument: its name in error messages.
 
     Raises:
-        ValueError: If there are no samples, or without end, or with NaN or infinite values.
+        ValueError: the samples are empty, without end, or hold NaN or infinite values.
 
     Example:
 
@@ -26,7 +26,7 @@ def gather(samples: Any, inputs: int = 1, argument: str = "samples") -> tuple[An
     ((2, 2), array([0, 1]))
     """
     parts = list(batches(samples, inputs, argument, batch_size=None))
-    # why parts[0]: labels either come with every batch or with none.
+    # parts[0] is enough: labels come with every batch or with none.
     x = _concatenate([part[0] for part in parts])
     return x, None if parts[0][1] is None else _concatenate([part[1] for part in parts])
 
@@ -37,16 +37,16 @@ def batches(
     """The same samples batch by batch, so that no more than one batch is in memory at a time.
 
     Args:
-        samples: As for `gather`.
-        inputs: How many inputs the model has.
-        argument: What messages call it.
-        batch_size: Samples in a batch where `samples` is arrays; None for all in one.
+        samples: as for `gather`.
+        inputs: how many inputs the model has.
+        argument: its name in error messages.
+        batch_size: samples in a batch where `samples` is arrays; None for all in one.
 
     Yields:
         Structures of arrays, and their labels or None.
 
     Raises:
-        ValueError: As `gather`.
+        ValueError: as for `gather`.
 
     >>> [x.tolist() for x, y in batches([[1.0], [2.0], [3.0]], batch_size=2)]
     [[[1.0], [2.0]], [[3.0]]]
@@ -108,7 +108,7 @@ def _split(batch: Any, inputs: int) -> tuple[Any, Any]:
 
 
 def _is_inputs(batch: tuple, inputs: int) -> bool:
-    """Whether a tuple is `(a, b)`, the inputs, and not `((a, b), labels)`: a model with two takes no less than two."""
+    """Whether a tuple is `(a, b)`, the inputs, and not `((a, b), labels)`."""
     return len(batch) == inputs > 1 and not isinstance(batch[0], (tuple, list, dict))
 
 
@@ -121,7 +121,7 @@ def _arrays(x: Any, inputs: int) -> Any:
 
 
 def _array(value: Any) -> np.ndarray:
-    # why not ops.convert_to_numpy for lists: it makes float32 of everything, integers included.
+    # Not ops.convert_to_numpy for lists: it converts everything to float32, integers included.
     return np.asarray(
         value if isinstance(value, (list, tuple, np.ndarray)) else keras.ops.convert_to_numpy(value)
     )

@@ -1,9 +1,9 @@
-"""What Keras saves of tfopt, by name: it is found after `import tfopt` alone, and imported when a file asks for it.
+"""The tfopt classes that Keras saves by name: after `import tfopt` each is found, and imported when a file needs it.
 
-Keras looks a saved class up in `keras.saving.get_custom_objects()` and imports no module to fill it. The decorator
-`keras.saving.register_keras_serializable` fills it when a class is made; tfopt is lazy, so that is too late. Here each
-name gets a stand-in, which the decorator replaces once the class is there. The names and the public packages that
-export them are all that a file depends on: the modules inside may move.
+Keras looks up a saved class in `keras.saving.get_custom_objects()` and imports no module to fill it. The decorator
+`keras.saving.register_keras_serializable` fills it when a class is defined; tfopt imports lazily, so that is too late.
+Here each name gets a stand-in, which the decorator replaces once the class is defined. A file depends only on the
+names and on the public packages that export them: the modules inside may move.
 """
 
 import importlib
@@ -66,7 +66,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
 
 
 class StandIn:
-    """Stands for a class until something is asked of it; then it imports the class, and answers as it does.
+    """Stands for a class until it is used; then it imports the class, and behaves as the class.
 
     Args:
         module: the public module that exports the class.
@@ -85,7 +85,7 @@ class StandIn:
         return f"<{self.__module__}.{self.__name__}, not yet imported>"
 
     def __getattr__(self, attribute: str) -> Any:
-        # Python's own questions, such as those of copy and pickle, are about the stand-in.
+        # Python's special attributes, such as those of copy and pickle, are those of the stand-in.
         if attribute.startswith("__"):
             raise AttributeError(attribute)
         return getattr(self._load(), attribute)
@@ -98,11 +98,11 @@ class StandIn:
 
 
 def register() -> None:
-    """Puts the stand-ins into Keras's table: at once if Keras is there, else as soon as it is imported."""
+    """Puts the stand-ins into Keras' table: at once if Keras is imported, else as soon as it is."""
     if "keras" in sys.modules:
         _register(sys.modules["keras"])
         return
-    # why not import keras: it takes seconds, and neither `tfopt --help` nor `tfopt inspect` needs it.
+    # Keras is not imported here: it takes seconds, and neither `tfopt --help` nor `tfopt inspect` needs it.
     import wrapt
 
     wrapt.register_post_import_hook(_register, "keras")

@@ -1,4 +1,4 @@
-"""`tfopt.shrink`: shrinking, with the latency of the int8 file for a measure."""
+"""`tfopt.shrink`: `shrinking.shrink`, with latency measured on the int8 file."""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def _measuring(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with `int8_latency` for its `latency_of`, which shrinking, below conversion, cannot know."""
+    """The function with `int8_latency` as its `latency_of`: the package `shrinking` may not import conversion."""
 
     @functools.wraps(function)
     def measuring(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them in a table."""
+"""Numbers formatted for tables."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def percent(fraction: float) -> str:
 
 
 def names_with_counts(counts: Mapping[str, int]) -> str:
-    """Operators and how often each occurs.
+    """Operators with how often each occurs.
 
     >>> names_with_counts({"CONV_2D": 2, "SOFTMAX": 1}), names_with_counts({})
     ('2 CONV_2D, 1 SOFTMAX', 'none')
@@ -26,7 +26,7 @@ def names_with_counts(counts: Mapping[str, int]) -> str:
 
 
 def format_bytes(count: int) -> str:
-    """Bytes as a person reads them.
+    """A number of bytes, with a unit.
 
     >>> format_bytes(812), format_bytes(32_573), format_bytes(2_869_600)
     ('812 B', '32.6 kB', '2.87 MB')

@@ -1,4 +1,4 @@
-"""A value in a layer's attribute that Keras does not look into."""
+"""A value in a layer's attribute that Keras does not track."""
 
 import dataclasses
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 class Untracked:
     """Hides layers and weights from a layer that only refers to them.
 
-    Keras takes every layer that stands in an attribute of a layer for a part of it: it tracks its weights, saves them
-    a second time, and a layer that holds layers counts as a composite one. A plain object it leaves alone.
+    Keras treats every layer in an attribute of a layer as a part of it: it tracks its weights and saves them a second
+    time, and the outer layer counts as a composite one. Keras ignores plain objects.
 
     Args:
         value: anything: a layer, a function over one, a dict of them.

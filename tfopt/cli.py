@@ -26,7 +26,8 @@ def run() -> None:
         return
     if name not in COMMANDS:
         sys.exit(f"There is no command {name!r}.\n\n{_usage()}")
-    # TensorFlow reads its log level when it is loaded, and its start-up notes are of no use to who runs a command.
+    # TensorFlow reads its log level when it is loaded, and its start-up messages are of no use to the user of a
+    # command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from absl import app
 

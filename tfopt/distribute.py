@@ -1,4 +1,4 @@
-"""Picks the `tf.distribute` strategy for the hardware that is there."""
+"""Picks the `tf.distribute` strategy for the available hardware."""
 
 import json
 import os
@@ -8,12 +8,12 @@ from typing import Any
 def strategy() -> Any:
     """The strategy under which to build and fit a model, so that one script runs everywhere.
 
-    In this order: `MultiWorkerMirroredStrategy` where `TF_CONFIG` names a cluster of several workers, `TPUStrategy`
-    where TensorFlow finds a TPU, `MirroredStrategy` where there are several GPUs, else the default strategy, which
-    changes nothing.
+    In this order: `MultiWorkerMirroredStrategy` where `TF_CONFIG` names a cluster of several workers, `TPUStrategy` if
+    TensorFlow finds a TPU, `MirroredStrategy` where there are several GPUs, else the default strategy, which changes
+    nothing.
 
     Returns:
-        A `tf.distribute.Strategy`; use it as `with strategy().scope(): ...` around the making of models.
+        A `tf.distribute.Strategy`; use it as `with strategy().scope(): ...` around the code that makes models.
 
     Raises:
         RuntimeError: the backend of Keras is not TensorFlow. On JAX, `keras.distribution` does this.
@@ -50,7 +50,7 @@ def strategy() -> Any:
 
 
 def _cluster_size(config: str) -> int:
-    """Workers that `TF_CONFIG` names, the chief included; 0 where it is not set.
+    """The number of workers in `TF_CONFIG`, including the chief; 0 if it is not set.
 
     >>> _cluster_size('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {}}')
     3
@@ -68,7 +68,7 @@ def _cluster_size(config: str) -> int:
 
 
 def _tpu_resolver() -> Any:
-    """The resolver of the TPU at hand, or None; a Colab or Cloud TPU tells of itself in the environment."""
+    """The resolver of the TPU, or None; a Colab or Cloud TPU is found through the environment."""
     import tensorflow as tf
 
     named = any(

@@ -82,7 +82,7 @@ def test_an_interrupted_build_resumes_to_the_same_bytes(blobs, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             td.cache_teacher(teacher, x, tmp_path / "cache", **options)
         with pytest.raises(
-            ValueError, match=r"is not complete: its making was interrupted. Call tfopt.cache_teacher"
+            ValueError, match=r"is not complete: writing it was interrupted. Call tfopt.cache_teacher"
         ):
             td.TeacherCache(tmp_path / "cache")
         (tmp_path / "cache" / ".output_0.00001.npy.x1y2").write_bytes(b"half a file")
@@ -148,7 +148,7 @@ def test_data_that_differs_between_readings_cannot_be_cached(blobs, tmp_path):
 
     augmented = data.batch(32).map(augment)
     for random in (augmented, data.shuffle(256).batch(32)):
-        with pytest.raises(ValueError, match=r"another first batch at the second reading.*fixed seeds"):
+        with pytest.raises(ValueError, match=r"another first batch in the second reading.*fixed seeds"):
             make(classifier(16), random, tmp_path)
     assert not (tmp_path / "cache").exists()
 
@@ -161,7 +161,11 @@ def test_data_that_differs_between_readings_cannot_be_cached(blobs, tmp_path):
         ({"top_k": 0}, ValueError, r"'top_k' argument .* integer >= 1. Got 0"),
         ({"dataset": iter([])}, TypeError, r"Got list_iterator instead. A generator can be read only once"),
         ({"dataset": np.ones((0, 8, 8, 1))}, ValueError, r"'dataset' argument .* at least one batch"),
-        ({"features": ["dens"]}, ValueError, r"the teacher .* has no layer of that name.*Nearest are: dense"),
+        (
+            {"features": ["dens"]},
+            ValueError,
+            r"the teacher .* has no layer of that name.*The nearest names are: dense",
+        ),
     ],
 )
 def test_bad_arguments(blobs, tmp_path, arguments, error, message):

@@ -38,7 +38,7 @@ def test_a_loss_of_ones_own(blobs):
         (
             {"teacher": Subclassed},
             ValueError,
-            r"'teacher' argument .* 'subclassed.*' is not even built. Train it",
+            r"'teacher' argument .* 'subclassed.*' is not built. Train it",
         ),
         ({"losses": SoftTargets}, TypeError, r"'losses' argument .* list .* losses=\[tfopt.SoftTargets"),
         (
@@ -49,7 +49,7 @@ def test_a_loss_of_ones_own(blobs):
         (
             {"losses": list},
             ValueError,
-            r"'losses' argument .* at least one .* Leave it out for \[SoftTargets\(\)\]",
+            r"'losses' argument .* at least one .* Leave it out to use \[SoftTargets\(\)\]",
         ),
         (
             {"student_loss_weight": -1},

@@ -67,8 +67,11 @@ def test_a_nested_layer_keeps_its_path_when_quantized():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("conf", r"name 'conf', but the teacher 'big' has no layer of that name or path. Nearest are: conv"),
-        ("backbone/pol", r"'backbone/pol'.* Nearest are: pool"),
+        (
+            "conf",
+            r"name 'conf', but the teacher 'big' has no layer of that name or path. The nearest names are: conv",
+        ),
+        ("backbone/pol", r"'backbone/pol'.* The nearest names are: pool"),
     ],
 )
 def test_unknown_layers_list_near_matches(layer, message):

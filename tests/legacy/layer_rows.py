@@ -188,7 +188,7 @@ MERGES: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[[Any, list[Any]], 
 REFUSED: dict[str, tuple[Callable[[Any, Any, Any], Any], str]] = {
     "RandomCrop": (
         lambda tf, L, x: L.RandomCrop(3, 2)(x[..., None]),
-        "computes something else",
+        "computes other outputs",
     ),  # it resizes
     "Lambda": (lambda tf, L, x: L.Lambda(lambda t: t * 2, name="code")(x), "'code' is a Lambda"),
     "LocallyConnected1D": (

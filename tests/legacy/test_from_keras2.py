@@ -117,8 +117,8 @@ def test_files_and_what_is_none(tmp_path):
     assert found["hard"] == "keras2_hard_sigmoid"
     assert "has no graph of layers" in found["subclassed"]
     assert "call it on data first" in found["not built"]
-    assert "not its weights alone" in found["weights"]
-    assert "is none of Keras" in found["text"]
+    assert "not only its weights" in found["weights"]
+    assert "is not a Keras file" in found["text"]
     assert "keras.models.load_model; it needs no conversion" in found["Keras 3"]
     assert "has no layer for 'own'" in found["own layer"]
     assert "holds a lambda as its 'activation'" in found["lambda"]
@@ -126,7 +126,7 @@ def test_files_and_what_is_none(tmp_path):
 
 def test_a_model_of_keras_3_needs_no_conversion():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    with pytest.raises(TypeError, match="one of Keras 3, and needs no conversion"):
+    with pytest.raises(TypeError, match="a Keras 3 model, and needs no conversion"):
         from_keras2(model)
 
 

@@ -99,7 +99,7 @@ def test_a_layer_that_goes_with_a_dense_one_stays_dense() -> None:
     pruning = Pruning(ConstantSparsity(0.5), "conv2d_[123]", pattern="channels")
     drive(model, pruning, epochs=1, steps=4)
     reasons = {row.path: row.reason for row in pruning.report.layers}
-    assert reasons["conv2d_2"] == "its channels go with those of conv2d, which stays dense"
+    assert reasons["conv2d_2"] == "its channels are coupled with those of conv2d, which stays dense"
     assert model.get_layer("conv2d_2").kernel.numpy().all() and reasons["conv2d_1"] is None
 
 

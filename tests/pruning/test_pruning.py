@@ -189,7 +189,7 @@ def test_subclassed_model_frozen_layer_and_report(blobs: Any) -> None:
     assert rows == {
         "net/conv": ((3, 3, 1, 8), 0.75, None),
         "outer/head": ((50, 4), 0.75, None),
-        "net/norm": (None, None, "normalization: few weights, of which each scales a whole channel"),
+        "net/norm": (None, None, "normalization: few weights, each of which scales a whole channel"),
         "net/depthwise": (None, None, rows["net/depthwise"][2]),
         "net/dense": (None, None, "frozen"),
     }
@@ -218,7 +218,7 @@ def test_two_callbacks_on_different_layers(blobs: Any) -> None:
 def test_two_callbacks_on_the_same_layer(blobs: Any) -> None:
     callbacks = [Pruning(ConstantSparsity(0.5), where="conv$"), Pruning(ConstantSparsity(0.75))]
     with pytest.raises(
-        ValueError, match=r"'where' parameters of two Pruning.*Got 'net/conv/kernel' selected by both"
+        ValueError, match=r"'where' arguments of two Pruning.*Got 'net/conv/kernel' selected by both"
     ):
         fit(net(), blobs, callbacks, epochs=1)
 

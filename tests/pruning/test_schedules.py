@@ -110,7 +110,7 @@ ERRORS = [
     (
         lambda: PolynomialDecay(1.2, 10),
         ValueError,
-        "The 'final_sparsity' parameter of PolynomialDecay must be a float in [0, 1). Got 1.2 instead. "
+        "The 'final_sparsity' argument of PolynomialDecay must be a float in [0, 1). Got 1.2 instead. "
         "For 80 % zeros pass 0.8.",
     ),
     (lambda: PolynomialDecay(-0.1, 10), ValueError, "'final_sparsity'.*Got -0.1 instead"),
@@ -162,15 +162,15 @@ ERRORS = [
     (
         lambda: ConstantSparsity(1),
         ValueError,
-        "'sparsity' parameter of ConstantSparsity must be .*Got 1 instead",
+        "'sparsity' argument of ConstantSparsity must be .*Got 1 instead",
     ),
-    (lambda: CosineDecay(1.0, 10), ValueError, "'final_sparsity' parameter of CosineDecay must be.*Got 1.0"),
+    (lambda: CosineDecay(1.0, 10), ValueError, "'final_sparsity' argument of CosineDecay must be.*Got 1.0"),
     (
         lambda: ExponentialDecay(0.5, 5, begin_step=9),
         ValueError,
         "'end_step'.*above begin_step=9. Got 5 instead",
     ),
-    (lambda: OneShot(1.5), ValueError, "'sparsity' parameter of OneShot must be.*Got 1.5 instead"),
+    (lambda: OneShot(1.5), ValueError, "'sparsity' argument of OneShot must be.*Got 1.5 instead"),
     (
         lambda: OneShot(0.5, step=5, rewind_step=6),
         ValueError,
@@ -182,12 +182,12 @@ ERRORS = [
     (
         lambda: RigL(100, drop_fraction=1.0),
         ValueError,
-        "'drop_fraction' parameter of RigL.*in \\(0, 1\\). Got 1.0 instead. The usual one is 0.3.",
+        "'drop_fraction' argument of RigL.*in \\(0, 1\\). Got 1.0 instead. The usual one is 0.3.",
     ),
     (
         lambda: SET(0),
         ValueError,
-        "'end_step' parameter of SET must be an integer of at least 1. Got 0 instead",
+        "'end_step' argument of SET must be an integer of at least 1. Got 0 instead",
     ),
     (lambda: ConstantSparsity(0.5, begin_step=-3), ValueError, "'begin_step'.*Got -3 instead"),
 ]

@@ -84,7 +84,9 @@ def test_a_crash_is_an_error_with_a_reason(tmp_path_factory: pytest.TempPathFact
     x = np.random.default_rng(0).normal(size=(16, 8, 8, 2)).astype("float32")
     q = tfopt.quantize(network, calibration=x, config=tfopt.QuantConfig(weight_bits=4))
     path = tfopt.export(q, tmp_path_factory.mktemp("vela") / "model.tflite").path
-    with pytest.raises(CannotRunError, match=r"it died of SIGFPE. It does so on weights of 4 bits: use 8."):
+    with pytest.raises(
+        CannotRunError, match=r"it crashed with SIGFPE. It crashes on weights of 4 bits: use 8."
+    ):
         estimate_npu(path)
 
 

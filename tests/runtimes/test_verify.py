@@ -187,10 +187,10 @@ def test_a_file_of_another_model_is_refused(
 
 
 def test_a_softmax_that_fails_says_what_that_means() -> None:
-    """A wrong model with a softmax behind it; the note is not there for one that passes."""
+    """A wrong model that ends in a softmax; the note is not there for one that passes."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     content = convert(model)
     x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-    assert "Behind a softmax" not in str(verify(model, content, x))
+    assert "After a softmax" not in str(verify(model, content, x))
     model.layers[0].kernel.assign(-np.asarray(model.layers[0].kernel))
-    assert "Behind a softmax" in str(verify(model, content, x))
+    assert "After a softmax" in str(verify(model, content, x))

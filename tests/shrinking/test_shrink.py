@@ -46,7 +46,7 @@ def test_report_counts_are_the_models():
     assert small.report.macs == (count_macs(model), count_macs(small))
     rows = {row.path: (row.before, row.after, row.reason) for row in small.report.layers}
     assert rows["first"] == (64, 32, "")
-    assert rows["head"] == (10, 10, "the model returns them")
+    assert rows["head"] == (10, 10, "the model returns these channels")
     assert "multiply-accumulates: " in str(small.report)
 
 
@@ -75,7 +75,7 @@ def test_report_is_never_silent_about_a_layer_left_whole():
     for row in shrink(model, channels=0.5, divisor=1).report.layers:
         assert row.after < row.before or row.reason
     rows = shrink(wide(), params=0.99).report.layers
-    assert any(row.reason == "its channels score above those removed" for row in rows)
+    assert any(row.reason == "its channels score higher than those removed" for row in rows)
 
 
 def test_where_takes_a_function():

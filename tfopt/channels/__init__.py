@@ -1,4 +1,4 @@
-"""Channels: which of them go together through any graph, and can be removed; pruning and shrinking ask."""
+"""Channels: which ones of a graph are coupled, and which can be removed. Pruning and shrinking build on this."""
 
 from tfopt.channels._channels import MADE, Channels, Group, Sizes, Slot
 from tfopt.channels._groups import channel_groups

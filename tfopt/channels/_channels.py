@@ -7,7 +7,7 @@ import numpy as np
 
 from tfopt.graph import Graph, Operation, Tensor
 
-# What a weight axis does with the channels that index it.
+# The role of a weight's axis: what it does with the channels that index it.
 MADE = "made"  # each index computes a channel: the filters of a convolution
 CARRIED = "carried"  # each index scales, shifts or filters one channel: a bias, a batch norm
 READ = "read"  # each index is what one channel contributes to others: the input axis of a kernel
@@ -38,7 +38,7 @@ class Slot:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
-    """Units that are alike: they have slices in the same weights, as the channels of one residual stream have.
+    """Units with slices in the same weights, such as the channels of one residual stream.
 
     Attributes:
         units: int array with the units' numbers, in the order of the channels.
@@ -53,7 +53,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Channels:
-    """What can be removed from a graph: units, each a set of slices of weights that go together.
+    """What can be removed from a graph: units, each a set of weight slices that are removed together.
 
     Attributes:
         graph: the analysed graph.
@@ -61,7 +61,7 @@ class Channels:
         slots: the weight axes that channels index.
         axes: for `id(tensor)`, the axes of that tensor that channels index: `{axis: units}`.
         groups: the units, sorted into groups; every unit is in one.
-        reasons: for `id(op)`, why channels that this layer makes have to stay; only for layers with such channels.
+        reasons: for `id(op)`, why channels that this layer makes cannot be removed; only for layers with such channels.
     """
 
     graph: Graph
@@ -101,7 +101,7 @@ def components(count: int, edges: list[tuple[np.ndarray, np.ndarray]]) -> np.nda
 
 
 class Sizes:
-    """Shapes of tensors and weights as they will be once units are gone; as they are where `kept` is None.
+    """The shapes of tensors and weights after units are removed, or the current ones if `kept` is None.
 
     Args:
         channels: the analysis; None leaves every shape as it is.

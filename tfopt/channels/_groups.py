@@ -1,4 +1,4 @@
-"""The analysis: a graph becomes units of channels that can be removed, in groups."""
+"""The analysis: finds the units of channels in a graph that can be removed, sorted into groups."""
 
 from tfopt.channels._channels import MADE, Channels
 from tfopt.channels._rules import CHANNEL_RULES, rule_of
@@ -7,13 +7,13 @@ from tfopt.graph import Graph, LayerFilter, Node, kind, selects, tensors_in
 
 
 def channel_groups(graph: Graph, where: LayerFilter = None) -> Channels:
-    """Finds the channels of a graph that can be removed, and which of them go together.
+    """Finds the channels of a graph that can be removed, and which of them are coupled.
 
     Each channel of each tensor gets a number; operations tie numbers (an addition), pass them on (a batch norm),
-    rearrange them (a concatenation) or keep them (whatever has no row in the table). Numbers that are tied form one
-    unit. This is the dependency graph of Fang et al. (2023), "DepGraph: Towards Any Structural Pruning",
-    https://arxiv.org/abs/2301.12900, kept per channel instead of per layer, so that splits, concatenations and
-    reshapes need no case of their own.
+    rearrange them (a concatenation) or pin them (every operation without a row in the table). Numbers that are tied
+    form one unit. This is the dependency graph of Fang et al. (2023), "DepGraph: Towards Any Structural Pruning",
+    https://arxiv.org/abs/2301.12900, per channel instead of per layer, so splits, concatenations and reshapes need no
+    special cases.
 
     Args:
         graph: what `tfopt.graph.capture` returned.
@@ -48,7 +48,7 @@ def channel_groups(graph: Graph, where: LayerFilter = None) -> Channels:
             row.flow(tracer, node)
     _select(tracer, graph, where)
     for tensor in tensors_in(graph.outputs):
-        tracer.pin_axes(tensor, "the model returns them")
+        tracer.pin_axes(tensor, "the model returns these channels")
     return tracer.finish()
 
 
@@ -56,10 +56,10 @@ def _why(node: Node, shared: bool) -> str:
     if shared:
         return f"{node.path} shares a weight with another layer"
     if node.opaque:
-        return f"{node.path}, which reads them, could not be opened: {node.opaque}"
+        return f"{node.path}, which reads these channels, could not be opened: {node.opaque}"
     if kind(node.op) in CHANNEL_RULES:
-        return f"{node.path} holds weights that are not those of a {kind(node.op)}"
-    return f"no rule for {kind(node.op)} ({node.path}), which reads them"
+        return f"{node.path} has weights that a {kind(node.op)} does not have"
+    return f"no rule for {kind(node.op)} ({node.path}), which reads these channels"
 
 
 def _shared_weights(graph: Graph) -> set[int]:

@@ -1,4 +1,4 @@
-"""Layer norm over channels of which some are gone: the exact statistics, without the zeros."""
+"""Layer norm after some channels were removed: with the exact statistics, as if they were there as zeros."""
 
 from typing import Any
 

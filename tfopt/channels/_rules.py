@@ -1,4 +1,4 @@
-"""One table with a row per operation: how channels flow through it, and what changes when some are gone."""
+"""One table with a row per operation: how channels flow through it, and what changes when some are removed."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,12 +23,12 @@ class ChannelRule:
     """What one kind of operation does with channels.
 
     Attributes:
-        flow: writes down in a `ChannelTracer` which weights and outputs the channels of the inputs index.
-        weights: names of all weights that `flow` knows; a layer with others is left alone.
+        flow: records in a `ChannelTracer` which weights and outputs are indexed by the channels of the inputs.
+        weights: names of all weights that `flow` knows; a layer with other weights is not changed.
         config: for a layer whose weights are cut, the arguments of its config that change.
-        values: for a layer whose weights are cut, their new values, where they are not just the surviving ones.
-        layer: the class of the new layer, where it is not the old one's.
-        call: for an operation that names sizes or positions, the node that takes its place.
+        values: for a layer whose weights are cut, their new values, unless these are just the remaining old ones.
+        layer: the class of the new layer, if it is not that of the old one.
+        call: for an operation with sizes or positions among its arguments, the node that replaces it.
     """
 
     flow: Callable[[ChannelTracer, Node], None]
@@ -76,7 +76,7 @@ def _part(node: Node, sizes: Sizes) -> float:
 
 
 def _rms_config(node: Node, sizes: Sizes) -> Config:
-    # The mean of squares over all channels, of which only a part is left, is part * mean over those.
+    # The mean of squares over all channels is `part` times the mean over the remaining ones.
     return {"epsilon": node.op.epsilon / _part(node, sizes)}
 
 
@@ -144,7 +144,8 @@ _ELEMENTWISE = """
     Absolute Abs Negative Square Sqrt Exp Erf Clip Cast Sign
 """
 
-# The kind of an operation (see `tfopt.graph.kind`) -> its rule. What has no rule keeps its channels.
+# The kind of an operation (see `tfopt.graph.kind`) -> its rule. The channels of an operation without a rule cannot be
+# removed.
 CHANNEL_RULES: dict[str, ChannelRule] = {
     # makes channels
     "Dense": ChannelRule(with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel")),
@@ -204,7 +205,7 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
 def rule_of(node: Node) -> ChannelRule | None:
     """The table's row for a node; None where there is none, or the layer holds weights that the row does not know."""
     if names := getattr(node.op, "weights_of_no_channel", ()):
-        # Such a layer treats all channels alike, and keeps zeros: a quantizer, for instance.
+        # Such a layer treats all channels in the same way, and keeps zeros: a quantizer, for instance.
         return ChannelRule(arithmetic.tie, tuple(names))
     row = None if node.opaque else CHANNEL_RULES.get(kind(node.op))
     held = {with_weights.base_name(w) for w in getattr(node.op, "weights", ())}

@@ -1,4 +1,4 @@
-"""Rules for operations without weights that compute: element by element, over axes, over several tensors."""
+"""Rules for operations that compute without weights: element by element, over axes, over several tensors."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def carry(tracer: ChannelTracer, node: Node) -> None:
     for axis, channels in tracer.axes(node.inputs[0]).items():
         tracer.put(node.output, axis, channels)
     for tensor in node.inputs[1:]:
-        tracer.pin_axes(tensor, f"{node.path} reads them beside its input")
+        tracer.pin_axes(tensor, f"{node.path} reads these channels besides its input")
 
 
 def carry_channels(tracer: ChannelTracer, node: Node) -> None:
@@ -26,7 +26,7 @@ def carry_channels(tracer: ChannelTracer, node: Node) -> None:
 
 
 def softmax(tracer: ChannelTracer, node: Node) -> None:
-    """Carries all axes but those it sums over."""
+    """Carries all axes except those it sums over."""
     carry(tracer, node)
     axes = getattr(node.op, "axis", -1)
     for axis in axes if isinstance(axes, (list, tuple)) else [-1 if axes is None else axes]:
@@ -50,7 +50,7 @@ def reduce(tracer: ChannelTracer, node: Node) -> None:
 def _reduce(tracer: ChannelTracer, node: Node, axes: Sequence[int]) -> None:
     x, rank = node.inputs[0], len(node.inputs[0].shape)
     gone = {axis % rank for axis in axes}
-    tracer.pin_axes(x, f"{node.path} adds up or compares them", besides=set(range(rank)) - gone)
+    tracer.pin_axes(x, f"{node.path} sums or compares these channels", besides=set(range(rank)) - gone)
     left = [i for i in range(rank) if i not in gone or node.op.keepdims]
     for place, axis in enumerate(left):
         if axis not in gone:
@@ -58,7 +58,7 @@ def _reduce(tracer: ChannelTracer, node: Node, axes: Sequence[int]) -> None:
 
 
 def tie(tracer: ChannelTracer, node: Node) -> None:
-    """Element by element over several tensors: channels at the same place go together; 1 is broadcast."""
+    """Element by element over several tensors: channels at the same position are tied; axes of size 1 are broadcast."""
     out = node.output
     tensors = [leaf for leaf in keras.tree.flatten((node.args, node.kwargs)) if hasattr(leaf, "shape")]
     for axis in range(len(out.shape)):
@@ -67,19 +67,21 @@ def tie(tracer: ChannelTracer, node: Node) -> None:
             place = axis - len(out.shape) + len(tensor.shape)
             if place >= 0 and (tensor.shape[place] != 1 or out.shape[axis] == 1):
                 parts.append(tracer.at(tensor, place) if isinstance(tensor, Tensor) else None)
-        tracer.put(out, axis, tracer.join(parts, f"{node.path} combines them with channels that stay"))
+        tracer.put(
+            out, axis, tracer.join(parts, f"{node.path} combines these channels with channels that stay")
+        )
 
 
 def divide(tracer: ChannelTracer, node: Node) -> None:
-    """Carries the numerator; a divisor has to stay, as dividing by a zeroed channel is undefined."""
+    """Carries the numerator; the divisor's channels are pinned, because division by a channel of zeros is undefined."""
     if any(tracer.axes(tensor) for tensor in node.inputs[1:]) or node.args[0] is not node.inputs[0]:
         for tensor in node.inputs:
-            tracer.pin_axes(tensor, f"{node.path} divides by them")
+            tracer.pin_axes(tensor, f"{node.path} divides by these channels")
     tie(tracer, node)
 
 
 def einsum(tracer: ChannelTracer, node: Node, equation: str | None = None) -> None:
-    """Letters in the output tie the axes they name; what is summed over stays."""
+    """Axes with the same letter in the output are tied; those summed over are pinned."""
     equation = (equation or node.op.subscripts).replace(" ", "")
     if "." in equation or "->" not in equation:
         unknown(tracer, node, f"{node.path} has an equation with an ellipsis or without '->'")
@@ -94,32 +96,32 @@ def einsum(tracer: ChannelTracer, node: Node, equation: str | None = None) -> No
         ]
         parts = [tracer.at(tensor, axis) for tensor, axis in places]
         if letter in output:
-            joined = tracer.join(parts, f"{node.path} multiplies them with others that stay")
+            joined = tracer.join(parts, f"{node.path} multiplies these channels with others that stay")
             tracer.put(node.output, output.index(letter), joined)
         else:
             for part in parts:
-                tracer.pin(part, f"{node.path} adds them up")
+                tracer.pin(part, f"{node.path} sums over these channels")
 
 
 def matmul(tracer: ChannelTracer, node: Node) -> None:
-    """`[..., n, k] x [..., k, m]`: leading axes are tied (heads), k stays."""
+    """`[..., n, k] x [..., k, m]`: leading axes (heads) are tied, k is pinned."""
     ranks = [len(tensor.shape) for tensor in node.inputs]
     if len(ranks) != 2 or ranks[0] != ranks[1] or ranks[0] < 2:
         for tensor in node.inputs:
-            tracer.pin_axes(tensor, f"{node.path} multiplies them with others that stay")
+            tracer.pin_axes(tensor, f"{node.path} multiplies these channels with others that stay")
         return
     lead = "".join(chr(ord("a") + i) for i in range(ranks[0] - 2))
     einsum(tracer, node, f"{lead}xy,{lead}yz->{lead}xz")
 
 
 def dot_product_attention(tracer: ChannelTracer, node: Node) -> None:
-    """Query, key and value are (batch, length, heads, size): whole heads go."""
+    """Query, key and value are (batch, length, heads, size): only whole heads can be removed."""
     query, key, value = node.inputs[:3]
     parts = [tracer.at(tensor, 2) for tensor in (query, key, value)]
     for tensor in (query, key, value):
-        tracer.pin_axes(tensor, f"{node.path} adds them up", besides=(2,))
+        tracer.pin_axes(tensor, f"{node.path} sums over these channels", besides=(2,))
     for tensor in node.inputs[3:]:
-        tracer.pin_axes(tensor, f"{node.path} reads them as a mask or bias")
+        tracer.pin_axes(tensor, f"{node.path} reads these channels as a mask or bias")
         if tensor.shape[1] != 1:
             parts.append(None)  # a row per head
-    tracer.put(node.output, 2, tracer.join(parts, f"{node.path} pairs them with heads that stay"))
+    tracer.put(node.output, 2, tracer.join(parts, f"{node.path} pairs these heads with heads that stay"))

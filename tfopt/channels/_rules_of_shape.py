@@ -17,7 +17,9 @@ def concatenate(tracer: ChannelTracer, node: Node) -> None:
     for other in range(len(out.shape)):
         parts = [tracer.at(tensor, other) for tensor in node.inputs]
         if other != axis:
-            tracer.put(out, other, tracer.join(parts, f"{node.path} joins them with channels that stay"))
+            tracer.put(
+                out, other, tracer.join(parts, f"{node.path} joins these channels with channels that stay")
+            )
         elif any(part is not None for part in parts):
             filled = [
                 tracer.stays(tensor.shape[axis], "they are the model's inputs") if part is None else part
@@ -68,7 +70,7 @@ def reshape(tracer: ChannelTracer, node: Node) -> None:
         sizes = [x.shape[axis] for axis in before]
         if len(labelled) > 1 or None in sizes or not after:
             for channels in labelled.values():
-                tracer.pin(channels, f"{node.path} merges them with another axis")
+                tracer.pin(channels, f"{node.path} merges these channels with another axis")
             continue
         ((source, channels),) = labelled.items()
         view = [len(channels) if axis == source else 1 for axis in before]
@@ -82,8 +84,8 @@ def reshape(tracer: ChannelTracer, node: Node) -> None:
 def _axis_to_cut(tracer: ChannelTracer, node: Node, elements: np.ndarray) -> int:
     """Where channels are spread over several axes, the axis along which they are removed.
 
-    That along which the channels differ and the others repeat, if there is one; the one before last if attention
-    follows (heads); else the last.
+    The axis on which the channels differ while they repeat along all others, if there is one; the second to last
+    (heads) if attention follows; else the last.
     """
     for axis in range(elements.ndim):
         rows = np.moveaxis(elements, axis, 0).reshape(elements.shape[axis], -1)
@@ -153,7 +155,7 @@ def get_item(tracer: ChannelTracer, node: Node) -> None:
     x = node.inputs[0]
     key = key_of(node, len(x.shape))
     if any(not (part is None or isinstance(part, (int, slice))) for part in key):
-        unknown(tracer, node, f"{node.path} picks some of them by number")
+        unknown(tracer, node, f"{node.path} picks some of these channels by index")
         return
     axis = place = 0
     for part in key:
@@ -165,10 +167,10 @@ def get_item(tracer: ChannelTracer, node: Node) -> None:
             if channels is not None and part.step in (None, 1):
                 tracer.put(node.output, place, channels[part])
             else:
-                tracer.pin(channels, f"{node.path} picks some of them by number")
+                tracer.pin(channels, f"{node.path} picks some of these channels by index")
             place += 1
         else:
-            tracer.pin(channels, f"{node.path} picks some of them by number")
+            tracer.pin(channels, f"{node.path} picks some of these channels by index")
         axis += 1
 
 
@@ -190,7 +192,7 @@ def repeat(tracer: ChannelTracer, node: Node) -> None:
     x = node.inputs[0]
     for axis, channels in tracer.axes(x).items():
         if node.op.axis is None or not isinstance(node.op.repeats, int):
-            tracer.pin(channels, f"{node.path} repeats them by number")
+            tracer.pin(channels, f"{node.path} repeats these channels by index")
         elif axis == node.op.axis % len(x.shape):
             tracer.put(node.output, axis, np.repeat(channels, node.op.repeats))
         else:

@@ -53,7 +53,7 @@ def _others_pinned(tracer: ChannelTracer, node: Node, axis: int) -> None:
 
 
 def _known(tracer: ChannelTracer, node: Node, axis: int) -> np.ndarray:
-    """The input's channels on an axis that weights index; where there are none, ones that stay."""
+    """The input's channels on an axis that weights index; if there are none, new channels that are pinned."""
     channels = tracer.at(node.inputs[0], axis)
     if channels is None:
         channels = tracer.stays(node.inputs[0].shape[axis], f"{node.path} reads inputs that stay")
@@ -71,7 +71,7 @@ def dense(tracer: ChannelTracer, node: Node) -> None:
 
 
 def convolution(tracer: ChannelTracer, node: Node) -> None:
-    """`kernel[..., in / groups, out]`; of a grouped convolution whole groups are removed, inputs and outputs."""
+    """`kernel[..., in / groups, out]`; in a grouped convolution whole groups are removed, inputs and outputs."""
     op, x = node.op, node.inputs[0]
     axis = channel_axis(op, x)
     _others_pinned(tracer, node, axis)
@@ -99,7 +99,7 @@ def transposed(tracer: ChannelTracer, node: Node) -> None:
 
 
 def depthwise(tracer: ChannelTracer, node: Node) -> None:
-    """`kernel[..., in, multiplier]`: each input channel makes `multiplier` outputs, which go with it."""
+    """`kernel[..., in, multiplier]`: each input channel makes `multiplier` outputs, which are tied to it."""
     axis = channel_axis(node.op, node.inputs[0])
     _others_pinned(tracer, node, axis)
     shape = shape_of(node.op, "kernel")
@@ -122,7 +122,7 @@ def separable(tracer: ChannelTracer, node: Node) -> None:
 
 
 def einsum_dense(tracer: ChannelTracer, node: Node) -> None:
-    """Letters shared with the kernel are read or carried. Of several made axes the first is cut: whole heads."""
+    """Axes shared with the kernel are read or carried. Of several made axes the first one has channels: heads."""
     op, x = node.op, node.inputs[0]
     left, kernel, output = einsum_letters(op, len(x.shape))
     shape = shape_of(op, "kernel")
@@ -133,7 +133,7 @@ def einsum_dense(tracer: ChannelTracer, node: Node) -> None:
             role = CARRIED if letter in output else READ
             tracer.slot(op, "kernel", kernel.index(letter), channels, role)
         elif letter not in output:
-            tracer.pin(channels, f"{node.path} adds up this axis")
+            tracer.pin(channels, f"{node.path} sums over this axis")
     if fresh:
         width = math.prod(shape[kernel.index(letter)] for letter in fresh[1:])
         found[fresh[0]] = tracer.made(op, "kernel", kernel.index(fresh[0]), width)
@@ -151,7 +151,7 @@ def einsum_dense(tracer: ChannelTracer, node: Node) -> None:
 
 def embedding(tracer: ChannelTracer, node: Node) -> None:
     """`embeddings[token, out]`."""
-    tracer.pin_axes(node.inputs[0], f"{node.path} looks these numbers up")
+    tracer.pin_axes(node.inputs[0], f"{node.path} uses these channels as indices")
     _finish(tracer, node, -1, tracer.made(node.op, "embeddings", 1))
 
 
@@ -175,7 +175,7 @@ def per_channel(*weights: str) -> Callable[[ChannelTracer, Node], None]:
 
 
 def over_channels(tracer: ChannelTracer, node: Node) -> None:
-    """Layer and RMS norm: statistics over the last axis, corrected for the zeros that are gone (see `_norms`)."""
+    """Layer and RMS norm: statistics over the last axis, which the table corrects for removed zeros."""
     op, x = node.op, node.inputs[0]
     axes = op.axis if isinstance(op.axis, (list, tuple)) else [op.axis]
     last = len(x.shape) - 1
@@ -186,7 +186,7 @@ def over_channels(tracer: ChannelTracer, node: Node) -> None:
 
 
 def group_norm(tracer: ChannelTracer, node: Node) -> None:
-    """Whole groups are removed: the statistics of the others stay as they are."""
+    """Only whole groups are removed, so the statistics of the others do not change."""
     op, x = node.op, node.inputs[0]
     axis = op.axis % len(x.shape)
     reason = f"the statistics of {node.path} run over this axis"

@@ -1,4 +1,4 @@
-"""The tracer's notebook: an index for every channel of every tensor, and what ties or pins them."""
+"""The tracer: a number for every channel of every tensor, with the record of which numbers are tied or pinned."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,14 +9,14 @@ from tfopt.graph import Graph, Node, Operation, Tensor
 
 
 class ChannelTracer:
-    """Follows channels through a graph; each operation's rule writes down what it does with them.
+    """Follows channels through a graph; the rule of each operation records here what it does with them.
 
-    Channels are numbered; a tensor's axis that channels index has an array of their numbers. Two numbers that are
-    tied are removed together or not at all; one that is pinned stays.
+    Channels are numbered, and an axis that channels index has an array of their numbers. Numbers that are tied are
+    only removed together; a number that is pinned cannot be removed, and its channel stays.
 
     Args:
-        graph: the graph to tracer.
-        paths: for `id(op)`, where the operation stands in the model.
+        graph: the graph to follow.
+        paths: for `id(op)`, the operation's path in the model.
     """
 
     def __init__(self, graph: Graph, paths: dict[int, str]) -> None:
@@ -34,7 +34,7 @@ class ChannelTracer:
         return np.arange(self.count - count, self.count)
 
     def stays(self, count: int, reason: str) -> np.ndarray:
-        """Numbers for channels that are not ours to remove."""
+        """Numbers for channels that cannot be removed."""
         channels = self.new(count)
         self.pin(channels, reason)
         return channels
@@ -48,28 +48,28 @@ class ChannelTracer:
         return self.axes(tensor).get(axis % len(tensor.shape))
 
     def put(self, tensor: Tensor, axis: int, channels: np.ndarray | None) -> None:
-        """Says which channels index an axis of an operation's output."""
+        """Records which channels index an axis of an operation's output."""
         if channels is not None:
             self._axes.setdefault(id(tensor), {})[axis % len(tensor.shape)] = channels
 
     def tie(self, one: np.ndarray, other: np.ndarray) -> None:
-        """Makes the channels at the same place of two arrays stand or fall together."""
+        """Makes the channels at the same positions of two arrays be removed together."""
         if one is not other:
             self._edges.append((one.ravel(), other.ravel()))
 
     def pin(self, channels: np.ndarray | None, reason: str) -> None:
-        """Keeps channels."""
+        """Marks channels as not removable."""
         if channels is not None:
             self._pins.append((np.unique(channels), reason))
 
     def pin_axes(self, tensor: Tensor, reason: str, besides: Iterable[int] = ()) -> None:
-        """Keeps the channels on all axes of a tensor, or on all but some."""
+        """Pins the channels on all axes of a tensor, or on all except some."""
         for axis, channels in self.axes(tensor).items():
             if axis not in besides:
                 self.pin(channels, reason)
 
     def join(self, parts: Sequence[np.ndarray | None], reason: str) -> np.ndarray | None:
-        """Ties arrays of channels; where one of them is None (nothing to remove there) the others stay."""
+        """Ties arrays of channels; if one of them is None (nothing can be removed there), the others are pinned."""
         known = [part for part in parts if part is not None]
         for part in known:
             self.tie(known[0], part)
@@ -80,7 +80,7 @@ class ChannelTracer:
     def slot(
         self, op: Operation, weight: str, axis: int, channels: np.ndarray | None, role: str, width: int = 1
     ) -> None:
-        """Says which channels index an axis of a weight. In a shared layer all calls are tied."""
+        """Records which channels index an axis of a weight. In a shared layer all calls are tied."""
         size = next(w.shape[axis] for w in op.weights if w.name == weight)
         reason = f"{self.paths[id(op)]} reads inputs that stay"
         if channels is None:
@@ -97,10 +97,10 @@ class ChannelTracer:
         return self.slots[id(op), weight, axis].units
 
     def finish(self) -> Channels:
-        """Units out of the channels that are tied, groups out of the units that are alike."""
+        """Makes units from channels that are tied, and groups from units with slices in the same weights."""
         roots = components(self.count, self._edges)
         reasons: dict[int, str] = {}
-        # The last reason counts: that the model returns them, or where=, says more than an operation on the way.
+        # The last reason is kept: `where=`, or that the model returns the channels, says more than an operation before.
         for channels, reason in reversed(self._pins):
             for root in np.unique(roots[channels]).tolist():
                 reasons.setdefault(root, reason)
@@ -145,6 +145,6 @@ class ChannelTracer:
 
 
 def unknown(tracer: ChannelTracer, node: Node, reason: str) -> None:
-    """The rule for what has no rule: all channels it reads stay, and its outputs are not ours to change."""
+    """The rule for an operation without one: all channels that it reads are pinned, and its outputs have none."""
     for tensor in node.inputs:
         tracer.pin_axes(tensor, reason)

@@ -1,4 +1,4 @@
-"""What commands read from the command line beside flags."""
+"""What commands read from the command line besides flags."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def take(arguments: list[str], *names: str) -> list[str]:
-    """The positional arguments, if there are as many as names; else an error that shows the names."""
+    """The positional arguments, if there is one per name; else an error that shows the names."""
     if len(arguments) != len(names):
         raise ValueError(f"Expected {' '.join(names)}. Got {' '.join(arguments) or 'nothing'} instead.")
     return arguments

@@ -31,7 +31,7 @@ BATCH_SIZE = 32
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit code is 1 if the file does not compute what the model computes."""
     if arguments:
-        raise ValueError(f"The demo takes flags only. Got {shlex.join(arguments)!r} instead.")
+        raise ValueError(f"The demo takes only flags. Got {shlex.join(arguments)!r} instead.")
     folder = Path(_OUTPUT_DIR.value)
     keras.utils.set_random_seed(_SEED.value)
     (x, y), (x_test, y_test) = load_digits(_SEED.value)
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     student = tfopt.quantize(teacher, calibration=x)
     steps = _EPOCHS.value * -(-len(x) // BATCH_SIZE)
     schedule = tfopt.PolynomialDecay(final_sparsity=SPARSITY, end_step=steps // 2, frequency=10)
-    pruning = tfopt.Pruning(schedule, where=".*")  # the first convolution and the logits too
+    pruning = tfopt.Pruning(schedule, where=".*")  # including the first convolution and the logits
     soft_targets = tfopt.SoftTargets(temperature=4.0, from_logits=True)
     distiller = tfopt.Distiller(student=student, teacher=teacher, losses=[soft_targets])
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)

@@ -13,7 +13,9 @@ _TOLERANCE = flags.DEFINE_integer(
     "tolerance", 1, "Quantization steps by which outputs may differ.", lower_bound=0
 )
 _RUNTIME = flags.DEFINE_list(
-    "runtime", ["xnnpack"], "What runs the file: xnnpack, builtin, reference or tflm, or several with commas."
+    "runtime",
+    ["xnnpack"],
+    "The runtime of the file: xnnpack, builtin, reference or tflm, or several with commas.",
 )
 _PER_TENSOR = flags.DEFINE_bool(
     "per_tensor", None, "Compare the tensors inside too. By default on samples whose outputs differ."
@@ -21,7 +23,7 @@ _PER_TENSOR = flags.DEFINE_bool(
 _OVERLAY = flags.DEFINE_string(
     "model_explorer",
     None,
-    "Write a JSON file that Model Explorer lays over the graph: steps off at each node.",
+    "Write a JSON file that Model Explorer shows over the graph: the difference in steps at each node.",
 )
 flags.mark_flag_as_required("data")
 

@@ -1,4 +1,4 @@
-"""What the Distiller refuses, each in one sentence with the way out."""
+"""Checks of the Distiller's arguments. Each error message says how to fix the problem."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from tfopt.distillation.teachers._teachers import Teacher, flat_teachers
 
 
 def check_models(student: Any, teacher: Any) -> None:
-    """The student is a model; each teacher is callable or one of ours, trained, and another object."""
+    """Raise unless the student is a model, and each teacher is valid, built, and another object than the student."""
     if not isinstance(student, keras.Model):
         raise TypeError(
             f"The 'student' argument of Distiller must be a Keras 3 model. Got {type(student).__name__} instead. "
@@ -33,18 +33,18 @@ def _check_teacher(student: keras.Model, teacher: Any) -> None:
         )
     if teacher is student:
         raise ValueError(
-            "The 'teacher' argument of Distiller is the student itself, from which it can learn nothing. Pass a copy: "
+            "The 'teacher' argument of Distiller is the student itself, so there is nothing to learn. Pass a copy: "
             "keras.models.clone_model(student), then set_weights(student.get_weights()), or tfopt.EMATeacher()."
         )
     if isinstance(teacher, keras.Layer) and not teacher.built:
         raise ValueError(
-            f"The 'teacher' argument of Distiller must be a trained model, but {teacher.name!r} is not even built. "
+            f"The 'teacher' argument of Distiller must be a trained model, but {teacher.name!r} is not built. "
             "Train it or load its weights first."
         )
 
 
 def check_losses(losses: Any, student_loss_weight: float) -> None:
-    """There is at least one distillation loss, and the student's own loss has a valid weight."""
+    """Raise unless there is at least one distillation loss, and the student's own loss has a valid weight."""
     if not isinstance(losses, (list, tuple)) or not all(isinstance(one, DistillationLoss) for one in losses):
         raise TypeError(
             "The 'losses' argument of Distiller must be a list of tfopt.distillation.DistillationLoss objects, "
@@ -54,7 +54,7 @@ def check_losses(losses: Any, student_loss_weight: float) -> None:
     if not losses:
         raise ValueError(
             "The 'losses' argument of Distiller must hold at least one distillation loss. Got [] instead. "
-            "Leave it out for [SoftTargets()]."
+            "Leave it out to use [SoftTargets()]."
         )
     if not (math.isfinite(student_loss_weight) and student_loss_weight >= 0):
         raise ValueError(

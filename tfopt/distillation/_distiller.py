@@ -23,7 +23,7 @@ from tfopt.distillation.teachers._teachers import Lesson, as_teacher, flat_teach
 
 @dataclasses.dataclass(frozen=True)
 class _Untracked:
-    """Keeps the teacher, and the plan that knows it, out of Keras' tracking.
+    """Keeps the teacher, and the plan that refers to it, out of Keras' tracking.
 
     A tracked teacher would be a sublayer: trained, regularized, pruned by callbacks and frozen by
     `distiller.trainable = False`, which reaches into the user's own object.
@@ -31,7 +31,7 @@ class _Untracked:
 
     teacher: Any
     plan: FeaturePlan
-    # Features and number of the step that runs: each replica of a MirroredStrategy runs in a thread of its own.
+    # Features and number of the running step: each replica of a MirroredStrategy runs in its own thread.
     step: threading.local = dataclasses.field(default_factory=threading.local)
 
 
@@ -39,22 +39,22 @@ class _Untracked:
 class Distiller(keras.Model):
     """Trains a student model with the help of a teacher, inside the ordinary `compile` and `fit`.
 
-    To call, predict with or evaluate a Distiller is to do so with its student, and `compile` takes whatever the
-    student's would. Only `fit` differs; it minimizes
+    Calling, predicting with or evaluating a Distiller does the same with its student, and `compile` takes the same
+    arguments as the student's. Only `fit` differs; it minimizes
 
         student_loss_weight * L + P + sum of loss.weight * loss(teacher(x), student(x)) over losses
 
     where `L` is the loss given to `compile` (none is needed) and `P` the student's regularizers and `add_loss`
     terms. `sample_weight` and `class_weight` apply to `L` and to each distillation loss alike. The logs of `fit`
     show `student_loss` (`L + P`: what the student alone would report as its loss) and `distillation_loss` (the
-    weighted sum over losses). `evaluate`, and so `val_loss`, is `L + P` without running the teacher, to be
-    compared with a student trained alone.
+    weighted sum over losses). `evaluate`, and so `val_loss`, is `L + P` without running the teacher, so it can be
+    compared with that of a student trained alone.
 
-    The student runs once a step, and so does the teacher: in inference mode, without gradient. The teacher is
-    not changed, not even its `trainable` flags, and may have another dtype policy than the student. Losses over
-    features (`FeatureMatching` and its like) read layers of both models in these same runs, by name or path. Afterwards
-    `distiller.student` is the plain trained model; what the losses learn besides, projections of features, belongs to
-    the Distiller.
+    The student and the teacher each run once per step, the teacher in inference mode and without gradient. The teacher
+    is not changed, not even its `trainable` flags, and may have another dtype policy than the student. Losses over
+    features (such as `FeatureMatching`) read layers of both models in these same runs, by name or path. Afterwards
+    `distiller.student` is the plain trained model; the projections of features that some losses learn belong to the
+    Distiller.
 
     Coming from `keras.distillation.Distiller(student_loss_weight=a)`: pass `student_loss_weight=a` and give the
     distillation losses weights that sum to `1 - a`.
@@ -62,22 +62,22 @@ class Distiller(keras.Model):
     Args:
         student: the Keras model to train.
         teacher: a built Keras model, or any callable from inputs to outputs; a list of these, whose outputs are
-            averaged; a `TeacherCache`, with which no teacher runs; an `EMATeacher` or `SelfDistillation`, with which
-            the student teaches itself. To save a Distiller that has a plain function for a teacher, register it with
+            averaged; a `TeacherCache`, which replaces the running teacher; an `EMATeacher` or `SelfDistillation`, by
+            which the student teaches itself. To save a Distiller whose teacher is a plain function, register it with
             `keras.saving.register_keras_serializable`.
-        losses: the `DistillationLoss` objects to add up; those of `keras.distillation` are taken too. Their weights and
-            temperatures may be schedules of the optimizer's step. A loss over outputs reads all of them; where they
+        losses: the `DistillationLoss` objects to add up; those of `keras.distillation` are accepted too. Their weights
+            and temperatures may be schedules of the optimizer's step. A loss over outputs reads all of them; if they
             are of several kinds, pass a dict from output to loss (or list of losses), as to `compile`:
             `{"kind": SoftTargets(), "box": BoundedRegression()}`, or with numbers from 0 for models that return
-            lists. Outputs that it leaves out are not compared. Defaults to `[SoftTargets()]`.
-        student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the labels are
-            not learned, only the teacher is.
+            lists. Outputs that are not in it are not compared. Defaults to `[SoftTargets()]`.
+        student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the student learns
+            from the teacher only, not from the labels.
         name: name of the model.
 
     Raises:
         TypeError: an argument is not of the kind described above.
         ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
-            student itself, or a loss cannot compare the two models (other shapes, a layer or output not there, or
+            student itself, or a loss cannot compare the two models (different shapes, a missing layer or output, or
             probabilities where logits are expected).
 
     Example:
@@ -130,7 +130,7 @@ class Distiller(keras.Model):
         self._evaluating = False
         self.built = student.built
         self.supports_jit = all(layer.supports_jit for layer in plan.teacher.layers())
-        # Trained and saved with the Distiller, and no part of the student.
+        # Trained and saved with the Distiller, but not part of the student.
         if plan.projections:
             self.projections = plan.projections
         if plan.teacher_state is not None:
@@ -143,7 +143,7 @@ class Distiller(keras.Model):
 
     @property
     def non_trainable_variables(self) -> list[keras.Variable]:
-        """The student's, and all of the teachers': on JAX the compiled step takes its variables from here."""
+        """The student's, and all variables of the teachers: on JAX the compiled step takes its variables from here."""
         own = super().non_trainable_variables
         teachers = [one for one in flat_teachers(self.teacher) if isinstance(one, keras.Layer)]
         known = {id(variable) for variable in self.variables}
@@ -152,7 +152,7 @@ class Distiller(keras.Model):
 
     @property
     def output_names(self) -> list[str]:
-        """The student's names of outputs, for dicts of losses and metrics in `compile`."""
+        """The names of the student's outputs, for dicts of losses and metrics in `compile`."""
         return self.student.output_names
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -180,7 +180,7 @@ class Distiller(keras.Model):
             return student_loss
         total, weight = student_loss, self.student_loss_weight
         if weight != 1.0:
-            # student_loss is L + P, and P is not to be weighted: w * (L + P) + (1 - w) * P = w * L + P.
+            # student_loss is L + P, and P must not be weighted: w * (L + P) + (1 - w) * P = w * L + P.
             total = weight * student_loss + (1.0 - weight) * self._penalties()
         taught = self._distillation_loss(x, y, y_pred, sample_weight)
         batch_size = ops.shape(keras.tree.flatten(y_pred)[0])[0]
@@ -225,8 +225,8 @@ class Distiller(keras.Model):
     def compute_loss_and_updates(self, *args: Any, **kwargs: Any) -> Any:
         """What Keras differentiates on the JAX backend, and calls on no other.
 
-        Its compiled step gets the optimizer's variables as an argument. The number of the step is read from there: that
-        of the optimizer itself would be baked in, and schedules would stand still.
+        Its compiled step gets the optimizer's variables as an argument. The step number is read from there: the
+        optimizer's own would become a constant, and schedules would not advance.
         """
         values = kwargs.get("optimizer_variables")
         if values is not None:

@@ -11,11 +11,11 @@ from tfopt.distillation.teachers._teachers import Teacher, tap_specs
 
 
 class FeaturePlan:
-    """Made once by the Distiller, from models and losses that passed their own checks.
+    """Which features the losses read. The Distiller makes it once, from models and losses that passed their own checks.
 
     Args:
         student: the model to train.
-        teacher: the adapter of what teaches it.
+        teacher: the adapter of the teacher.
         losses: the distillation losses.
 
     Raises:
@@ -58,7 +58,7 @@ class FeaturePlan:
                     self.projections[f"{index}_{position}"] = layer
 
     def views(self, index: int, teacher: tuple[Any, dict], student: tuple[Any, dict]) -> tuple[Any, Any]:
-        """What a loss compares: both models' outputs, or the lists of features that it asked for.
+        """What a loss compares: both models' outputs, or the lists of features that it needs.
 
         Args:
             index: the loss's number.

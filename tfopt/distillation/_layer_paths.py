@@ -33,15 +33,16 @@ def layer_paths(model: keras.layers.Layer) -> dict[str, keras.layers.Layer]:
 
 
 def find_tap(model: keras.Model, name: str, role: str) -> Tap:
-    """The output that a layer's name, path or `"name:call"` stands for.
+    """The output for a layer's name, path or `"name:call"`.
 
     Args:
         model: the student, or a teacher.
-        name: a layer's name if only one layer has it, or its path; `":0"` behind it chooses the first of several calls.
+        name: a layer's name if only one layer has it, or its path; `":0"` at the end chooses the first of several
+            calls.
         role: `"teacher"` or `"student"`, for the error message.
 
     Raises:
-        ValueError: no layer or several are so called; the message lists those that are nearest.
+        ValueError: no layer or several have that name; the message lists the nearest names.
     """
     base, _, number = name.partition(":")
     paths = layer_paths(model)
@@ -78,7 +79,7 @@ def _not_found(model: str, name: str, role: str, paths: dict[str, Any], found: l
     ] or list(paths)[:8]
     return (
         f"The 'layers' of a loss name {name!r}, but the {role} {model!r} has no layer of that name or path. "
-        f"Nearest are: {', '.join(dict.fromkeys(near))}."
+        f"The nearest names are: {', '.join(dict.fromkeys(near))}."
     )
 
 

@@ -25,7 +25,7 @@ def flat_losses(losses: Any) -> tuple[list[Any], list[str | None]]:
 
 
 def pick(structure: Any, output: str | None, who: str) -> Any:
-    """One output of a model, or what belongs to it: a target or a weight, of which a single one serves all outputs.
+    """One output of a model, or its target or weight. A single target or weight is used for all outputs.
 
     Args:
         structure: a dict by name, a list by number, or one tensor or None.
@@ -53,7 +53,7 @@ def pick(structure: Any, output: str | None, who: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class OutputOf:
-    """One output of a teacher or student, as far as the checks of a loss ask."""
+    """One output of a teacher or student, with the attributes that the checks of a loss read."""
 
     model: Any
     output: str
@@ -65,6 +65,6 @@ class OutputOf:
         return getattr(self.model, "name", "")
 
     def symbolic_outputs(self) -> Any:
-        """The output as a Keras tensor, or None where only a batch can tell."""
+        """The output as a Keras tensor, or None if it is not known before the first batch."""
         outputs = symbolic_outputs(self.model)
         return None if outputs is None else pick(outputs, self.output, self.role)

@@ -4,7 +4,7 @@ import keras
 
 
 def replicas() -> int:
-    """Replicas that share a batch: as Keras does, each adds its share of the mean. 1 without `tf.distribute`."""
+    """The number of replicas that share a batch, each of which adds a part of the mean. 1 without `tf.distribute`."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf

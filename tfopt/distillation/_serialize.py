@@ -1,4 +1,4 @@
-"""The configs of what a Distiller is made of."""
+"""The configs of the parts of a Distiller."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import keras
 def serialize_model(model: Any) -> dict[str, Any]:
     """The config of a model, or of another object that Keras can serialize."""
     config = keras.saving.serialize_keras_object(model)
-    # How the model was compiled before is of no use here, and a custom loss in it would need a scope to load.
+    # The model's own compile config is not needed, and a custom loss in it would need a scope to load.
     config.pop("compile_config", None)
     return config
 

@@ -46,7 +46,7 @@ def _choose(tap: Tap, outputs: list[Any]) -> Any:
     name = tap.layer.name
     if tap.call is None and len(outputs) > 1:
         raise ValueError(
-            f"The layer {name!r} is called {len(outputs)} times in one step, so its output is not one feature. Say "
+            f"The layer {name!r} is called {len(outputs)} times in one step, so its output is not one feature. State "
             f"which call is meant, from 0: {name + ':0'!r}."
         )
     if (tap.call or 0) >= len(outputs):
@@ -57,7 +57,7 @@ def _choose(tap: Tap, outputs: list[Any]) -> Any:
     output = outputs[tap.call or 0]
     if not hasattr(output, "shape"):
         raise ValueError(
-            f"The layer {name!r} returns a {type(output).__name__} and not one tensor, so it is no feature. "
+            f"The layer {name!r} returns a {type(output).__name__} and not one tensor, so it is not a feature. "
             "Choose a layer inside it."
         )
     return output
@@ -94,7 +94,7 @@ def _install(layer: keras.layers.Layer) -> None:
                 listening[id(layer)].append(outputs)
             return outputs
 
-        # why on the instance: Keras calls `self.call`, and offers no hook on a layer's output.
+        # Set on the instance: Keras calls `self.call`, and has no hook for a layer's output.
         layer.call = recorded
 
 
@@ -103,7 +103,7 @@ def _remove(layer: keras.layers.Layer) -> None:
         _INSTALLED[id(layer)] -= 1
         if not _INSTALLED[id(layer)]:
             del _INSTALLED[id(layer)]
-            del layer.call  # the class's own method shows again
+            del layer.call  # the class's own method is visible again
 
 
 class _Traced(keras.layers.Layer):

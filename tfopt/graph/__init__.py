@@ -1,4 +1,4 @@
-"""A model as a graph: what it is made of, and how to put it together again."""
+"""A model as a graph: its operations, and how to build a model from them again."""
 
 from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into

@@ -1,4 +1,4 @@
-"""Operations that are one multiplication and one addition per channel: what a convolution can do, or absorb."""
+"""Operations that are one multiplication and one addition per channel, which a convolution can do or absorb."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _ARITHMETIC = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
 
 
 def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
-    """`(factor, offset)` per channel if in inference the node computes `x * factor + offset` over the last axis.
+    """`(factor, offset)` per channel if the node computes `x * factor + offset` over the last axis in inference.
 
     Batch norm: `factor = gamma / sqrt(variance + epsilon)`, `offset = beta - mean * factor` (Ioffe & Szegedy 2015,
     arXiv 1502.03167). Also `Rescaling`, `Normalization` over the last axis, and `+ - * /` with a constant.
@@ -72,7 +72,7 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
     deviation = exactly(keras.ops.sqrt(exactly(float32(norm.moving_variance) + norm.epsilon)))
     if norm.scale:
         return exactly(float32(norm.gamma) / deviation)
-    # TensorFlow's graphs compute 1 / x as a reciprocal, which is a bit off where a division is not; this they divide.
+    # TensorFlow's graphs compute 1 / x as a reciprocal, which may differ in the last bit; this form is a true division.
     return exactly(2.0 / deviation) * 0.5
 
 
@@ -100,7 +100,7 @@ def _numbers(value: Any, dtype: str = "float64") -> np.ndarray:
 
 
 def _per_channel(pair: tuple[np.ndarray, np.ndarray], channels: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Both arrays as (channels,), if they vary along the last axis alone."""
+    """Both arrays as (channels,), if they vary along the last axis only."""
     if any(array.size not in (1, array.shape[-1] if array.ndim else 1) for array in pair):
         return None
     if any(array.size not in (1, channels) for array in pair):

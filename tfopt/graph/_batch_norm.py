@@ -1,4 +1,4 @@
-"""Folding: a batch norm right behind a convolution or dense layer becomes part of its kernel and bias."""
+"""Folding: a batch norm right after a convolution or dense layer becomes part of its kernel and bias."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ CHANNEL_AXES: dict[str, tuple[int, ...]] = {
 
 
 def folds_into(node: Node, before: Node | None) -> bool:
-    """Whether `node` is a batch norm over the last axis right behind a linear layer with a kernel."""
+    """Whether `node` is a batch norm over the last axis right after a linear layer with a kernel."""
     if before is None or kind(node.op) != "BatchNormalization" or kind(before.op) not in CHANNEL_AXES:
         return False
     is_linear = before.op.activation is keras.activations.linear
@@ -30,9 +30,9 @@ def folds_into(node: Node, before: Node | None) -> bool:
 
 
 def fold_batch_norms(graph: Graph) -> Graph:
-    """The graph with each batch norm folded into the convolution or dense layer that feeds it alone.
+    """The graph with each batch norm folded into the layer before it, if nothing else reads that layer.
 
-    `kernel * factor`, `bias * factor + offset`: in inference the outputs are the same to float rounding.
+    `kernel * factor`, `bias * factor + offset`: in inference the outputs are the same up to float rounding.
 
     Args:
         graph: a graph of stock layers.
@@ -65,7 +65,7 @@ def _absorb(layer: keras.layers.Layer, norm: Node) -> keras.layers.Layer:
     if affine is None:
         raise ValueError(f"{norm.path!r} is not affine over the last axis.")
     factor, offset = affine
-    # In float32, one multiplication a weight: a caller that does the same finds the same largest weight.
+    # In float32, one multiplication per weight: a caller that does the same finds the same largest weight.
     factor, offset = factor.astype("float32"), offset.astype("float32")
     kernel = np.asarray(layer.kernel, "float32")
     axes = {axis % kernel.ndim for axis in CHANNEL_AXES[kind(layer)]}

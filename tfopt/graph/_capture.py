@@ -1,7 +1,7 @@
 """Capture: any Keras model becomes a flat graph of primitive operations that share its layers and weights.
 
-`keras.models.clone_model` walks a Functional model with public API alone and tells each call to a function of
-ours; a subclassed model or block is made Functional first, by running its `call` on symbolic inputs.
+`keras.models.clone_model`, which is public API, visits every call of a Functional model and passes it to our function;
+a subclassed model or block is made Functional first, by running its `call` on symbolic inputs.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substi
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._recursion import deep_recursion
 
-# Loops over time and wrappers around another layer's loop: their `call` is no graph of primitives.
+# Loops over time and wrappers around another layer's loop: their `call` is not a graph of primitives.
 _LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
@@ -69,7 +69,7 @@ def capture(model: keras.Model, samples: Any = None) -> Graph:
 @functools.cache
 def _functional_class() -> type:
     tensor = keras.Input((1,))
-    # why a layer between: before 3.14 Keras makes no model whose output is its input.
+    # A layer in between, because Keras before 3.14 cannot make a model whose output is its input.
     return type(keras.Model(tensor, keras.layers.Identity(name="between")(tensor)))
 
 
@@ -122,8 +122,8 @@ class _Probe(keras.Operation):
 
 def _edges(model: keras.Model, prefix: str) -> Graph:
     """The nodes of a Functional or Sequential model, nested models still closed."""
-    # A fresh Model over the same tensors has no compile state and no class of the user's to be copied. A
-    # Sequential keeps its own tensors in `inputs`; its `input` is that of the place where it was called.
+    # A new Model over the same tensors has no compile state to copy, and is not of the user's own class. A
+    # Sequential keeps its own tensors in `inputs`; its `input` belongs to the graph in which it was called.
     if isinstance(model, keras.Sequential):
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
@@ -157,21 +157,21 @@ def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) ->
     except Exception as error:
         raise ValueError(
             f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: "
-            f"{_first_line(error)} Write it with keras.ops and Keras layers alone."
+            f"{_first_line(error)} Write it only with keras.ops and Keras layers."
         ) from error
 
 
 def _between(inputs: list[Tensor], outputs: Any, prefix: str) -> Graph:
-    """The graph from symbolic inputs to what was computed of them."""
+    """The graph from symbolic inputs to what was computed from them."""
     flat = keras.tree.flatten(outputs)
-    # why: before 3.14 Keras makes no model of outputs that are its inputs.
+    # Keras before 3.14 cannot make a model whose outputs are its inputs.
     if flat and {id(tensor) for tensor in flat} <= {id(tensor) for tensor in inputs}:
         return Graph("", inputs, (), outputs)
     return _edges(keras.Model(inputs, outputs), prefix)
 
 
 def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
-    """What a function of Keras layers and `keras.ops` computes, in the place of a node.
+    """Replaces a node by what a function of Keras layers and `keras.ops` computes.
 
     Args:
         node: a node of a captured graph.
@@ -179,7 +179,7 @@ def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
             keep the node.
 
     Returns:
-        What `Graph.map_nodes` takes: the new nodes, and the tensors that stand in for the node's outputs.
+        What `Graph.map_nodes` takes: the new nodes, and the tensors that replace the node's outputs.
 
     >>> import keras
     >>> from tfopt.graph import capture, inline, kind
@@ -227,7 +227,7 @@ def _expand(graph: Graph) -> Graph:
 
 
 def _drops(node: Node, expansion: Expansion) -> bool:
-    """Whether a custom layer was opened to nothing because it acts in training alone, as StochasticDepth does."""
+    """Whether a custom layer was opened to nothing because it acts only in training, as StochasticDepth does."""
     nodes, outputs = expansion
     same = [id(tensor) for tensor in tensors_in(outputs)] == [id(tensor) for tensor in node.inputs]
     return (
@@ -239,7 +239,7 @@ def _drops(node: Node, expansion: Expansion) -> bool:
 
 
 def _closed(op: Operation) -> str | None:
-    """None for what is to be opened, "" for a primitive, else why a composite one must stay closed."""
+    """None for an operation to open, "" for a primitive, or the reason why a composite one must stay closed."""
     if not isinstance(op, keras.layers.Layer):
         return ""
     if getattr(op, "graph_primitive", False):
@@ -254,7 +254,7 @@ def _closed(op: Operation) -> str | None:
 
 
 def _sees_time(layer: keras.layers.Layer) -> bool:
-    """Whether a layer's outputs for one time step depend on those of others, were they samples of one batch."""
+    """Whether a layer would mix time steps if they were samples of one batch."""
     return any(isinstance(one, keras.layers.BatchNormalization) for one in flatten_layers(layer))
 
 
@@ -291,7 +291,7 @@ def _inlined(node: Node) -> Expansion:
 
 
 def _with_training(graph: Graph, training: bool | None) -> Graph:
-    """`backbone(x, training=False)` keeps its batch norms in inference mode: so must the opened layers."""
+    """`backbone(x, training=False)` keeps its batch norms in inference mode, and so must the opened layers."""
 
     def pass_on(node: Node) -> Expansion | None:
         if "training" in node.kwargs or "training" not in inspect.signature(node.op.call).parameters:

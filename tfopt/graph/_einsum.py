@@ -25,13 +25,13 @@ class EinsumAxes:
     outputs: tuple[int, ...]
 
     def along_outputs(self, values: Any, kernel: Any) -> Any:
-        """Numbers of each channel, (channels,) in the order of `kept`, in a shape that broadcasts with the outputs."""
+        """One number per channel, (channels,) in the order of `kept`, in a shape that broadcasts with the outputs."""
         sizes = [kernel.shape[axis] for axis in self.kept]
         batch = [1] * (len(self.outputs) - len(sizes))
         return ops.transpose(ops.reshape(values, (*batch, *sizes)), self.outputs)
 
     def bias_of_channels(self, bias: Any, kernel: Any) -> Any:
-        """The bias of the layer as one number a channel: (channels,) in the order of `kept`."""
+        """The bias of the layer as one number per channel: (channels,) in the order of `kept`."""
         sizes = [kernel.shape[axis] for axis in self.kept]
         rank, bias = len(self.outputs), ops.convert_to_tensor(bias)
         # In the order (batch axes, kept axes), where the batch axes are all of size 1.
@@ -50,7 +50,7 @@ def einsum_axes(layer: keras.layers.Layer) -> EinsumAxes | None:
         layer: a built `keras.layers.EinsumDense`.
 
     Returns:
-        The axes, or None where the equation is no such product (a kernel that differs from sample to sample).
+        The axes, or None if the equation is not such a product (a kernel that differs from sample to sample).
 
     >>> import keras
     >>> from tfopt.graph import einsum_axes
@@ -91,7 +91,7 @@ def einsum_axes(layer: keras.layers.Layer) -> EinsumAxes | None:
 
 
 def einsum_shape(layer: keras.layers.Layer, inputs: Sequence[int | None]) -> tuple[int | None, ...] | None:
-    """The shape of the outputs, sizes known that Keras leaves open where `output_shape` says None.
+    """The shape of the outputs, including sizes that Keras leaves open because `output_shape` says None.
 
     Args:
         layer: a built `keras.layers.EinsumDense`.

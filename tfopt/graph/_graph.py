@@ -25,16 +25,16 @@ def substitute(structure: Any, values: Mapping[int, Any]) -> Any:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Node:
-    """One call of one operation. A shared layer has a node a call.
+    """One call of one operation. A shared layer has one node per call.
 
     Attributes:
         op: the Keras layer, or the `keras.ops` operation, that is called.
         args: positional arguments; Keras tensors in them are the edges.
         kwargs: keyword arguments, likewise.
         outputs: what the call returns: a Keras tensor or a nest of them.
-        path: where the operation stands in the captured model, such as `"backbone/conv1"`.
-        opaque: why the operation was not opened, for a composite one that could not be; else `""`.
-        drops: whether it is a custom layer that returns its input in inference, and acts in training alone.
+        path: the operation's path in the captured model, such as `"backbone/conv1"`.
+        opaque: why a composite operation could not be opened; else `""`.
+        drops: whether it is a custom layer that acts only in training, and returns its input in inference.
     """
 
     op: Operation
@@ -86,7 +86,7 @@ class Graph:
 
     @functools.cached_property
     def consumers(self) -> dict[int, list[Node]]:
-        """The nodes that read each tensor, by `id(tensor)`. A model output is read by nobody here."""
+        """The nodes that read each tensor, by `id(tensor)`. Being a model output does not count."""
         found: dict[int, list[Node]] = defaultdict(list)
         for node in self.nodes:
             for tensor in node.inputs:
@@ -107,8 +107,8 @@ class Graph:
         """A graph in which each node is replaced by what `expand(node)` returns.
 
         Args:
-            expand: returns None to keep the node, or new nodes and the tensors that stand in for the old
-                node's outputs. It sees the old graph's tensors, and so may refer to the old node's inputs.
+            expand: returns None to keep the node, or new nodes and the tensors that replace the old node's outputs. It
+                sees the old graph's tensors, and so may refer to the old node's inputs.
 
         Returns:
             A new graph; nodes that are kept read the replaced tensors.

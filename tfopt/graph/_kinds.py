@@ -68,7 +68,7 @@ def kind(op: Operation) -> str:
 
 
 def _computes_as(op: Operation, base: type) -> bool:
-    """Whether a subclass kept the stock `call`, maybe wrapped: else it computes something of its own."""
+    """Whether a subclass kept the stock `call`, possibly wrapped; if not, it may compute something else."""
     return inspect.unwrap(type(op).call) is inspect.unwrap(base.call)  # type: ignore[attr-defined]
 
 
@@ -104,7 +104,7 @@ def activation_name(op: Operation) -> str | None:
     return name if getattr(keras.activations, name, None) is function else None
 
 
-# Kinds whose outputs are their inputs, moved or rounded: one looks through them for the activation before, as through
+# Kinds that only move or round their inputs: the search for the activation goes on before them, as it does before
 # layers whose class says `keeps_values = True`.
 _TRANSPARENT = {
     "Reshape",
@@ -125,7 +125,7 @@ def final_activation(model: keras.Model) -> str | None:
 
     Returns:
         A name such as `"softmax"`, `"sigmoid"` or `"linear"` (a Dense or convolution without activation, or
-        arithmetic), or None where it cannot be told.
+        arithmetic), or None if it is not known.
 
     >>> import keras
     >>> from tfopt.graph import final_activation
@@ -157,7 +157,7 @@ def einsum_letters(op: Operation, rank: int) -> tuple[str, str, str]:
 
     Args:
         op: the layer.
-        rank: the number of axes of its input; the axes behind an ellipsis are spelled out in capitals.
+        rank: the number of axes of its input; the axes of an ellipsis get capital letters.
 
     >>> import keras
     >>> from tfopt.graph import einsum_letters

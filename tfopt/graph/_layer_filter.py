@@ -16,7 +16,7 @@ def selects(where: LayerFilter, layer: Any, path: str) -> bool:
     Args:
         where: the filter.
         layer: a Keras layer.
-        path: where it stands in its model, as in `"backbone/conv_1"`.
+        path: its path in the model, such as `"backbone/conv_1"`.
 
     >>> from tfopt.graph import selects
     >>> selects("conv_[12]$", None, "backbone/conv_1"), selects("^conv", None, "backbone/conv_1")

@@ -1,4 +1,4 @@
-"""Every layer of a model, found through public Python alone."""
+"""Every layer of a model, found through public attributes only."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +45,7 @@ def flatten_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
         model: any Keras layer or model, subclassed ones too.
 
     Returns:
-        A list of layers. A layer that is shared stands in it once.
+        A list of layers. A shared layer is in it once.
 
     >>> import keras
     >>> from tfopt.graph import flatten_layers

@@ -1,17 +1,17 @@
-"""Room for Keras' own recursion: it walks a graph with a Python frame for each layer in a chain."""
+"""A higher recursion limit for Keras, which needs a Python frame for each layer in a chain."""
 
 import contextlib
 import sys
 from collections.abc import Iterator
 
-# Frames a node of the graph may take, and those that run already.
+# Frames that one node of the graph may need, and frames that are in use already.
 _PER_NODE = 4
 _BASE = 1000
 
 
 @contextlib.contextmanager
 def deep_recursion(nodes: int) -> Iterator[None]:
-    """Lets code recurse as deep as a graph of so many nodes needs; Python's own limit is 1,000 frames.
+    """Lets code recurse as deeply as a graph of this many nodes needs; Python's own limit is 1,000 frames.
 
     Args:
         nodes: how many operations the graph has.

@@ -1,4 +1,4 @@
-"""Rewrite: a graph becomes a Keras model again."""
+"""Rewriting: builds a Keras model from a graph."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def clone_operation(op: Operation, name: str | None = None) -> Operation:
 
 
 def unique_names(graph: Graph) -> dict[int, str]:
-    """A name for each operation by `id(op)`: its own where it is free, else with its model's before it."""
+    """A name for each operation by `id(op)`: its own if that is free, else with the model's name in front."""
     operations = {id(node.op): node for node in graph.nodes}
     names: dict[int, str] = {}
     taken: set[str] = set()
@@ -114,10 +114,10 @@ def build_model(
 
 
 def _close_sizes(layer: Operation, inputs: list[Tensor]) -> None:
-    """Gives an EinsumDense the sizes of those axes of its output that it has from its input.
+    """Gives an EinsumDense those sizes of its output that follow from its input.
 
-    Keras' attention layers leave them open in the layers they are made of, and say them again outside. Opened, a
-    Flatten and a Dense behind them would not know their own size.
+    Keras' attention layers leave these sizes open in their inner layers, and set them outside. Once opened, a Flatten
+    and a Dense after them would not know their own sizes.
     """
     if kind(layer) != "EinsumDense" or layer.built:  # type: ignore[attr-defined]
         return
@@ -131,7 +131,7 @@ def _close_sizes(layer: Operation, inputs: list[Tensor]) -> None:
 
 
 def copy_weights(source: Operation, target: Operation) -> None:
-    """Gives `target` the values of `source`'s weights, where both are layers with the same weight shapes."""
+    """Gives `target` the values of `source`'s weights, if both are layers with the same weight shapes."""
     if source is target or not isinstance(source, keras.layers.Layer):
         return
     weights = source.get_weights()

@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
-# Modules whose classes stand in configs.
+# Modules whose classes appear in configs.
 _MODULES = ("layers", "initializers", "regularizers", "constraints")
 
 
 def keras3_class(old: type) -> Any:
-    """The class that Keras 3 has in place of a Keras 2 class; None where it has none.
+    """The Keras 3 class for a Keras 2 class; None if there is none.
 
     Args:
         old: a class of `tf_keras`, or a custom one: then a class is found that is registered with Keras 3, by
@@ -30,7 +30,7 @@ def keras3_class(old: type) -> Any:
 
 
 def keras2_class(name: str) -> Any:
-    """The class of `tf_keras` that a config names; None where there is none."""
+    """The class of `tf_keras` that a config names; None if there is none."""
     return _exported(sys.modules.get("tf_keras"), name)
 
 

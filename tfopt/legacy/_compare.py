@@ -1,4 +1,4 @@
-"""Whether two models compute the same."""
+"""Checks whether two models compute the same."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from tfopt.graph import flatten_layers
 
-# Sizes to try where a model leaves a size open; networks for images have a smallest one.
+# Sizes to try where a model leaves a size open; networks for images have a minimum.
 _SIZES = (8, 32, 96, 160)
 
 
@@ -16,10 +16,10 @@ def compare(old: Any, new: keras.Model) -> float:
 
     Args:
         old: a Keras 2 model.
-        new: the Keras 3 model made of it.
+        new: the Keras 3 model made from it.
 
     Raises:
-        ValueError: they compute something else.
+        ValueError: the models compute different outputs.
     """
     theirs, inputs = _run(old, new)
     ours = new(inputs, training=False)
@@ -29,7 +29,7 @@ def compare(old: Any, new: keras.Model) -> float:
         difference = max(difference, _difference(a, b))
     if not difference <= _tolerance(new):
         raise ValueError(
-            f"Keras 3 computes something else from the model {old.name!r}: outputs differ by {difference:.3g} of the "
+            f"Keras 3 computes other outputs for the model {old.name!r}: they differ by {difference:.3g} of the "
             "largest. Expected the same to float rounding. Rebuild it with Keras 3 layers, and copy the weights with "
             "set_weights."
         )
@@ -50,7 +50,7 @@ def _tolerance(model: keras.Model) -> float:
 
 
 def _run(old: Any, new: keras.Model) -> tuple[Any, Any]:
-    """What Keras 2 computes of random inputs of a size that it takes."""
+    """The outputs of both models for random inputs of a size that they accept."""
     is_open = any(size is None for tensor in new.inputs for size in tensor.shape[1:])
     for size in _SIZES if is_open else _SIZES[:1]:
         inputs = _inputs(new, size)

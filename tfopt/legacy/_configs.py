@@ -1,4 +1,4 @@
-"""What a Keras 2 layer was made with, in the words of Keras 3."""
+"""The config of a Keras 2 layer, translated for Keras 3."""
 
 import copy
 import inspect
@@ -11,18 +11,18 @@ from tfopt.legacy._activations import keras2_hard_sigmoid
 from tfopt.legacy._classes import keras2_class, keras3_class
 from tfopt.legacy._keras2 import plain
 
-# Keys that are no settings: the first ones tell what a layer was built for, the last one in which order LSTM and GRU
-# multiply the same matrices.
+# Keys that are not settings: the first ones describe what a layer was built for, the last one the order in which LSTM
+# and GRU multiply the same matrices.
 _NO_SETTINGS = frozenset(
     {"batch_input_shape", "query_shape", "key_shape", "value_shape", "input_length", "implementation"}
 )
-# What tfmot puts in the place of an activation function -> what that was.
+# What tfmot replaces an activation function by -> that function.
 _ACTIVATIONS = {"QuantizeAwareActivation": "activation", "NoOpActivation": None}
 _UNKNOWN = object()
 
 
 def new_config(name: str, old: type, new: type, config: dict[str, Any]) -> dict[str, Any]:
-    """A Keras 2 config without what the Keras 3 class does not take.
+    """A Keras 2 config without the arguments that the Keras 3 class does not know.
 
     An argument that Keras 3 no longer knows is dropped where it has the value that the Keras 2 class gives it by
     default: the layer computes the same without it.
@@ -55,19 +55,19 @@ def new_config(name: str, old: type, new: type, config: dict[str, Any]) -> dict[
             default = f"; its default was {defaults[key]!r}" if key in defaults else ""
             raise ValueError(
                 f"Keras 3's {new.__name__} does not know the argument '{key}', which the layer {name!r} sets to "
-                f"{config[key]!r}{default}. Rebuild this layer with Keras 3 ones that do the same, or set the "
-                f"argument to its default in the Keras 2 model if it may go."
+                f"{config[key]!r}{default}. Rebuild this layer with Keras 3 layers that do the same, or set the "
+                f"argument to its default in the Keras 2 model, if it is not needed."
             )
         result[key] = config[key]
     return result
 
 
 def _is_no_setting(key: str) -> bool:
-    return key in _NO_SETTINGS or key.endswith("_initializer")  # which the copied weights overwrite
+    return key in _NO_SETTINGS or key.endswith("_initializer")  # the weights are copied
 
 
 def _takes(new: Any, config: dict[str, Any]) -> bool:
-    """Whether Keras 3 takes an argument that it does not name: some it still knows by their old name."""
+    """Whether Keras 3 accepts an argument that is not in its signature: it still knows some old names."""
     try:
         make(new, copy.deepcopy(config))
     except Exception:
@@ -83,7 +83,7 @@ def make(new: Any, config: dict[str, Any]) -> keras.layers.Layer:
 
 
 def arguments(owner: type, method: str = "__init__") -> dict[str, inspect.Parameter]:
-    """The named arguments of a class's method, those included that it hands on to its bases as `**kwargs`."""
+    """The named arguments of a class's method, including those that it passes to its bases as `**kwargs`."""
     found: dict[str, inspect.Parameter] = {}
     for base in owner.__mro__:
         if method not in vars(base):
@@ -98,7 +98,7 @@ def arguments(owner: type, method: str = "__init__") -> dict[str, inspect.Parame
 
 
 def _defaults(old: type, config: dict[str, Any]) -> dict[str, Any]:
-    """What the config of a Keras 2 object holds that got only the arguments it must have."""
+    """The config of a Keras 2 object that is made with its required arguments only."""
     parameters = arguments(old)
     given = {
         key: config[key] for key, one in parameters.items() if one.default is one.empty and key in config
@@ -111,7 +111,7 @@ def _defaults(old: type, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translate(name: str, value: Any, key: str = "") -> Any:
-    """The same for what a config holds: initializers, wrapped layers, cells."""
+    """Translates the values of a config: initializers, wrapped layers, cells."""
     if isinstance(value, (list, tuple)):
         return type(value)(_translate(name, item) for item in value)
     if not isinstance(value, dict):
@@ -134,7 +134,7 @@ def _translate(name: str, value: Any, key: str = "") -> Any:
 
 
 def _activation(value: Any) -> Any:
-    """A function of Keras 2 where Keras 3 calls another one by the same name."""
+    """The Keras 2 function, where Keras 3 has another one of the same name."""
     return keras.saving.serialize_keras_object(keras2_hard_sigmoid) if value == "hard_sigmoid" else value
 
 

@@ -16,29 +16,29 @@ def from_keras2(model: Any) -> keras.Model:
 
     For models made before Keras 3, and for those that tensorflow-model-optimization has wrapped. Its wrappers are
     stripped: a pruned layer keeps its zeros, a clustered one its clusters, and of a quantization-aware model the
-    float layers remain. What that has learned of ranges `ranges_of` tells. Give the result to `tfopt.quantize`,
+    float layers remain. `ranges_of` returns the ranges that it has learned. Give the result to `tfopt.quantize`,
     `tfopt.shrink` or `tfopt.Pruning`.
 
-    Every layer is made anew with its arguments. One that Keras 3 no longer knows is dropped where it has the value
-    that it has by default. TensorFlow functions between layers (`x + 1`, `tf.nn.relu(x)`, `x[:, 0]`) become functions
-    of `keras.ops`. The weights are copied; optimizer, loss and metrics are not.
+    Every layer is made again with its arguments. An argument that Keras 3 no longer knows is dropped if it has its
+    default value. TensorFlow functions between layers (`x + 1`, `tf.nn.relu(x)`, `x[:, 0]`) become functions of
+    `keras.ops`. The weights are copied; optimizer, loss and metrics are not.
 
     Importing tensorflow-model-optimization sets the environment variable `TF_USE_LEGACY_KERAS` for the whole process;
-    this function does it where a file holds tfmot's wrappers, and nothing else in tfopt.
+    this function imports it if a file holds tfmot's wrappers; nothing else in tfopt does.
 
     Args:
-        model: a `tf_keras` model, Sequential or Functional, that knows its inputs; or the path of one in a file of
+        model: a `tf_keras` model, Sequential or Functional, whose inputs are known; or the path of one in a file of
             Keras 2: `.h5`, `.keras`, or a SavedModel.
 
     Returns:
         A `keras.Model` with the same layer names and weights ("/" in a name becomes "_"). Its outputs were compared
-        with the original's on random inputs, but for quantization-aware models, whose outputs are rounded.
+        with the original's on random inputs, except for quantization-aware models, whose outputs are rounded.
 
     Raises:
         TypeError: `model` is neither a Keras 2 model nor a path.
         FileNotFoundError: nothing is at the path.
-        ValueError: the file cannot be read; Keras 3 has no counterpart for a part of the model; or it computes
-            something else from it.
+        ValueError: the file cannot be read; Keras 3 has no counterpart for a part of the model; or the result computes
+            other outputs.
 
     Example:
 
@@ -56,7 +56,7 @@ def from_keras2(model: Any) -> keras.Model:
 
 
 def keras2_model(model: Any) -> Any:
-    """The Keras 2 model that an argument is or names.
+    """The Keras 2 model, given as itself or by its path.
 
     Args:
         model: a Keras 2 model or a path.
@@ -69,7 +69,7 @@ def keras2_model(model: Any) -> Any:
     if is_model(model):
         return model
     way_out = (
-        "It is one of Keras 3, and needs no conversion."
+        "It is a Keras 3 model, and needs no conversion."
         if isinstance(model, keras.Model)
         else "Load other files first, with tf_keras.models.load_model."
     )

@@ -1,10 +1,10 @@
-"""The package `tf_keras`, imported only when a Keras 2 model is at hand."""
+"""The package `tf_keras`, imported only when there is a Keras 2 model."""
 
 from typing import Any
 
 import numpy as np
 
-# What Keras 2 calls the layers that tensorflow-model-optimization adds to a model.
+# Registered names of the layers that tensorflow-model-optimization adds to a model.
 WRAPPERS = (
     "PruneLowMagnitude",
     "ClusterWeights",
@@ -30,7 +30,7 @@ def tf_keras() -> Any:
 
 
 def is_model(value: Any) -> bool:
-    """Whether a value is a model of Keras 2, told without importing it."""
+    """Whether a value is a model of Keras 2, without importing Keras 2."""
     return any(
         base.__name__ == "Model" and base.__module__.startswith("tf_keras.") for base in type(value).__mro__
     )

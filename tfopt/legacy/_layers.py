@@ -15,7 +15,7 @@ def new_layer(old: Any, convert: Callable[[Any], keras.Model]) -> keras.layers.L
 
     Args:
         old: a layer of Keras 2.
-        convert: makes a Keras 3 model of a Keras 2 one, for a layer that wraps a model.
+        convert: makes a Keras 3 model from a Keras 2 one, for a layer that wraps a model.
 
     Raises:
         ValueError: Keras 3 has no such layer, or does not know an argument of it.
@@ -44,8 +44,8 @@ def _config(old: Any, convert: Callable[[Any], keras.Model]) -> dict[str, Any]:
     for key, value in values.items():
         if getattr(value, "__name__", "") == "<lambda>":
             raise ValueError(
-                f"The layer {old.name!r} holds a lambda as its '{key}', which Keras 3 cannot be trusted to run the "
-                "same. Expected a stock function. Put TensorFlow functions behind the layer in the Keras 2 model."
+                f"The layer {old.name!r} holds a lambda as its '{key}', which Keras 3 may not run in the "
+                "same way. Expected a stock function. Call TensorFlow functions after the layer in the Keras 2 model."
             )
     models = {key: convert(value) for key, value in values.items() if is_model(value)}
     serialized = {key: keras.saving.serialize_keras_object(model) for key, model in models.items()}
@@ -53,7 +53,7 @@ def _config(old: Any, convert: Callable[[Any], keras.Model]) -> dict[str, Any]:
 
 
 def _learned(old: Any) -> dict[str, Any]:
-    """What `adapt` learned of data and left in no weight."""
+    """What `adapt` learned from data and did not store in a weight."""
     if hasattr(old, "get_vocabulary"):
         return {"vocabulary": old.get_vocabulary(include_special_tokens=False) or None}
     if is_a(old, "Discretization"):
@@ -70,7 +70,7 @@ def call_arguments(
         old: the Keras 2 layer.
         new: its counterpart.
         args: what Keras 2 was called with, its tensors replaced.
-        kwargs: the same.
+        kwargs: likewise.
 
     Raises:
         ValueError: Keras 3 does not know an argument that has another value than its default.
@@ -85,6 +85,6 @@ def call_arguments(
         if kwargs[key] is not None and kwargs[key] is not default:
             raise ValueError(
                 f"The layer {old.name!r} is called with {key}={kwargs[key]!r}, which Keras 3's "
-                f"{type(new).__name__} does not take. Call it without in the Keras 2 model."
+                f"{type(new).__name__} does not take. Call it without that argument in the Keras 2 model."
             )
     return args, {key: value for key, value in kwargs.items() if key in known}

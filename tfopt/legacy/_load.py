@@ -14,7 +14,7 @@ def load_keras2(path: str | Path) -> Any:
     """The Keras 2 model in a file: `.h5`, `.keras` of Keras 2, or a folder with a SavedModel.
 
     Args:
-        path: where it is.
+        path: the path of the file or folder.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -29,7 +29,7 @@ def load_keras2(path: str | Path) -> Any:
         version = _version(path)
     except (OSError, KeyError) as error:
         raise ValueError(
-            f"The file {path} is none of Keras: {error}. Expected .h5 or .keras, or the folder of a SavedModel."
+            f"The file {path} is not a Keras file: {error}. Expected .h5 or .keras, or the folder of a SavedModel."
         ) from error
     if version.startswith("3."):
         raise ValueError(
@@ -44,25 +44,25 @@ def load_keras2(path: str | Path) -> Any:
     except Exception as error:
         raise ValueError(
             f"Keras 2 cannot read the model in {path}: {error} Expected a whole model (.h5, .keras or SavedModel of "
-            "Keras 2), not its weights alone. One with custom objects: load it with tf_keras.models.load_model and "
+            "Keras 2), not only its weights. If it has custom objects, load it with tf_keras.models.load_model and "
             "'custom_objects', and pass the model."
         ) from error
     if not hasattr(model, "layers"):
         raise ValueError(
-            f"The SavedModel in {path} holds functions, and no Keras layers. Expected one that Keras 2 saved with "
-            "model.save; only that one can be taken apart."
+            f"The SavedModel in {path} holds functions and no Keras layers. Expected one that Keras 2 saved with "
+            "model.save; only its layers can be read."
         )
     return model
 
 
 def _version(path: Path) -> str:
-    """The version of Keras that wrote a file; "" where it does not say."""
+    """The version of Keras that wrote a file; "" if the file does not say."""
     if path.is_dir():
         return ""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
-    import h5py  # of Keras itself
+    import h5py  # a dependency of Keras
 
     with h5py.File(path) as file:
         return str(file.attrs.get("keras_version", ""))
@@ -84,7 +84,7 @@ def _config(path: Path) -> str:
 
 @contextlib.contextmanager
 def _tfmot_scope(path: Path) -> Iterator[None]:
-    """Tells Keras 2 tfmot's classes, where a file has some: importing tfmot changes the process's environment."""
+    """Registers tfmot's classes with Keras 2, only if a file has some: importing tfmot changes the environment."""
     config = _config(path)
     if not any(name in config for name in (*WRAPPERS, "QuantizeLayer")):
         yield

@@ -1,4 +1,4 @@
-"""TensorFlow operations in a Keras 2 model of TensorFlow 2.0 to 2.3, which kept them by their definition."""
+"""TensorFlow operations in a Keras 2 model of TensorFlow 2.0 to 2.3, which stored them as node definitions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from keras import ops
 
 from tfopt.legacy._operations import FUNCTIONS
 
-# Operation -> the function of `tf` that makes it of the same inputs.
+# Operation -> the function of `tf` that makes it from the same inputs.
 _SAME = {
     "Abs": "math.abs",
     "Add": "math.add",
@@ -47,7 +47,7 @@ def _ints(array: Any) -> Any:
     return int(values) if values.ndim == 0 else tuple(map(int, values))
 
 
-# The others: functions of the definition and the inputs.
+# Other operations -> functions of the definition and the inputs.
 _OTHERS: dict[str, Callable[..., Any]] = {
     "ConcatV2": lambda node, *inputs: ops.concatenate(inputs[:-1], axis=_ints(inputs[-1])),
     "ExpandDims": lambda node, x, axis: ops.expand_dims(x, _ints(axis)),

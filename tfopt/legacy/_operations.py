@@ -151,8 +151,8 @@ def operation(layer: Any) -> Callable[..., Any]:
         A function that takes the layer's call arguments.
 
     Raises:
-        ValueError: no function of `keras.ops` is known to do the same; so does calling the function with an argument
-            that that one does not take.
+        ValueError: no function of `keras.ops` is known to do the same; or, when the function is called, an argument is
+            one that its counterpart does not take.
     """
     symbol = layer.symbol.removeprefix("compat.v1.")  # where TensorFlow 1 had other argument names
     if symbol == _SLICING:
@@ -177,7 +177,7 @@ def operation(layer: Any) -> Callable[..., Any]:
                     f"The layer {layer.name!r} calls 'tf.{symbol}' with {key}={given[key]!r}, which its counterpart "
                     f"in keras.ops does not take. Expected {default!r}. Rebuild that part with Keras layers."
                 )
-        # None stands for each library's own default.
+        # None means the default of each library.
         return function(
             **{names[key]: _array(given[key], names[key]) for key in names if given[key] is not None}
         )
@@ -206,18 +206,18 @@ def _index(one: Any) -> Any:
 
 
 def reject_lambda(layer: Any) -> None:
-    """Says why a Lambda layer stays behind.
+    """Raises, because a Lambda layer cannot be converted.
 
     Raises:
         ValueError: always.
     """
     raise ValueError(
-        f"The layer {layer.name!r} is a Lambda: it holds Python code for Keras 2, which Keras 3 cannot be trusted to "
-        "run the same. Expected stock layers. Replace it in the Keras 2 model by layers or TensorFlow functions "
-        f"(x * 2 rather than Lambda(lambda x: x * 2)); {len(FUNCTIONS)} of these are known."
+        f"The layer {layer.name!r} is a Lambda: it holds Python code for Keras 2, which Keras 3 may not "
+        "run in the same way. Expected stock layers. Replace it in the Keras 2 model by layers or TensorFlow functions "
+        f"(x * 2 rather than Lambda(lambda x: x * 2)); {len(FUNCTIONS)} functions are known."
     )
 
 
 def threshold(layer: Any) -> Callable[..., Any]:
-    """ThresholdedReLU, which Keras 3 has as a function only."""
+    """ThresholdedReLU, which Keras 3 has only as a function."""
     return lambda inputs: keras.ops.threshold(inputs, float(layer.theta), 0.0)

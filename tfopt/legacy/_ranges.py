@@ -67,21 +67,21 @@ def _name(layer: Any) -> str:
 
 
 def set_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> tuple[str, ...]:
-    """Gives the quantizers of a model the ranges of the layers they stand behind.
+    """Gives the quantizers of a model the ranges of the layers whose outputs they round.
 
     With it, and the weights that `from_keras2` copies, the quantized model continues where tfmot's training ended.
-    Where several layers share a grid in TFLite (what a concatenation joins), and tfmot has a range for its output
-    only, that one is taken.
+    Where several layers share a grid in TFLite (what a concatenation joins), and tfmot has a range only for their
+    common output, that one is used.
 
     Args:
         model: what `tfopt.quantize` returned; changed in place.
         ranges: layer name -> `(minimum, maximum)`, from `ranges_of`.
 
     Returns:
-        The names of the `FakeQuantize` layers that got a range; others keep that of calibration.
+        The names of the `FakeQuantize` layers that got a range; the others keep the calibrated one.
 
     Raises:
-        ValueError: a name is that of no layer.
+        ValueError: a name is not that of a layer.
 
     Example:
 
@@ -101,8 +101,8 @@ def set_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> tuple[str, ..
     unknown = [name for name in ranges if name not in own and name not in names]
     if unknown:
         raise ValueError(
-            f"The 'ranges' argument must name layers of the model. Got {', '.join(unknown)}, which it has not. Its "
-            f"quantizers stand behind: {', '.join(name.removesuffix('_quantize') for name in quantizers)}."
+            f"The 'ranges' argument must name layers of the model. Got {', '.join(unknown)}, which it does not have. "
+            f"Layers with a quantizer are: {', '.join(name.removesuffix('_quantize') for name in quantizers)}."
         )
     chosen: dict[str, Range] = {layer.name: ranges[name] for name, layer in own.items()}
     for name in ranges.keys() - own.keys():
@@ -117,7 +117,7 @@ def set_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> tuple[str, ..
 
 
 def _before(graph: Graph, node: Node) -> Iterator[FakeQuantize]:
-    """The quantizers nearest before a node."""
+    """The last quantizers before a node."""
     pending = [node]
     while pending:
         for tensor in pending.pop().inputs:

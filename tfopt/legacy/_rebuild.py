@@ -1,4 +1,4 @@
-"""The walk over a Keras 2 model that calls Keras 3 layers in the place of its own."""
+"""Rebuilds a Keras 2 model: each call of a layer becomes a call of the Keras 3 layer for it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tfopt.legacy._operations import operation, reject_lambda, threshold
 from tfopt.legacy._weights import Weight, set_weights
 from tfopt.legacy._wrappers import unwrap
 
-# Layers that become functions, by the name of their class or of a base of it.
+# Layers that become functions, by the name of their class or of a base class.
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "Lambda": reject_lambda,
     "QuantizeLayer": lambda layer: lambda inputs: inputs,
@@ -24,20 +24,20 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Rebuild:
-    """Keras 3 objects for those of a Keras 2 model; a shared layer is made once."""
+    """Makes the Keras 3 objects for a Keras 2 model; a shared layer is made once."""
 
     def __init__(self) -> None:
         self._made: dict[int, Callable[..., Any]] = {}
         self._weights: list[tuple[keras.layers.Layer, list[Weight]]] = []
 
     def model(self, old: Any) -> keras.Model:
-        """A Keras 3 model for a Keras 2 model, with its weights.
+        """The Keras 3 model for a Keras 2 model, with its weights.
 
         Args:
-            old: a Sequential or Functional model that knows its inputs.
+            old: a Sequential or Functional model whose inputs are known.
 
         Raises:
-            ValueError: a part of it has no counterpart, or it is neither.
+            ValueError: it is neither, or a part of it has no counterpart.
         """
         new = self._structure(old)
         for layer, weights in self._weights:
@@ -55,7 +55,7 @@ class Rebuild:
         return self._functional(old) if sequential is None else sequential
 
     def _sequential(self, old: Any) -> keras.Model | None:
-        """A Sequential model remains one where all its layers remain layers."""
+        """The new Sequential model, or None if one of its layers becomes a function."""
         if not is_a(old, "Sequential"):
             return None
         steps = [self._operation(layer) for layer in old.layers if not is_a(layer, "QuantizeLayer")]
@@ -70,7 +70,7 @@ class Rebuild:
             for node in old._nodes_by_depth[depth]:
                 outputs = _input(node.layer) if node.is_input else self._call(node, tensors)
                 if not isinstance(node.outputs, (list, tuple, dict)):
-                    tensors[id(node.outputs)] = outputs  # the sizes of a tensor stand in a tuple
+                    tensors[id(node.outputs)] = outputs  # the sizes of a tensor are in a tuple
                     continue
                 pairs = zip(_flatten(plain(node.outputs)), _flatten(outputs), strict=True)
                 tensors.update((id(theirs), ours) for theirs, ours in pairs)
@@ -121,7 +121,7 @@ def _name(old: Any) -> str:
 
 
 def _name_operations(outputs: Any, known: set[int], name: str) -> None:
-    """Names the operations behind the outputs after the Keras 2 layer: Keras 3's own names may be those of layers."""
+    """Names the operations of the outputs after the Keras 2 layer: Keras 3's own names may clash with layers."""
     pending = list(_flatten(outputs))
     named: set[int] = set()
     while pending:
@@ -136,7 +136,7 @@ def _name_operations(outputs: Any, known: set[int], name: str) -> None:
 
 
 def _substitute(part: Any, tensors: dict[int, Any]) -> Any:
-    """The structure with Keras 3 tensors in the place of Keras 2 ones."""
+    """The structure with Keras 3 tensors in place of the Keras 2 tensors."""
     if isinstance(part, dict):
         return {key: _substitute(item, tensors) for key, item in part.items()}
     if isinstance(part, tuple):

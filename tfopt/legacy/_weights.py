@@ -1,16 +1,16 @@
-"""The weights of a Keras 2 layer, for the Keras 3 layer in its place."""
+"""The weights of a Keras 2 layer, copied to the Keras 3 layer for it."""
 
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-# What `adapt` of a Discretization counts with; its result is an argument of the layer.
+# The state of `adapt` of a Discretization; its result is an argument of the layer.
 _COUNTS = "summary"
 
 
 class Weight(NamedTuple):
-    """A value by the last part of its name: "kernel" of "dense/kernel:0"."""
+    """A value and the last part of its name: "kernel" of "dense/kernel:0"."""
 
     name: str
     value: np.ndarray
@@ -19,7 +19,7 @@ class Weight(NamedTuple):
 def variables_of(layer: Any) -> list[Any]:
     """The variables of a Keras 2 layer and of all inside it, in the order in which they were made.
 
-    Unlike that of `layer.weights` the order does not depend on what is frozen.
+    Unlike in `layer.weights`, the order does not depend on what is frozen.
     """
     parts = list(layer._flatten_layers())
     variables = [one for part in parts for one in part._trainable_weights + part._non_trainable_weights]
@@ -38,7 +38,7 @@ def last_name(variable: Any) -> str:
 
 
 def set_weights(layer: keras.layers.Layer, weights: list[Weight]) -> None:
-    """Gives a Keras 3 layer the values, by name and shape; those of the same name and shape in order.
+    """Sets the weights of a Keras 3 layer by name and shape; those of the same name and shape in order.
 
     Args:
         layer: a built layer.
@@ -49,7 +49,7 @@ def set_weights(layer: keras.layers.Layer, weights: list[Weight]) -> None:
     """
     rest = list(weights)
     unmatched = [target for target in layer.weights if not _take(rest, target, by_name=True)]
-    # Keras 3 calls some weights otherwise.
+    # Keras 3 has other names for some weights.
     unmatched = [target for target in unmatched if not _take(rest, target, by_name=False)]
     if unmatched or rest:
         raise ValueError(
@@ -58,7 +58,7 @@ def set_weights(layer: keras.layers.Layer, weights: list[Weight]) -> None:
             f"{', '.join(f'{one.name} {one.value.shape}' for one in rest) or 'no more'}. "
             "Rebuild the layer with Keras 3, and copy the weights with set_weights."
         )
-    if hasattr(layer, "finalize_state"):  # Normalization computes with constants that it makes of its weights
+    if hasattr(layer, "finalize_state"):  # Normalization computes with constants made from its weights
         layer.finalize_state()
 
 

@@ -15,7 +15,7 @@ def unwrap(layer: Any) -> tuple[Any, list[Weight]]:
         layer: any layer of Keras 2.
 
     Returns:
-        The layer itself, and its own weights, where it is no wrapper.
+        The inner layer and its weights; the layer itself and its own weights if it is not a wrapper.
     """
     name = next((name for name in WRAPPERS if is_a(layer, name)), None)
     if name is None:
@@ -28,7 +28,7 @@ def unwrap(layer: Any) -> tuple[Any, list[Weight]]:
 
 
 def _pruned(wrapper: Any) -> list[Weight]:
-    """Masked once more, for a training step after the last update of the masks fills the zeros."""
+    """Masked once more, because a training step after the last update of the masks fills the zeros."""
     masks = {id(variable): mask.numpy() for variable, mask, _ in wrapper.pruning_vars}
     return [
         Weight(last_name(one), one.numpy() * masks.get(id(one), 1)) for one in variables_of(wrapper.layer)
@@ -36,7 +36,7 @@ def _pruned(wrapper: Any) -> list[Weight]:
 
 
 def _clustered(wrapper: Any) -> list[Weight]:
-    """The kernel is no variable of the layer any more, but computed from centroids."""
+    """The kernel is no longer a variable of the layer: it is computed from centroids."""
     wrapper.update_clustered_weights_associations()
     weights = [Weight(last_name(variable), variable.numpy()) for variable in wrapper.layer.weights]
     for position, name in sorted(wrapper.position_original_weights.items()):
@@ -47,7 +47,7 @@ def _clustered(wrapper: Any) -> list[Weight]:
 
 
 def _quantized(wrapper: Any) -> list[Weight]:
-    """The float weights: the layer itself holds what the last call rounded of them."""
+    """The float weights: the layer itself holds their rounded values of the last call."""
     weights = [Weight(last_name(variable), variable.numpy()) for variable, *_ in wrapper._weight_vars]
     own = {id(variable) for variable, *_ in wrapper._weight_vars}
     variables = {id(v): v for v in wrapper.layer.weights if id(v) not in own}.values()

@@ -23,13 +23,13 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def _tensorflow_function(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
-    # why: outside XLA, TensorFlow adds int32 up on the host, which costs transfers where there is an accelerator.
-    # On a CPU there are none, and XLA would compile longer than it saves.
+    # Outside XLA, TensorFlow sums int32 on the host, which costs transfers where there is an accelerator.
+    # On a CPU there are no transfers, and compiling with XLA would take more time than it saves.
     accelerated = any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
     traced = tf.function(function, jit_compile=True if accelerated else None, autograph=False)
 
     def call(*tensors: Any) -> Any:
-        # why: called directly, TensorFlow would warn of retracing, as weights differ in shape.
+        # A direct call would make TensorFlow warn of retracing, because weights differ in shape.
         return traced.get_concrete_function(*tensors)(*tensors)
 
     return call
@@ -56,12 +56,12 @@ def create_masks(model: keras.Model, variables: Sequence[keras.Variable]) -> lis
 def _optimizer_masks(
     optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]
 ) -> list[keras.Variable]:
-    # why: on JAX the training step is a pure function of the model's and the optimizer's variables; whatever else
-    # it reads is compiled in as a constant.
+    # On JAX the training step is a pure function of the model's and the optimizer's variables. Anything else that it
+    # reads becomes a constant of the compiled function.
     add = innermost(optimizer).add_variable
     masks = [add(weight.shape, "ones", dtype="bool", name="pruning_mask") for weight in variables]
     for holder in (optimizer, innermost(optimizer)):
-        # why: a checkpoint with the masks in it would not load into a plain optimizer.
+        # A checkpoint that holds the masks would not load into a plain optimizer.
         holder.save_own_variables = functools.partial(_save_without, {id(mask) for mask in masks}, holder)
     return masks
 
@@ -73,7 +73,7 @@ def _save_without(hidden: set[int], optimizer: keras.optimizers.Optimizer, store
 
 
 def remove_masks(model: keras.Model, masks: Sequence[keras.Variable]) -> None:
-    """Take masks out of the optimizer again, where they are in one."""
+    """Remove the masks from the optimizer, on the backend where it holds them."""
     if keras.backend.backend() != "jax":
         return
     inner = innermost(model.optimizer)
@@ -87,7 +87,7 @@ def remove_masks(model: keras.Model, masks: Sequence[keras.Variable]) -> None:
 
 
 def synchronize(model: keras.Model) -> None:
-    """Give variables their values back, which on JAX live outside of them while an epoch runs."""
+    """Write the current values into the variables: on JAX they are kept elsewhere while an epoch runs."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
 

@@ -1,4 +1,4 @@
-"""Budgets: how many zeros each layer holds, so that all of them together hold the target."""
+"""Budgets: how many zeros each layer gets, so that all layers together reach the target."""
 
 import math
 import re
@@ -15,11 +15,11 @@ def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float) -> list[fl
     """Densities in proportion to `sum(shape) / prod(shape)`: small and narrow layers stay denser than large ones.
 
     Erdos-Renyi-Kernel (Evci et al. 2020, "Rigging the lottery", https://arxiv.org/abs/1911.11134, section 3). A layer
-    whose density would exceed 1 is dense, and the others make up for it.
+    whose density would exceed 1 is dense, and the other layers get more zeros instead.
 
     Args:
-        shapes: of the kernels.
-        sparsity: over all of them, in [0, 1).
+        shapes: the shapes of the kernels.
+        sparsity: the fraction of zeros over all kernels, in [0, 1).
 
     Returns:
         A density in (0, 1] per kernel.
@@ -44,7 +44,7 @@ def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float) -> list[fl
 
 
 def erk_zeros(shapes: Sequence[tuple[int, ...]], limits: Sequence[int], sparsity: float) -> list[int]:
-    """Zeros per kernel whose sum is exact: what rounding leaves goes where the fractions are largest.
+    """The number of zeros per kernel, with an exact sum: kernels with the largest remainders are rounded up.
 
     >>> erk_zeros([(3, 3, 4, 4), (3, 3, 16, 16)], [143, 2303], 0.9)
     [78, 2125]
@@ -65,7 +65,7 @@ def erk_zeros(shapes: Sequence[tuple[int, ...]], limits: Sequence[int], sparsity
 
 
 def bounds_for(bounds: Bounds, path: str) -> tuple[float, float]:
-    """Lowest and highest sparsity of a layer: of the first expression that is found in its path.
+    """Lowest and highest sparsity of a layer: the pair of the first regular expression that is found in its path.
 
     >>> bounds_for({"head": (0.0, 0.5)}, "net/head/kernel"), bounds_for({"head": (0.0, 0.5)}, "net/stem/kernel")
     ((0.0, 0.5), (0.0, 1.0))
@@ -76,7 +76,7 @@ def bounds_for(bounds: Bounds, path: str) -> tuple[float, float]:
 
 
 def limits(bounds: tuple[float, float], sparsity: float, size: int, limit: int) -> tuple[int, int]:
-    """Fewest and most zeros of a layer. The bounds give way where the target is beyond them.
+    """Fewest and most zeros of a layer. A target outside of the bounds takes precedence over them.
 
     >>> limits((0.25, 0.9), 0.8, size=100, limit=99), limits((0.25, 0.9), 0.99, size=100, limit=99)
     ((25, 90), (25, 99))
@@ -90,13 +90,13 @@ def check_scope(scope: Any, bounds: Any) -> None:
     """Raise unless scope is known and the bounds are pairs of sparsities."""
     if scope not in SCOPES:
         raise ValueError(
-            f"The 'scope' parameter of Pruning must be {named(SCOPES)}. Got {scope!r} instead. 'global' lets layers "
+            f"The 'scope' argument of Pruning must be {named(SCOPES)}. Got {scope!r} instead. 'global' lets layers "
             "differ in sparsity."
         )
     for pair in bounds.values() if isinstance(bounds, Mapping) else [bounds]:
         good = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not good or not 0 <= pair[0] <= pair[1] <= 1:
             raise ValueError(
-                "The 'bounds' parameter of Pruning must be a pair (lowest, highest) of sparsities in [0, 1], or a dict "
+                "The 'bounds' argument of Pruning must be a pair (lowest, highest) of sparsities in [0, 1], or a dict "
                 f"from regular expressions to such pairs. Got {bounds!r} instead. The default is (0.0, 0.98)."
             )

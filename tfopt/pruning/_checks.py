@@ -1,4 +1,4 @@
-"""Checks of arguments, with one clear sentence each."""
+"""Checks of arguments, each with one clear error message."""
 
 import numbers
 from collections.abc import Callable, Iterable
@@ -12,9 +12,9 @@ def named(names: Iterable[str]) -> str:
 
 
 def sentence(owner: Any, name: str, expected: str, way_out: str) -> str:
-    """What the field of a dataclass must be, what came, and the way out."""
+    """An error message: what the field of a dataclass must be, what it is, and how to fix that."""
     return (
-        f"The '{name}' parameter of {type(owner).__name__} must be {expected}. "
+        f"The '{name}' argument of {type(owner).__name__} must be {expected}. "
         f"Got {getattr(owner, name)!r} instead. {way_out}"
     )
 
@@ -40,7 +40,7 @@ def check_sparsity(owner: Any, name: str) -> None:
 
 
 def check_integer(owner: Any, name: str, minimum: int, way_out: str = "It counts optimizer steps.") -> None:
-    """Raise unless the field is an integer from the minimum on."""
+    """Raise unless the field is an integer that is not below the minimum."""
     expected = f"an integer of at least {minimum}"
     check_number(owner, name, numbers.Integral, lambda x: x >= minimum, expected, way_out)
 

@@ -11,8 +11,8 @@ from tfopt.pruning._masks import apply_mask
 class MaskConstraint(keras.constraints.Constraint):
     """`mask * inner(mask * weight)`, with `inner` the constraint that the user gave the weight.
 
-    The mask comes last, so that zeros are exact whatever `inner` does, and first, so that a norm or mean in `inner`
-    is that of the weights which are kept.
+    The mask is applied last, so that zeros are exact whatever `inner` does. It is applied first too, so that a norm or
+    mean in `inner` is that of the kept weights.
 
     Args:
         mask: a bool variable of the weight's shape.
@@ -37,16 +37,16 @@ class MaskConstraint(keras.constraints.Constraint):
 
     def get_config(self) -> dict[str, Any]:
         """Refuse: a mask belongs to one training run and is never saved with a layer."""
-        raise NotImplementedError("A MaskConstraint is in force during fit only and cannot be saved.")
+        raise NotImplementedError("A MaskConstraint exists during fit only and cannot be saved.")
 
 
 def own_constraint(variable: keras.Variable) -> Callable[[Any], Any] | None:
-    """The user's constraint, also where a training run that raised has left its mask on the weight."""
+    """The user's constraint, even if a training run that raised an error has left its mask on the weight."""
     constraint = variable.constraint
     return constraint.inner if isinstance(constraint, MaskConstraint) else constraint
 
 
 def left_behind(variables: Iterable[keras.Variable]) -> list[keras.Variable]:
-    """The masks that a training run which raised has left on these weights."""
+    """The masks that a training run has left on these weights because it raised an error."""
     constraints = [variable.constraint for variable in variables]
     return [constraint.mask for constraint in constraints if isinstance(constraint, MaskConstraint)]

@@ -1,4 +1,4 @@
-"""Channels that only go together: those that meet in an addition, a gate or attention, as `shrink` removes them."""
+"""Coupled channels: those that meet in an addition, a gate or attention, and so are only removed together."""
 
 from collections.abc import Sequence
 
@@ -14,22 +14,22 @@ from tfopt.pruning._layouts import Layout, PickedLayout, layout_of
 from tfopt.pruning._patterns import Lanes
 from tfopt.pruning._targets import Target, path_of
 
-# What has to be zero for a channel to be zero behind it: these are added to it, or scale what is not zero.
+# Weights that must be zero for the channel to be zero after them: added to it, or scaling what is not zero.
 _FOLLOWERS = ("bias", "gamma", "beta")
 
 
 def coupled_groups(
     model: keras.Model, targets: Sequence[Target]
 ) -> tuple[list[Group], list[tuple[str, str]], list[Target]]:
-    """Groups for the targets whose channels can be removed; one for all layers whose channels go together.
+    """Groups for the targets whose channels can be removed; coupled layers share a group.
 
     Args:
         model: the model.
         targets: kernels to prune.
 
     Returns:
-        Groups; pairs (layer path, reason) for targets that stay dense, as they go with others that do; and the
-        targets whose channels cannot be removed or followed, to be pruned each by itself.
+        Groups; pairs (layer path, reason) for targets that stay dense because they are coupled with a layer that does;
+        and the targets whose channels cannot be removed or followed, which are pruned one by one.
     """
     selected = {id(target.variable): target for target in targets}
     groups: list[Group] = []
@@ -49,7 +49,7 @@ def coupled_groups(
             ]
             done.update(id(target.variable) for target in mine)
             if others:
-                reason = f"its channels go with those of {path_of(others[0])}, which stays dense"
+                reason = f"its channels are coupled with those of {path_of(others[0])}, which stays dense"
                 left.update((id(target.variable), (path_of(target.layer), reason)) for target in mine)
             else:
                 groups.append(_group(units, made, here))
@@ -79,7 +79,7 @@ def _whole(slot: Slot, units: np.ndarray) -> bool:
 
 
 def _even(slot: Slot, units: np.ndarray) -> bool:
-    """Whether each unit has as many slices of the weight as any other."""
+    """Whether all units have the same number of slices of the weight."""
     counts = [int((slot.units == unit).sum()) for unit in units]
     return min(counts) == max(counts)
 

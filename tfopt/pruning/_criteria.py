@@ -1,4 +1,4 @@
-"""Criteria: how much a weight matters. Pure functions from arrays to scores; what scores lowest goes first."""
+"""Criteria: how much a weight matters. Pure functions from arrays to scores; the lowest scores are pruned first."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def magnitude(weight: Any) -> Any:
         weight: a float tensor or variable of any shape.
 
     Returns:
-        Scores of the same shape and dtype; what scores lowest is pruned first.
+        Scores of the same shape and dtype; the lowest are pruned first.
 
     >>> from keras import ops
     >>> from tfopt.pruning import magnitude
@@ -29,11 +29,12 @@ def magnitude(weight: Any) -> Any:
 
 
 def lamp(weight: Any) -> Any:
-    """The part of a layer's energy that would be lost, of what is left once all smaller weights are gone.
+    """The part of a layer's remaining energy that the weight holds, once all smaller weights are removed.
 
     `w**2 / sum of v**2 over all v with |v| >= |w|` (Lee et al. 2021, "Layer-adaptive sparsity for the magnitude-based
-    pruning", https://arxiv.org/abs/2010.07611). Within a layer the order is that of magnitude; between layers it
-    compares, whatever their scale, so that it is the choice for one global threshold where batch norms follow.
+    pruning", https://arxiv.org/abs/2010.07611). Within a layer the order is that of magnitude. Scores of different
+    layers are comparable, whatever the scale of their weights, so use it for one global threshold in networks with
+    batch norms.
 
     Args:
         weight: a float tensor of any shape, all of one layer.
@@ -52,7 +53,7 @@ def lamp(weight: Any) -> Any:
 
 
 def random_scores(weight: Any, noise: Any) -> Any:
-    """Chance: the baseline that every other criterion has to beat. What is zero already stays the lowest.
+    """Random scores: the baseline that every other criterion has to beat. Weights that are zero already score lowest.
 
     Args:
         weight: a float tensor of any shape.
@@ -70,11 +71,11 @@ def taylor(weight: Any, gradient: Any) -> Any:
     """How much the loss changes without the weight, to first order: `|gradient * weight|`.
 
     Molchanov et al. (2019), "Importance estimation for neural network pruning", https://arxiv.org/abs/1906.10771
-    (the square root of its equation 8, which ranks alike).
+    (the square root of its equation 8, which gives the same order).
 
     Args:
         weight: a float tensor of any shape.
-        gradient: of the loss by the weight, averaged over the data; same shape.
+        gradient: gradient of the loss by the weight, averaged over the data; same shape.
 
     >>> from keras import ops
     >>> from tfopt.pruning import taylor
@@ -87,12 +88,12 @@ def taylor(weight: Any, gradient: Any) -> Any:
 def fisher(weight: Any, squared_gradient: Any) -> Any:
     """How much the loss of a trained network grows without the weight, to second order: `F * weight**2 / 2`.
 
-    Optimal brain damage (LeCun et al. 1990) with the diagonal of the Fisher information, the mean of the squared
-    gradient, for the Hessian's (Theis et al. 2018, https://arxiv.org/abs/1801.05787).
+    Optimal brain damage (LeCun et al. 1990) with the diagonal of the Fisher information (the mean of the squared
+    gradient) in place of that of the Hessian (Theis et al. 2018, https://arxiv.org/abs/1801.05787).
 
     Args:
         weight: a float tensor of any shape.
-        squared_gradient: of the loss by the weight, squared, then averaged over batches; same shape.
+        squared_gradient: gradient of the loss by the weight, squared, then averaged over batches; same shape.
 
     >>> from keras import ops
     >>> from tfopt.pruning import fisher
@@ -121,7 +122,7 @@ def wanda(weight: Any, input_norm: Any) -> Any:
 
 
 def batch_norm_gamma(weight: Any, gamma: Any) -> Any:
-    """The scale that the batch norm behind a layer gives each channel: `|gamma|`.
+    """The scale that the batch norm after a layer gives each channel: `|gamma|`.
 
     Liu et al. (2017), "Learning efficient convolutional networks through network slimming",
     https://arxiv.org/abs/1708.06519. For channels only.
@@ -140,13 +141,14 @@ def batch_norm_gamma(weight: Any, gamma: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """A row of the table: the function, and what it needs beside the weight.
+    """A row of the table: the function, and what it needs besides the weight.
 
     Args:
-        function: from the weight and the needs, as (positions, inputs, outputs), to scores of the weight's shape.
+        function: takes the weight, and what `needs` names, as (positions, inputs, outputs); returns scores of the
+            weight's shape.
         needs: keyword arguments of the function: `gradient`, `squared_gradient`, `input_norm`, `gamma`, `noise`.
-        patterns: the patterns it makes sense with; all if empty.
-        shrinks: whether what is kept is shrunk by the threshold.
+        patterns: the patterns that it can be used with; all if empty.
+        shrinks: whether the kept weights are shrunk by the threshold.
     """
 
     function: Callable[..., Any]
@@ -156,7 +158,7 @@ class Criterion:
 
     @property
     def needs_data(self) -> bool:
-        """Whether it reads samples."""
+        """Whether it needs samples."""
         return not set(self.needs) <= {"gamma", "noise"}
 
 
@@ -173,22 +175,22 @@ CRITERIA: dict[str, Criterion] = {
 
 
 def get_criterion(criterion: str | Callable[[Any], Any], pattern: str) -> Criterion:
-    """The criterion that a name or a function from weight to scores stands for.
+    """The criterion for a name, or for a function from weight to scores.
 
     Raises:
-        ValueError: the name is not known, or the criterion does not go with the pattern.
+        ValueError: the name is not known, or the criterion cannot be used with the pattern.
     """
     if callable(criterion):
         return Criterion(criterion)
     if criterion not in CRITERIA:
         raise ValueError(
-            f"The 'criterion' parameter of Pruning must be {named(CRITERIA)} or a function from a weight to scores of "
+            f"The 'criterion' argument of Pruning must be {named(CRITERIA)} or a function from a weight to scores of "
             f"its shape. Got {criterion!r} instead. 'magnitude' is the usual one."
         )
     found = CRITERIA[criterion]
     if found.patterns and pattern not in found.patterns:
         raise ValueError(
-            f"The 'criterion' parameter of Pruning must suit the pattern: {criterion!r} goes with "
+            f"The 'criterion' argument of Pruning must suit the pattern: {criterion!r} goes with "
             f"{named(found.patterns)}. Got pattern {pattern!r} instead. Use criterion='magnitude'."
         )
     return found

@@ -1,4 +1,4 @@
-"""Groups: the weights that are pruned together, such as a kernel with its bias, or the four of an attention layer."""
+"""Groups: weights that are pruned together, such as a kernel and its bias, or an attention layer's kernels."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def find_groups(model: keras.Model, where: LayerFilter, pattern: str) -> tuple[t
     if not groups:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in left)
         raise ValueError(
-            f"The 'pattern' parameter of Pruning must suit a layer of model '{model.name}'. Got {pattern!r}, which "
+            f"The 'pattern' argument of Pruning must suit a layer of model '{model.name}'. Got {pattern!r}, which "
             f"suits none, instead. {reasons}. Select others with where=, or use pattern='unstructured'."
         )
     return tuple(groups), (*dense, *left)
@@ -67,7 +67,7 @@ def _single(
 
 
 def _channels(kernel: Member, norm: keras.layers.BatchNormalization | None) -> Group:
-    """A kernel, its bias, and gamma and beta of the batch norm behind: without them channels are constant, not 0."""
+    """A kernel, its bias, and the next batch norm's gamma and beta, without which channels are constant and not 0."""
     outputs = kernel.layout.matrix_shape[2]
     found = [(kernel.layer, weight) for weight in own_weights(kernel.layer) if weight.name == "bias"]
     if norm is not None:
@@ -83,7 +83,7 @@ def _channels(kernel: Member, norm: keras.layers.BatchNormalization | None) -> G
 
 
 def _heads(targets: Sequence[Target]) -> tuple[list[Group], list[tuple[str, str]]]:
-    """A group per attention layer. Its four layers are known by name, as `quantize` leaves only them."""
+    """A group per attention layer. Its four layers are found by name, as in the models that `quantize` makes."""
     left: list[tuple[str, str]] = []
     found: dict[tuple[str, str], dict[str, Target]] = {}
     for target in targets:
@@ -97,13 +97,13 @@ def _heads(targets: Sequence[Target]) -> tuple[list[Group], list[tuple[str, str]
         if len(parts) == 4 and all(len(part.variable.shape) == 3 for part in parts.values()):
             groups.append(_attention(parts))
         else:
-            reason = "query, key, value and output kernels of an attention layer are pruned together, or not at all"
+            reason = "query, key, value and output kernels of an attention layer are only pruned together"
             left.extend((path_of(part.layer), reason) for part in parts.values())
     return groups, left
 
 
 def _attention(parts: dict[str, Target]) -> Group:
-    """Heads; with grouped queries, a key and value head together with the query heads that read it."""
+    """The heads of an attention layer; with grouped queries, a key and value head with the query heads that read it."""
     kernels, followers = [], []
     for role, part in parts.items():
         shape = tuple(part.variable.shape)

@@ -1,4 +1,4 @@
-"""Edges: which layers stand first and last in a model, and which batch norm follows which layer."""
+"""Edges: which layers are the first and the last of a model, and which batch norm follows which layer."""
 
 import dataclasses
 
@@ -11,12 +11,12 @@ _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 @dataclasses.dataclass(frozen=True)
 class Edges:
-    """What the call graph says about layers, each by `id(layer)`.
+    """The first and last layers of a model and the batch norms, by `id(layer)`.
 
     Attributes:
         first: convolutions that read the model's inputs, with no other kernel in between.
-        last: layers with a kernel that no other kernel comes after.
-        norms: the batch norm that alone reads a layer's output, over the layer's output channels.
+        last: layers with a kernel and with no other kernel after them.
+        norms: the batch norm over a layer's output channels, if nothing else reads the layer's output.
     """
 
     first: frozenset[int]
@@ -25,9 +25,9 @@ class Edges:
 
 
 def find_edges(model: keras.Model) -> Edges:
-    """The edges of a model; of the models inside, where it cannot be captured itself (a `Distiller`).
+    """The edges of a model, or of the models inside it if it cannot be captured itself (a `Distiller`).
 
-    Where no call graph can be read, the order in which layers were made counts, and no batch norm is known.
+    If no call graph can be read, the order in which layers were made is used, and no batch norm is known.
     """
     graphs = graphs_of(model)
     if not graphs:
@@ -45,7 +45,7 @@ def find_edges(model: keras.Model) -> Edges:
 
 
 def graphs_of(model: keras.Model) -> list[Graph]:
-    """The graph of a model, or those of the models inside where it cannot be captured itself; none at worst."""
+    """The graph of a model, or those of the models inside if it cannot be captured itself; empty if none can."""
     try:
         return [capture(model)]
     except (ValueError, TypeError):
@@ -59,7 +59,7 @@ def _has_kernel(op: keras.Operation) -> bool:
 
 
 def _first(graph: Graph) -> set[int]:
-    behind: set[int] = set()  # tensors that a kernel comes before
+    behind: set[int] = set()  # tensors computed through a kernel
     found = set()
     for node in graph.nodes:
         fresh = not any(id(tensor) in behind for tensor in node.inputs)
@@ -72,7 +72,7 @@ def _first(graph: Graph) -> set[int]:
 
 
 def _last(graph: Graph) -> set[int]:
-    before: set[int] = set()  # tensors that a kernel comes after
+    before: set[int] = set()  # tensors that a later kernel reads
     found: set[int] = set()
     others: set[int] = set()
     for node in reversed(graph.nodes):

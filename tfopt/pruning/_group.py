@@ -1,4 +1,4 @@
-"""What a group is: weights that are pruned together, and how a pattern sees each."""
+"""A group: weights that are pruned together, with the layout in which a pattern reads each."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from tfopt.pruning._patterns import Pattern
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
-    """A weight of a group, and how a pattern sees it."""
+    """A weight of a group, and the layout in which a pattern reads it."""
 
     layer: keras.layers.Layer
     variable: keras.Variable
@@ -22,11 +22,11 @@ class Member:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
-    """Weights with one mask of units.
+    """Weights that share one mask of units (see `_patterns`).
 
     Attributes:
         pattern: the pattern.
-        kernels: what is scored and counted.
+        kernels: the weights that are scored and counted.
         followers: biases, gammas and betas that become zero with a unit, and are not counted.
         gammas: the scales of the batch norms that follow.
     """
@@ -53,7 +53,7 @@ class Group:
 
     @property
     def limit(self) -> int:
-        """How many of them may be zero."""
+        """How many weights may be zero."""
         if len(self.kernels) == 1:
             return self.pattern.limit(self.kernels[0].layout.matrix_shape)
         return self.size - 1
@@ -66,13 +66,13 @@ class Group:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the kernel; of several, that of one which has the weights of all."""
+        """The shape of the kernel; with several kernels, that of a matrix with the weights of all."""
         if len(self.kernels) == 1:
             return self.kernels[0].layout.shape
         return self.size // self.unit_count, self.unit_count
 
     def zeros(self, sparsity: float) -> int:
-        """How many are zero at this sparsity."""
+        """How many weights are zero at this sparsity."""
         if len(self.kernels) == 1:
             return self.pattern.zeros(sparsity, self.kernels[0].layout.matrix_shape)
         return zero_count(sparsity, self.size)

@@ -20,7 +20,7 @@ _LAST += (_L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose)
 def input_norms(
     members: Sequence[Member], model: keras.Model, batches: Sequence[tuple[Any, Any]]
 ) -> list[Any]:
-    """The root mean square of each input of each layer, to be multiplied with its kernel.
+    """The root mean square of each input of each layer, in a shape that broadcasts with its kernel.
 
     Raises:
         ValueError: the layer's class is not known, or it did not run.
@@ -35,7 +35,7 @@ def input_norms(
         found = sums[id(member.layer)]
         if not found:
             raise ValueError(
-                f"The 'data' parameter of Pruning must make every layer run. Got none that runs "
+                f"The 'data' argument of Pruning must make every layer run. Got none that runs "
                 f"'{path_of(member.layer)}' instead. Leave the layer out with where=."
             )
         norms.append(_for_kernel(member, ops.sqrt(sum(found) / len(found))))
@@ -43,7 +43,7 @@ def input_norms(
 
 
 def _input_axes(layer: Any) -> tuple[int, ...]:
-    """The axes of a layer's input that meet its kernel's, counted from the end."""
+    """The axes of a layer's input that are multiplied with the kernel, counted from the end."""
     if isinstance(layer, _LAST):
         first = getattr(layer, "data_format", "channels_last") == "channels_first"
         return (-1 - len(getattr(layer, "kernel_size", ())),) if first else (-1,)
@@ -51,7 +51,7 @@ def _input_axes(layer: Any) -> tuple[int, ...]:
         inputs, kernel, output = equation_labels(layer)
         return tuple(inputs.index(label) - len(inputs) for label in kernel if label not in output)
     raise ValueError(
-        "The 'criterion' parameter of Pruning must suit the layers: 'wanda' knows the inputs of Dense, EinsumDense and "
+        "The 'criterion' argument of Pruning must suit the layers: 'wanda' knows the inputs of Dense, EinsumDense and "
         f"convolutions. Got '{path_of(layer)}', {type(layer).__name__}, instead. Leave it out with where=, or use "
         "criterion='magnitude'."
     )
@@ -61,9 +61,9 @@ def _input_axes(layer: Any) -> tuple[int, ...]:
 def _recording(
     layers: Sequence[keras.layers.Layer], sums: dict[int, list[Any]], axes: Sequence[tuple[int, ...]]
 ) -> Iterator[None]:
-    """While this is open, a call of a layer adds the mean square of its input."""
+    """Within this context, each call of a layer records the mean square of its input."""
     for layer, kept in zip(layers, axes, strict=True):
-        # An attribute of the object stands in front of the method of its class.
+        # An attribute of the object takes precedence over the method of its class.
         layer.call = _recorder(layer.call, sums[id(layer)], kept)
     try:
         yield

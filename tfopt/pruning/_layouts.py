@@ -13,7 +13,7 @@ _L = keras.layers
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a weight becomes an array of shape (positions, inputs, outputs), and comes back from it.
+    """How a weight is turned into an array of shape (positions, inputs, outputs), and back.
 
     Args:
         shape: the weight's shape.
@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def matrix_shape(self) -> tuple[int, int, int]:
-        """(positions, inputs, outputs) of what patterns see."""
+        """(positions, inputs, outputs) of the array that patterns read."""
         return self.full_shape
 
     @property
@@ -72,10 +72,10 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class PickedLayout(Layout):
-    """A layout that shows patterns some of the outputs, in an order of its own; masks keep the others.
+    """A layout that gives patterns some of the outputs, in a given order; masks keep all others.
 
     Args:
-        order: numbers of outputs.
+        order: the indices of these outputs.
 
     >>> from tfopt.pruning._layouts import PickedLayout
     >>> layout = PickedLayout((4,), inputs=(), outputs=(0,), order=(2, 0))
@@ -100,12 +100,12 @@ class PickedLayout(Layout):
 
 
 def vector_layout(variable: keras.Variable) -> Layout:
-    """The layout of a bias, gamma or beta: outputs alone."""
+    """The layout of a bias, gamma or beta: only outputs."""
     return Layout(tuple(variable.shape), (), tuple(range(len(variable.shape))))
 
 
 def _plain(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Layout:
-    """(..., inputs, outputs): Dense, convolutions, and what is not in the table."""
+    """(..., inputs, outputs): Dense, convolutions, and layers that are not in the table."""
     return Layout(shape, (len(shape) - 2,), (len(shape) - 1,))
 
 

@@ -1,4 +1,4 @@
-"""The masks of one training run: put on the weights, made anew, counted and taken off."""
+"""The masks of one training run: attached to the weights, updated, counted and removed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from tfopt.pruning._select import Statistics, select_units, spread, unit_scores
 
 
 class MaskSet:
-    """A mask on every weight of the groups, which keeps everything until the first `prune`.
+    """A mask for every weight of the groups. It keeps all weights until the first `prune`.
 
     Args:
         model: the model that trains.
         groups: its groups.
-        criterion: what is pruned first.
+        criterion: which weights are pruned first.
         scope: how zeros are divided between layers.
         bounds: least and most sparsity of a layer, for the global scope.
     """
@@ -35,7 +35,7 @@ class MaskSet:
         self.criterion = criterion
         self.scope = scope
         self.bounds = bounds
-        # A batch norm behind a concatenation follows several groups.
+        # A batch norm after a concatenation follows several groups.
         every = [member for group in groups for member in group.members]
         self.members = list({id(member.variable): member for member in every}.values())
         self.kernels = [member for group in groups for member in group.kernels]
@@ -56,16 +56,16 @@ class MaskSet:
         return sum(group.size for group in self.groups)
 
     def keep_all(self) -> None:
-        """Choose nothing to be zero."""
+        """Keep all weights."""
         if not self._units:
-            return  # masks begin like that
+            return  # masks start like that
         self._units = [ops.ones(group.unit_count, "bool") for group in self.groups]
         self._set_masks()
 
     def prune(
         self, sparsity: float, statistics: Statistics, before_masking: Callable[[], None] | None = None
     ) -> None:
-        """Choose anew what is zero, and make it zero; in between, weights may be changed."""
+        """Choose which weights are zero, and make them zero. `before_masking` may change weights in between."""
         scores = [unit_scores(group, self.criterion, statistics) for group in self.groups]
         self._units = select_units(self.groups, scores, sparsity, self.scope, self.bounds)
         if before_masking is not None:
@@ -73,7 +73,7 @@ class MaskSet:
         self._set_masks(shrink=self.criterion.shrinks)
 
     def regrow(self, part: float, growth: Criterion, statistics: Statistics) -> None:
-        """Let this part of each group's active units make way for others."""
+        """Replace this part of each group's active units by other units."""
         for index, group in enumerate(self.groups):
             active = self._units[index]
             kept = int(ops.sum(ops.cast(active, "int32")))
@@ -104,7 +104,7 @@ class MaskSet:
         self.apply()
 
     def apply(self) -> None:
-        """Make zero what the masks say."""
+        """Set the weights that the masks do not keep to zero."""
         with variable_scope(self.model):
             for member, constraint in zip(self.members, self._constraints, strict=True):
                 member.variable.assign(constraint(member.variable))
@@ -114,7 +114,7 @@ class MaskSet:
         return zeros_in(self.kernels)
 
     def changed(self) -> float:
-        """The fraction of masks that has flipped since this was last asked for."""
+        """The fraction of weights whose mask has changed since the last call."""
         flips, self.flips = sum(int(count) for count in self.flips), []
         return flips / self.size
 
@@ -123,7 +123,7 @@ class MaskSet:
         for member, constraint in zip(self.members, self._constraints, strict=True):
             if member.variable.constraint is not constraint:
                 raise ValueError(
-                    "The 'where' parameters of two Pruning callbacks in one fit must select different layers. Got "
+                    "The 'where' arguments of two Pruning callbacks in one fit must select different layers. Got "
                     f"'{member.variable.path}' selected by both instead. Give each callback layers of its own."
                 )
 
@@ -149,6 +149,6 @@ def _flips(old: Any, new: Any) -> Any:
 
 
 def _shrunk(weight: Any, mask: Any) -> Any:
-    """What the mask keeps, shrunk by the largest weight that it does not."""
+    """The kept weights, shrunk by the largest weight that is not kept."""
     gone = ops.where(mask, ops.zeros_like(weight), ops.abs(weight))
     return soft_threshold(weight, ops.max(gone))

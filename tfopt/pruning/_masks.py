@@ -1,4 +1,4 @@
-"""Masks: which weights, or units of weights, become zero, given the scores of all. True stands for kept."""
+"""Masks: which weights, or units of weights (see `_patterns`), become zero, given their scores. True means kept."""
 
 import math
 from typing import Any
@@ -9,10 +9,10 @@ from tfopt.pruning._criteria import magnitude
 
 
 def zero_count(sparsity: float, size: int) -> int:
-    """How many of `size` weights are zero at this sparsity: the nearest integer that leaves one.
+    """How many of `size` weights are zero at this sparsity: the nearest integer that keeps at least one weight.
 
-    Computed in Python, as float32 on the device would be off by one from 2**24 weights on. A weight that is zero
-    throughout passes nothing on, so that one number always stays, in a kernel of 8 at 99 % too.
+    Computed in Python, because float32 on the device would be off by one from 2**24 weights on. A kernel of zeros only
+    passes nothing on, so one number is always kept, even in a kernel of 8 at 99 %.
 
     >>> from tfopt.pruning import zero_count
     >>> zero_count(0.8, 72), zero_count(0.9, 100_000_000), zero_count(0.99, 8)
@@ -22,11 +22,11 @@ def zero_count(sparsity: float, size: int) -> int:
 
 
 def unstructured_mask(scores: Any, zeros: Any) -> Any:
-    """The mask that removes the `zeros` lowest scores, wherever they stand; equal scores go by position.
+    """The mask that removes the `zeros` lowest scores, wherever they are; of equal scores the first ones.
 
     The count is exact, also where all scores are equal (a zero-initialized kernel). Runs in eager mode, `tf.function`
-    and `jax.jit`. The threshold is searched for between the bit patterns of the lowest score and the highest, by
-    interpolation and bisection in turns: exact, in some 15 passes over the scores, and without a sort.
+    and `jax.jit`. The threshold is searched between the bit patterns of the lowest and the highest score, alternately
+    by interpolation and bisection. This is exact, takes about 15 passes over the scores, and needs no sort.
 
     Args:
         scores: a float tensor of any shape, compared in float32. NaN counts as the highest score.
@@ -46,8 +46,8 @@ def unstructured_mask(scores: Any, zeros: Any) -> Any:
 def unit_mask(scores: Any, sizes: Any, zeros: Any) -> Any:
     """The mask that removes units of several weights each, lowest scores first, as long as `zeros` allows.
 
-    The units are blocks, channels or heads. Weights removed are `zeros`, or less by under one unit: the next in line
-    would exceed it.
+    The units are blocks, channels or heads. Removed are `zeros` weights, or fewer by less than one unit, because the
+    next unit would exceed the number.
 
     Args:
         scores: a float tensor of any shape: one score per unit.
@@ -67,7 +67,7 @@ def unit_mask(scores: Any, sizes: Any, zeros: Any) -> Any:
 
 
 def _lowest_removed(scores: Any, zeros: Any, sizes_of: Any) -> Any:
-    """The mask without the lowest scores; `sizes_of(chosen)` is the size of each score that is chosen, else 0."""
+    """The mask without the lowest scores; `sizes_of(chosen)` is the size of each chosen score, and 0 for others."""
     scores = ops.convert_to_tensor(scores)
     ranks = sortable_integers(ops.reshape(scores, (-1,)))
     threshold = _kth_lowest(ranks, zeros, sizes_of)
@@ -79,7 +79,7 @@ def _lowest_removed(scores: Any, zeros: Any, sizes_of: Any) -> Any:
         tied = sizes_of(ops.equal(ranks, threshold))
         return ops.logical_or(below, ops.logical_and(tied > 0, ops.cumsum(tied) <= missing))
 
-    # Most often no ties are to be broken, and a cumulative sum costs as much as all that comes before.
+    # Usually there are no ties to break, and a cumulative sum costs as much as everything before it.
     pruned = ops.cond(missing > 0, with_ties, lambda: below)
     return ops.reshape(ops.logical_not(pruned), ops.shape(scores))
 
@@ -91,16 +91,16 @@ def sortable_integers(scores: Any) -> Any:
 
 
 def _kth_lowest(ranks: Any, k: Any, sizes_of: Any) -> Any:
-    """An integer that `k` divides the ranks at: those below it weigh less than `k` or just that, those up to it `k`.
+    """A threshold: the sizes of the ranks below it sum up to at most `k`, those of the ranks up to it to at least `k`.
 
-    Interpolation takes half of the passes that bisection alone would; bisection sees that 64 are enough.
+    Interpolation halves the number of passes; bisection makes sure that 64 passes are enough.
     """
 
     def narrow(low: Any, high: Any, below: Any, up_to: Any, bisect: Any) -> tuple[Any, ...]:
         middle = ops.where(bisect, _halfway(low, high), _interpolated(low, high, below, up_to, k))
         weight = ops.sum(sizes_of(ranks <= middle))
         enough = weight >= k
-        # On a hit any threshold between two ranks does.
+        # If the sum is hit exactly, any threshold between two ranks will do.
         first = ops.where(enough, ops.where(ops.equal(weight, k), middle, low), middle + 1)
         return (
             first,
@@ -121,10 +121,10 @@ def _halfway(low: Any, high: Any) -> Any:
 
 
 def _interpolated(low: Any, high: Any, below: Any, up_to: Any, k: Any) -> Any:
-    """Where a weight of `k` would be reached if it grew evenly from `below` at `low` to `up_to` at `high`."""
+    """Where the sum would reach `k` if it grew linearly from `below` at `low` to `up_to` at `high`."""
     low_, high_, below_, up_to_, k_ = (ops.cast(x, "float32") for x in (low, high, below, up_to, k))
     part = (k_ - below_) / ops.maximum(up_to_ - below_, 1.0)
-    # Of a range beyond int32 (scores of both signs) at most a quarter, so that nothing overflows.
+    # At most a quarter of a range beyond int32 (scores of both signs), so that nothing overflows.
     offset = ops.cast(ops.clip(part * (high_ - low_), 0.0, 2.0**30), "int32")
     return ops.minimum(low + offset, high - 1)
 
@@ -149,7 +149,7 @@ def magnitude_mask(weight: Any, sparsity: float) -> Any:
 
 
 def apply_mask(weight: Any, mask: Any) -> Any:
-    """The weight with zeros where the mask is False; dtype and shape stay.
+    """The weight with zeros where the mask is False; with the same dtype and shape.
 
     Selects rather than multiplies: a product would leave -0.0 (which gzip does not see as 0.0) and NaN.
 
@@ -182,15 +182,15 @@ def soft_threshold(weight: Any, alpha: Any) -> Any:
 
 
 def regrow_mask(active: Any, scores: Any, growth: Any, count: Any) -> Any:
-    """The mask in which the `count` lowest of the active units have made way for as many that were not active.
+    """The mask in which the `count` lowest active units are replaced by as many units that were not active.
 
-    What is dropped does not grow again at once. The number of active units stays.
+    Dropped units do not grow again in the same call. The number of active units stays the same.
 
     Args:
         active: a bool tensor: the mask so far.
-        scores: a float tensor of that shape: of the active, the lowest are dropped.
-        growth: a float tensor of that shape: of the others, the highest grow.
-        count: how many, an int or an int32 scalar tensor; at most the number of the active and of the others.
+        scores: a float tensor of that shape: the active units with the lowest scores are dropped.
+        growth: a float tensor of that shape: the inactive units with the highest values become active.
+        count: how many, an int or an int32 scalar tensor; at most the number of active units, and of inactive ones.
 
     >>> from keras import ops
     >>> from tfopt.pruning import regrow_mask

@@ -1,4 +1,4 @@
-"""Where training stands, in optimizer steps, and schedules that are written in epochs."""
+"""How many optimizer steps training has made, and schedules that are written in epochs."""
 
 import dataclasses
 import warnings
@@ -38,13 +38,13 @@ def _scaled(schedule: Callable[[float], float], steps_per_epoch: float) -> Calla
 def progress(model: keras.Model) -> tuple[int, int]:
     """How many batches the optimizer has seen, and how many of them make one of its steps."""
     optimizer = innermost(model.optimizer)
-    # `optimizer.iterations` counts steps, and would lose the batches that are accumulated for the next.
+    # `optimizer.iterations` counts steps, and leaves out the batches that are accumulated for the next one.
     batches = next(variable for variable in optimizer.variables if variable.name == "iteration")
     return int(batches.numpy()), optimizer.gradient_accumulation_steps or 1
 
 
 def warn_if_unfinished(schedule: Any, step: int) -> None:
-    """Warn if training ended at a step before the schedule does."""
+    """Warn if training ended before the schedule."""
     end_step = getattr(schedule, "end_step", None)
     if end_step is not None and step < end_step:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""The arguments of Pruning: each by itself, and which go together."""
+"""Checks of Pruning's arguments: each alone, and their combinations."""
 
 import re
 from typing import Any
@@ -17,54 +17,54 @@ def check_where(where: Any) -> None:
             re.compile(where)
         except re.error as error:
             raise ValueError(
-                f"The 'where' parameter of Pruning must be a regular expression. Got {where!r} instead: {error}. "
+                f"The 'where' argument of Pruning must be a regular expression. Got {where!r} instead: {error}. "
                 "Escape special characters with a backslash."
             ) from error
     elif where is not None and not callable(where):
         raise TypeError(
-            "The 'where' parameter of Pruning must be None, a regular expression or a function from layer to bool. "
+            "The 'where' argument of Pruning must be None, a regular expression or a function from layer to bool. "
             f"Got {where!r} instead. To prune one layer pass its path as a string."
         )
 
 
 def check_options(schedule: Any, pattern: Any, scope: str, regrowth: Any, unit: Any) -> None:
-    """Raise unless each of these is known, and they go together."""
+    """Raise unless each argument is valid, and their combination too."""
     if not callable(schedule):
         raise TypeError(
-            "The 'schedule' parameter of Pruning must be a schedule such as PolynomialDecay, or a function from "
+            "The 'schedule' argument of Pruning must be a schedule such as PolynomialDecay, or a function from "
             f"step to sparsity. Got {schedule!r} instead. For 80 % throughout pass ConstantSparsity(0.8)."
         )
     if unit not in ("step", "epoch"):
-        raise ValueError(f"The 'unit' parameter of Pruning must be 'step' or 'epoch'. Got {unit!r} instead.")
+        raise ValueError(f"The 'unit' argument of Pruning must be 'step' or 'epoch'. Got {unit!r} instead.")
     if regrowth is not None and not isinstance(regrowth, Regrowth):
         raise TypeError(
-            f"The 'regrowth' parameter of Pruning must be a RigL, a SET or None. Got {regrowth!r} instead. "
+            f"The 'regrowth' argument of Pruning must be a RigL, a SET or None. Got {regrowth!r} instead. "
             "For RigL pass RigL(end_step=1000)."
         )
     parsed = parse_pattern(pattern)
     if scope == "erk" and (isinstance(parsed, NofM) or pattern == "heads"):
         raise ValueError(
-            f"The 'scope' parameter of Pruning must be 'layer' or 'global' for pattern {pattern!r}. Got 'erk' instead. "
+            f"The 'scope' argument of Pruning must be 'layer' or 'global' for pattern {pattern!r}. Got 'erk' instead. "
             "ERK is a rule about the shapes of single kernels."
         )
     if not isinstance(parsed, NofM):
         return
     if regrowth is not None:
         raise ValueError(
-            f"The 'regrowth' parameter of Pruning must be None for pattern {pattern!r}, whose groups it would break. "
+            f"The 'regrowth' argument of Pruning must be None for pattern {pattern!r}, whose groups it would break. "
             f"Got {regrowth!r} instead. Use pattern='unstructured' or blocks."
         )
     end_step = getattr(schedule, "end_step", None)
     last = schedule(end_step) if end_step is not None else parsed.final
     if abs(last - parsed.final) > 1e-3:
         raise ValueError(
-            f"The 'schedule' parameter of Pruning must end at {parsed.final:.3g} for pattern {pattern!r}. "
+            f"The 'schedule' argument of Pruning must end at {parsed.final:.3g} for pattern {pattern!r}. "
             f"Got one that ends at {last:.3g} instead. {pattern} means that {parsed.n} of {parsed.m} are kept."
         )
 
 
 def growth_of(regrowth: Regrowth | None) -> Criterion | None:
-    """The criterion by which units grow."""
+    """The criterion that chooses the units to grow."""
     if regrowth is None:
         return None
     return _BY_GRADIENT if regrowth.needs == "gradient" else _BY_CHANCE
@@ -93,6 +93,6 @@ def check_data(
         reader = f"regrowth={regrowth!r}"
     if reader is not None and data is None:
         raise ValueError(
-            f"The 'data' parameter of Pruning must hold samples for {reader}. Got None instead. "
-            "Pass (inputs, targets), or some batches of that."
+            f"The 'data' argument of Pruning must hold samples for {reader}. Got None instead. "
+            "Pass (inputs, targets), or a few such batches."
         )

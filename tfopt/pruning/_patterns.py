@@ -1,4 +1,8 @@
-"""Patterns: the units in which weights are removed, on weights as (positions, inputs, outputs)."""
+"""Patterns: the units in which weights are removed, on weights as (positions, inputs, outputs).
+
+In this package a unit is what a mask keeps or removes as a whole: one weight, a block of weights, an output channel or
+an attention head.
+"""
 
 import dataclasses
 import functools
@@ -16,10 +20,10 @@ Shape = tuple[int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-    """Base of the patterns, and the unstructured one: every weight is a unit by itself.
+    """Base of the patterns, and the unstructured pattern itself: every weight is a unit.
 
     A pattern is four pure functions: `pool` makes scores of units from scores of weights, `spread` makes a mask of
-    weights from a mask of units, `sizes` tells how many weights a unit has, `limit` how many may be zero.
+    weights from a mask of units, `sizes` gives the number of weights in each unit, `limit` the number that may be zero.
     """
 
     def pool(self, scores: Any) -> Any:
@@ -31,7 +35,7 @@ class Pattern:
         return ops.reshape(units, shape)
 
     def sizes(self, shape: Shape) -> np.ndarray | None:
-        """Weights in each unit, int32, flat; None where each has one."""
+        """Weights in each unit, int32, flat; None if each has one."""
         return None
 
     def limit(self, shape: Shape) -> int:
@@ -47,9 +51,9 @@ class Pattern:
 class NofM(Pattern):
     """At most `n` of `m` consecutive inputs of an output are kept (Mishra et al. 2021, arXiv 2104.08378).
 
-    A group that is cut short at the last input counts as padded with zeros, as the kernels of runtimes do: with
-    2:4 and 6 inputs the last two are both kept. On the way to its final sparsity, the weights that go first are
-    the lowest of those that no group can keep.
+    An incomplete group at the last input is treated as padded with zeros, as the kernels of runtimes do: with 2:4 and
+    6 inputs the last two are both kept. Before the final sparsity is reached, the first weights to be removed are the
+    lowest of those that no group can keep.
     """
 
     n: int
@@ -75,12 +79,12 @@ class NofM(Pattern):
         return ops.reshape(self._ungrouped(ops.where(above < self.n, infinite, groups), shape), (-1,))
 
     def limit(self, shape: Shape) -> int:
-        """(m - n) of each group, and what a shorter last group has beyond n."""
+        """(m - n) per group, and in a shorter last group those beyond n."""
         whole, rest = divmod(shape[1], self.m)
         return shape[0] * shape[2] * (whole * (self.m - self.n) + max(0, rest - self.n))
 
     def zeros(self, sparsity: float, shape: Shape) -> int:
-        """In proportion to the final sparsity, at which all groups are full; given to three digits it counts."""
+        """In proportion to the final sparsity, at which every group keeps n. Three digits of it are precise enough."""
         if sparsity > self.final + 1e-3:
             raise ValueError(
                 f"The schedule of Pruning must return at most {self.final:.3g} for pattern '{self.n}:{self.m}', which "
@@ -105,7 +109,7 @@ class NofM(Pattern):
 class Block(Pattern):
     """`rows` consecutive outputs times `columns` consecutive inputs, as in TFLite's (outputs, inputs) kernels.
 
-    In a convolution a block lies within one tap. Blocks at the edge are smaller.
+    In a convolution a block is inside one tap. Blocks at the edge are smaller.
     """
 
     rows: int
@@ -140,7 +144,7 @@ class Block(Pattern):
 
 @dataclasses.dataclass(frozen=True)
 class Lanes(Pattern):
-    """All weights of an output channel (`count` None), or of one of `count` equal parts of the outputs: heads."""
+    """Each output channel is a unit; with `count`, each of so many equal parts of the outputs: an attention head."""
 
     count: int | None = None
 
@@ -180,7 +184,7 @@ def parse_pattern(text: str) -> Pattern:
             if made is not None and _sensible(made):
                 return made
     raise ValueError(
-        "The 'pattern' parameter of Pruning must be 'unstructured', 'channels', 'heads', 'N:M' with 1 <= N < M <= 64, "
+        "The 'pattern' argument of Pruning must be 'unstructured', 'channels', 'heads', 'N:M' with 1 <= N < M <= 64, "
         f"such as '2:4', or 'RxC', such as '1x4'. Got {text!r} instead. "
         "'1x4' is blocks of 4 inputs of one output."
     )

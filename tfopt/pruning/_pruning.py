@@ -1,4 +1,4 @@
-"""The Pruning callback: masks on schedule during `fit`, and the plain model before, during and after."""
+"""The Pruning callback: it masks weights on a schedule during `fit`; the model itself stays a plain Keras model."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -22,23 +22,23 @@ from tfopt.pruning._targets import path_of
 
 
 class Pruning(keras.callbacks.Callback):
-    """Sets the least important weights to zero while the model trains, more of them as the schedule says.
+    """Sets the least important weights to zero while the model trains, as many as the schedule says.
 
     Give it to `fit`; there is nothing to wrap, to strip or to remember. It works with any model, optimizer,
     strategy, `jit_compile` and `steps_per_execution`. After `n` optimizer steps the pruned weights hold
-    `round(schedule(n) * size)` zeros: by default each layer, the smallest (Han et al. 2015,
+    `round(schedule(n) * size)` zeros: by default in each layer, the smallest weights (Han et al. 2015,
     https://arxiv.org/abs/1506.02626), on a schedule such as that of Zhu & Gupta (2017,
-    https://arxiv.org/abs/1710.01878). Where units go as a whole (blocks, channels, heads), the count is that or less
-    by under one unit; one unit of each layer always stays. The zeros are in the weights themselves, so that any
-    `ModelCheckpoint` is as sparse as the log, and a run that is resumed from weights and optimizer goes on
-    where it stopped: masks are made anew from the zeros.
+    https://arxiv.org/abs/1710.01878). Where whole units are removed (blocks, channels, heads), the count is that, or
+    lower by less than one unit; one unit of each layer is always kept. The zeros are in the weights themselves, so
+    that any `ModelCheckpoint` is as sparse as the log, and a run that is resumed from weights and optimizer continues
+    where it stopped: the masks are made from the zeros.
 
-    While `fit` runs, each pruned weight has the constraint `mask * own(mask * weight)`, `own` being the constraint
-    that you gave it, which is put back when training ends. A later `fit` is therefore free to fill the zeros:
-    pass `Pruning(ConstantSparsity(0.8))`, with the same pattern and scope, to it to keep them. When `fit` was
-    interrupted by an error, call `pruning.on_train_end()` to put the constraints back.
+    While `fit` runs, each pruned weight has the constraint `mask * own(mask * weight)`, where `own` is the constraint
+    that you gave it; it is restored when training ends. A later `fit` is therefore free to fill the zeros: pass
+    `Pruning(ConstantSparsity(0.8))`, with the same pattern and scope, to it to keep them. When `fit` was interrupted
+    by an error, call `pruning.on_train_end()` to restore the constraints.
 
-    With `SwapEMAWeights`, list this callback behind it and before `ModelCheckpoint`.
+    With `SwapEMAWeights`, list this callback after it and before `ModelCheckpoint`.
 
     Adds to the logs of each epoch `sparsity`, the fraction of zeros over all pruned weights, and `mask_change`, the
     fraction of them whose mask changed in the epoch.
@@ -47,35 +47,36 @@ class Pruning(keras.callbacks.Callback):
         schedule: `PolynomialDecay`, another schedule, or any function from an optimizer step (int) to a sparsity
             in [0, 1). An optimizer step is an update of the weights: with `gradient_accumulation_steps=4`, it
             takes four batches.
-        where: which layers to prune: None for all that gain by it (see `find_targets`: the first convolution,
+        where: which layers to prune: None for those where pruning pays (see `find_targets`: the first convolution,
             depthwise kernels, embeddings and the output layer stay dense), a regular expression that is searched in
             `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all that have kernels.
-        pattern: what becomes zero together. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all but N of each
-            M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`: blocks of
-            R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters, neurons and attention
-            heads as `shrink` removes them: those that meet in an addition, a gate or attention go together, with
-            the biases, gammas and betas behind them, so that they are zero wherever they are read; a layer that goes
-            with one that stays dense stays dense. `"heads"`: attention heads, in query, key, value and output kernels
-            (with grouped queries, a key and value head and all that read it).
+        pattern: the units, which become zero as a whole. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all
+            but N of each M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`:
+            blocks of R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters, neurons and
+            attention heads as `shrink` removes them: those that meet in an addition, a gate or attention are coupled,
+            and become zero together, with the biases, gammas and betas after them, so that they are zero wherever they
+            are read; a layer that is coupled with one that stays dense stays dense too. `"heads"`: attention heads, in
+            query, key, value and output kernels (with grouped queries, a key and value head and all that read it).
         scope: how zeros are divided between layers. `"layer"`: each has the same sparsity. `"global"`: the lowest
-            scores of all layers go, wherever they are. `"erk"`: `erk_densities`.
-        criterion: what goes first: `"magnitude"`; `"lamp"`, magnitude that compares between layers; `"taylor"`,
+            scores of all layers together are pruned. `"erk"`: `erk_densities`.
+        criterion: what is pruned first: `"magnitude"`; `"lamp"`, magnitude made comparable between layers; `"taylor"`,
             `"fisher"` and `"wanda"`, which read `data`; `"batch_norm"`, for channels; `"random"`;
-            `"soft_threshold"`, magnitude that also shrinks what it keeps by the threshold (unstructured only); or a
-            function, in `keras.ops`, from a weight to scores of its shape. Units score the mean of their weights.
+            `"soft_threshold"`, magnitude that also shrinks the kept weights by the threshold (unstructured only); or a
+            function, in `keras.ops`, from a weight to scores of its shape. The score of a unit is the mean over its
+            weights.
         data: for criteria and regrowth that read samples: `(inputs, targets)`, or a list, `tf.data.Dataset` or
             generator of a few such batches. Gradients are those of the model's own compiled loss.
         bounds: lowest and highest sparsity of a layer for `scope="global"`: a pair, or a dict from regular expressions
-            (the first that is found in the kernel's path counts) to pairs. They give way where the target is beyond.
-        regrowth: `RigL` or `SET`, to exchange weights while the sparsity stays; None to prune for good.
-        unit: what the schedule and regrowth count: `"step"`, or `"epoch"`, with `frequency` in steps all the same.
+            (the first that is found in the kernel's path counts) to pairs. A target outside of them takes precedence.
+        regrowth: `RigL` or `SET`, to exchange weights at constant sparsity; None to never bring weights back.
+        unit: what the schedule and regrowth count: `"step"`, or `"epoch"`; `frequency` is in steps in both cases.
         log_layers: whether to log the sparsity of every layer too, as `sparsity/` and the kernel's path.
 
     Raises:
-        TypeError: if `schedule` is not callable, or an argument is of another type.
-        ValueError: if an argument is not one of the above, or two do not go together; from `fit`, if the model is
-            not built, `where` matches no layer, nothing is left to prune, or another Pruning callback prunes
-            the same weight.
+        TypeError: `schedule` is not callable, or an argument is of another type.
+        ValueError: an argument is not one of the above, or two cannot be combined; or, from `fit`, the model is not
+            built, `where` matches no layer, nothing is left to prune, or another Pruning callback prunes the same
+            weight.
 
     >>> import keras, numpy as np, tfopt.pruning
     >>> model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(10, name="head")], name="net")
@@ -146,7 +147,7 @@ class Pruning(keras.callbacks.Callback):
         return PruningReport(self.model.name, (*pruned, *dense), self.model.count_params(), self.pattern)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Find the weights, and put a mask on each that keeps everything."""
+        """Find the weights, and attach a mask to each that keeps everything."""
         self._groups, self._dense = find_groups(self.model, self.where, self.pattern)
         self._masks = MaskSet(self.model, self._groups, self._criterion, self.scope, self.bounds)
         # A train function that was traced before does not know the constraints.
@@ -157,9 +158,9 @@ class Pruning(keras.callbacks.Callback):
         self._steps_per_epoch: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Read where the optimizer stands: once an epoch, as this waits for the device.
+        """Read the optimizer's step count: only once per epoch, because reading it waits for the device.
 
-        The first masks are made here, and not in on_train_begin, for the sake of callbacks that load weights there.
+        The first masks are made here and not in on_train_begin, because other callbacks may load weights there.
         """
         self._running.check_in_force()
         self._batches, self._accumulation = progress(self.model)
@@ -178,7 +179,7 @@ class Pruning(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Log the fraction of zeros."""
-        # Nothing changes here, save where another callback wrote weights (SwapEMAWeights).
+        # This changes nothing, except where another callback wrote weights (SwapEMAWeights).
         self._running.apply()
         if logs is None:
             return
@@ -190,9 +191,9 @@ class Pruning(keras.callbacks.Callback):
                 logs[f"sparsity/{member.variable.path}"] = count / math.prod(member.variable.shape)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Put the constraints back, after one last use: Keras has just written moving averages, if there are any."""
+        """Restore the constraints, after one last use: Keras may just have written moving averages into the weights."""
         if self._masks is None:
-            return  # called by hand, once too often
+            return  # training had ended already: this is a second call
         synchronize(self.model)
         self._masks.apply()
         self._masks.remove()
@@ -213,7 +214,7 @@ class Pruning(keras.callbacks.Callback):
         steps = (self.params or {}).get("steps")
         if self.unit == "epoch" and steps is None:
             raise ValueError(
-                "The 'unit' parameter of Pruning must be 'step' where the number of batches is not known. Got 'epoch' "
+                "The 'unit' argument of Pruning must be 'step' where the number of batches is not known. Got 'epoch' "
                 "instead. Pass steps_per_epoch to fit, or data that has a length."
             )
         self._steps_per_epoch = steps / self._accumulation if steps and self.unit == "epoch" else 1.0
@@ -229,14 +230,14 @@ class Pruning(keras.callbacks.Callback):
             self._rewinder.watch(self.model, step)
 
     def _prune_for_step(self, step: int) -> None:
-        """Make masks for the sparsity after `step` optimizer steps, if it is not that of the masks there are."""
-        # A LossScaleOptimizer skips updates, so that the step read at the next epoch may be an earlier one.
+        """Make masks for the sparsity after `step` optimizer steps, unless the current masks have it."""
+        # A LossScaleOptimizer skips updates, so the step read at the next epoch may be an earlier one.
         self._step = max(step, self._step)
         sparsity = self._in_steps(self._step)
         if sparsity != self._sparsity:
             if not 0 <= sparsity < 1:
                 raise ValueError(
-                    f"The 'schedule' parameter of Pruning must return a float in [0, 1). Got {sparsity!r} at step "
+                    f"The 'schedule' argument of Pruning must return a float in [0, 1). Got {sparsity!r} at step "
                     f"{self._step} instead. For 80 % zeros return 0.8."
                 )
             self._new_round(sparsity)
@@ -247,7 +248,7 @@ class Pruning(keras.callbacks.Callback):
             self._turn = self._regrowth.turn(self._step)
 
     def _new_round(self, sparsity: float) -> None:
-        """Rank the weights as they are now, set survivors back if the schedule rewinds, and mask the others."""
+        """Rank the weights as they are now, rewind the kept ones if the schedule asks for it, and mask the others."""
         synchronize(self.model)
         if not sparsity:
             self._running.keep_all()
@@ -258,7 +259,7 @@ class Pruning(keras.callbacks.Callback):
         self._running.prune(sparsity, statistics, before_masking=rewind)
 
     def _exchange(self) -> None:
-        """Let weights grow in place of others."""
+        """Replace active weights by others, as `regrowth` says."""
         if not self._sparsity or self._growth is None or self._regrowth is None:
             return
         synchronize(self.model)

@@ -1,4 +1,4 @@
-"""Schedules that ramp up as PolynomialDecay does, on other curves."""
+"""Schedules that raise the sparsity as PolynomialDecay does, on other curves."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ class CosineDecay(Ramp):
     """Sparsity that begins and ends gently, and grows fastest halfway.
 
     Use it where the first updates of `PolynomialDecay` remove too much at once, and with a cosine learning rate.
-    The curve is that of Loshchilov & Hutter (2017), https://arxiv.org/abs/1608.03983, equation 5, for sparsity:
+    The curve is that of Loshchilov & Hutter (2017), https://arxiv.org/abs/1608.03983, equation 5, applied to sparsity:
 
     `sparsity(p) = final + (initial - final) * (1 + cos(pi * p)) / 2`
 
@@ -28,8 +28,8 @@ class CosineDecay(Ramp):
         frequency: optimizer steps between two updates of the masks.
 
     Raises:
-        ValueError: if a value is out of range, or `end_step` is not after `begin_step`.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range, or `end_step` is not after `begin_step`.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import CosineDecay
     >>> schedule = CosineDecay(final_sparsity=0.8, end_step=1000)
@@ -65,8 +65,8 @@ class ExponentialDecay(Ramp):
         frequency: optimizer steps between two updates of the masks.
 
     Raises:
-        ValueError: if a value is out of range, or `end_step` is not after `begin_step`.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range, or `end_step` is not after `begin_step`.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import ExponentialDecay
     >>> schedule = ExponentialDecay(final_sparsity=0.75, end_step=1000)
@@ -79,6 +79,6 @@ class ExponentialDecay(Ramp):
     def ramp(self, progress: float) -> float:
         """The curve at `progress` in [0, 1]."""
         if progress == 1.0:
-            return self.final_sparsity  # exactly, whatever the powers round to
+            return self.final_sparsity  # exactly, without the rounding of the powers
         left = 1.0 - self.initial_sparsity
         return 1.0 - left * ((1.0 - self.final_sparsity) / left) ** progress

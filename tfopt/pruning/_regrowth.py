@@ -1,4 +1,4 @@
-"""Regrowth: masks that go on moving at constant sparsity, as weights that were dropped too early come back."""
+"""Regrowth: masks that change at constant sparsity, so that weights that were dropped too early come back."""
 
 import dataclasses
 import math
@@ -12,23 +12,23 @@ from tfopt.pruning._checks import check_integer, check_number
 
 @dataclasses.dataclass(frozen=True)
 class Regrowth:
-    """Base of the ways to regrow: when, how much, and by which score units come back."""
+    """Base of the ways to regrow: when, how much, and by which score units become active again."""
 
     end_step: int
     drop_fraction: float = 0.3
     frequency: int = 100
 
-    # The argument of `grow` beside the shape: `gradient` (reads samples) or `noise`.
+    # What `grow` needs besides the shape: `gradient` (reads samples) or `noise`.
     needs: ClassVar[str] = "gradient"
 
     def __call__(self, step: int) -> float:
-        """The part of the active weights that makes way at `step`: `drop_fraction`, on a cosine down to 0."""
+        """The part of the active weights that is replaced at `step`: `drop_fraction`, on a cosine down to 0."""
         if not 0 < step < self.end_step:
             return 0.0
         return self.drop_fraction / 2.0 * (1.0 + math.cos(math.pi * step / self.end_step))
 
     def turn(self, step: int) -> int:
-        """How many times masks have moved up to `step`; they are due when this changes."""
+        """How many times masks have changed up to `step`; new ones are due when this number changes."""
         return min(step, self.end_step - 1) // self.frequency
 
     def get_config(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Regrowth:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Regrowth":
-        """What `get_config` described."""
+        """The object that `get_config` described."""
         return cls(**config)
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Regrowth:
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
 class RigL(Regrowth):
-    """Every `frequency` steps the lowest weights make way for those whose gradient is largest.
+    """Every `frequency` steps the lowest weights are replaced by those whose gradient is largest.
 
     Trains a sparse network from scratch, at constant sparsity, often as good as a dense one that is pruned. Evci et
     al. (2020), "Rigging the lottery", https://arxiv.org/abs/1911.11134, algorithm 1. At step `t` the part
@@ -67,8 +67,8 @@ class RigL(Regrowth):
         frequency: optimizer steps between two exchanges.
 
     Raises:
-        ValueError: if a value is out of range.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import RigL
     >>> [round(RigL(end_step=1000)(step), 3) for step in (100, 500, 900, 1000)]
@@ -79,11 +79,12 @@ class RigL(Regrowth):
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
 class SET(Regrowth):
-    """Every `frequency` steps the lowest weights make way for others, chosen at random.
+    """Every `frequency` steps the lowest weights are replaced by others, chosen at random.
 
     Mocanu et al. (2018), "Scalable training of artificial neural networks with adaptive sparse connectivity",
-    https://arxiv.org/abs/1707.04780. It needs no gradients and no data, and usually ends below `RigL`. The part
-    that is exchanged falls on the cosine of `RigL`, so that the two compare (the paper keeps it constant).
+    https://arxiv.org/abs/1707.04780. It needs no gradients and no data, and is usually less accurate than `RigL`. The
+    part that is exchanged decreases on the cosine of `RigL`, so that the two are comparable (the paper keeps it
+    constant).
 
     Args:
         end_step: optimizer step from which masks stay as they are.
@@ -91,8 +92,8 @@ class SET(Regrowth):
         frequency: optimizer steps between two exchanges.
 
     Raises:
-        ValueError: if a value is out of range.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import SET
     >>> SET(end_step=1000).turn(99), SET(end_step=1000).turn(100), SET(end_step=1000).turn(5000)

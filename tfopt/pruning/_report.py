@@ -7,7 +7,7 @@ from tfopt._report import Report, Table
 
 _BIASES = {
     "channels": "A channel's biases, gammas and betas are zero with it.",
-    "heads": "A head's biases are zero with it; that of the output stays dense.",
+    "heads": "A head's biases are zero with it; the bias of the attention output stays dense.",
 }
 
 

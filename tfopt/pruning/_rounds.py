@@ -12,7 +12,7 @@ from tfopt.pruning._schedules import SparsitySchedule
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
 class OneShot(SparsitySchedule):
-    """All zeros at once at `step`, and then the surviving weights set back to an earlier step, if you wish.
+    """All zeros at once at `step`; optionally, the surviving weights are set back to an earlier step.
 
     Without `rewind_step` it is `ConstantSparsity(sparsity, begin_step=step)`. With it, one round of the lottery
     ticket procedure: see `Iterative`.
@@ -20,11 +20,11 @@ class OneShot(SparsitySchedule):
     Args:
         sparsity: fraction of zeros, a float in [0, 1).
         step: optimizer step at which weights are pruned.
-        rewind_step: optimizer step, before `step`, whose weights come back; None to go on with those there are.
+        rewind_step: optimizer step, before `step`, whose weights are restored; None to go on with the current ones.
 
     Raises:
-        ValueError: if a value is out of range.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import OneShot
     >>> [OneShot(0.8, step=100)(step) for step in (0, 99, 100, 1000)]
@@ -63,26 +63,27 @@ class OneShot(SparsitySchedule):
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
 class Iterative(SparsitySchedule):
-    """Prune, train on, prune again: in `rounds` equal rounds, each of which removes the same part of what is left.
+    """Prune, train on, prune again: in `rounds` rounds, each of which removes the same part of what is left.
 
-    With `rewind_step` every round also sets all trainable weights back to what they were after that step, less
-    those that are pruned: iterative magnitude pruning with rewinding, which finds "winning tickets" (Frankle & Carbin
-    2019, https://arxiv.org/abs/1803.03635; step 0 is the initialization, Frankle et al. 2020,
-    https://arxiv.org/abs/1912.05671, advise a few hundred steps). Give the optimizer a learning rate that
-    restarts with each round (`keras.optimizers.schedules.CosineDecayRestarts`): optimizer state is not rewound.
+    With `rewind_step` every round also sets all trainable weights, except the pruned ones, back to their values after
+    that step: iterative magnitude pruning with rewinding, which finds "winning tickets" (Frankle & Carbin 2019,
+    https://arxiv.org/abs/1803.03635; step 0 is the initialization, Frankle et al. 2020,
+    https://arxiv.org/abs/1912.05671, advise a few hundred steps). Give the optimizer a learning rate that restarts
+    with each round (`keras.optimizers.schedules.CosineDecayRestarts`): the optimizer's state is not rewound.
 
     `1 - sparsity = (1 - final) ** (round / rounds)`, the first round at `begin_step`, the last at `end_step`.
 
     Args:
         final_sparsity: fraction of zeros from `end_step` on, a float in [0, 1).
-        begin_step: optimizer step of the first round; train up to here, and as long between rounds.
+        begin_step: optimizer step of the first round; train up to it, and as long between rounds.
         end_step: optimizer step of the last round. Train as long again after it.
         rounds: how many rounds, 2 at least.
-        rewind_step: optimizer step, before `begin_step`, whose weights come back; None to fine-tune on.
+        rewind_step: optimizer step, before `begin_step`, whose weights are restored; None to go on with the current
+            ones.
 
     Raises:
-        ValueError: if a value is out of range.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import Iterative
     >>> schedule = Iterative(0.75, begin_step=100, end_step=200, rounds=2, rewind_step=0)
@@ -106,7 +107,7 @@ class Iterative(SparsitySchedule):
 
     @property
     def frequency(self) -> int:  # type: ignore[override]
-        """Every step is looked at; `ramp` moves only where a round begins."""
+        """Every step is checked; `ramp` changes only where a round begins."""
         return 1
 
     @property

@@ -1,4 +1,4 @@
-"""Sparsity schedules: how many zeros the weights hold after so many optimizer steps."""
+"""Sparsity schedules: the fraction of zeros in the weights as a function of the optimizer step."""
 
 import dataclasses
 import numbers
@@ -18,9 +18,9 @@ from tfopt.pruning._checks import (
 class SparsitySchedule:
     """Base of the schedules: a frozen, serializable function from an optimizer step to a sparsity.
 
-    A schedule is a staircase. It is 0 before `begin_step`, moves at `begin_step`, then every `frequency` steps,
-    and at `end_step` exactly, and is constant from there on. Masks are due when its value changes, so it needs no
-    state, and a resumed run goes on where it stopped.
+    A schedule is a step function. It is 0 before `begin_step`, changes at `begin_step`, then every `frequency` steps,
+    and exactly at `end_step`, and is constant after that. New masks are due when its value changes, so it needs no
+    state, and a resumed run continues where it stopped.
 
     A new schedule is a frozen dataclass with the fields `begin_step`, `end_step` and `frequency` and one method,
     `ramp`, registered with Keras like those below.
@@ -44,7 +44,7 @@ class SparsitySchedule:
 
     @property
     def rewinds_to(self) -> int | None:
-        """The step whose weights come back at every new mask; None to go on with those there are."""
+        """The step whose weights are restored at every new mask; None to go on with the current ones."""
         return None
 
     def __call__(self, step: int) -> float:
@@ -97,16 +97,16 @@ class ConstantSparsity(SparsitySchedule):
     """The same sparsity from `begin_step` on.
 
     Use it to prune a trained model in one shot and fine-tune it, or to keep the zeros of a pruned model in a later
-    `fit`. There is no `frequency`: a pruned weight is exactly zero and stays the smallest, so that choosing
-    again would choose the same.
+    `fit`. There is no `frequency`: a pruned weight is exactly zero and stays the smallest, so choosing again would
+    give the same mask.
 
     Args:
         sparsity: fraction of zeros, a float in [0, 1).
         begin_step: optimizer step from which weights are pruned.
 
     Raises:
-        ValueError: if `sparsity` is outside [0, 1) or `begin_step` is negative.
-        TypeError: if an argument is not a number, or `begin_step` is not an integer.
+        ValueError: `sparsity` is outside [0, 1) or `begin_step` is negative.
+        TypeError: an argument is not a number, or `begin_step` is not an integer.
 
     >>> from tfopt.pruning import ConstantSparsity
     >>> schedule = ConstantSparsity(0.5, begin_step=10)
@@ -153,8 +153,8 @@ class PolynomialDecay(Ramp):
         frequency: optimizer steps between two updates of the masks.
 
     Raises:
-        ValueError: if a value is out of range, or `end_step` is not after `begin_step`.
-        TypeError: if an argument is not a number, or a step is not an integer.
+        ValueError: a value is out of range, or `end_step` is not after `begin_step`.
+        TypeError: an argument is not a number, or a step is not an integer.
 
     >>> from tfopt.pruning import PolynomialDecay
     >>> schedule = PolynomialDecay(final_sparsity=0.8, end_step=1000)

@@ -12,7 +12,7 @@ from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import unit_mask, unstructured_mask
 
-# For each kernel, by `id(variable)`: what criteria need beside the weight, by name.
+# For each kernel, by `id(variable)`: what criteria need besides the weight, by name.
 Statistics = dict[int, dict[str, Any]]
 
 
@@ -58,8 +58,8 @@ def len_of(layout: Any) -> int:
 def _check_shape(scores: Any, shape: tuple[int, ...]) -> None:
     if tuple(scores.shape) != shape:
         raise ValueError(
-            "The 'criterion' parameter of Pruning must be a function that returns scores of its argument's shape, "
-            f"{shape}. Got shape {tuple(scores.shape)} instead. For one score per channel, broadcast it."
+            "The 'criterion' argument of Pruning must be a function that returns scores of its argument's shape, "
+            f"{shape}. Got shape {tuple(scores.shape)} instead. If you have one score per channel, broadcast it."
         )
 
 
@@ -87,7 +87,7 @@ def _lowest(group: Group, scores: Any, zeros: int) -> Any:
 
 
 def _global(groups: Sequence[Group], scores: Sequence[Any], sparsity: float, bounds: Bounds) -> list[Any]:
-    """One threshold over all groups, which forces out what a floor demands and spares what a cap protects."""
+    """One threshold over all groups; each group still removes its lower bound, and never more than its upper bound."""
     ranked, spared, least, most = [], [], 0, 0
     for group, one in zip(groups, scores, strict=True):
         pair = bounds_for(bounds, group.kernels[0].variable.path)
@@ -107,7 +107,7 @@ def _global(groups: Sequence[Group], scores: Sequence[Any], sparsity: float, bou
     )
     masks, start = [], 0
     for keep in spared:
-        # Units are removed whole, so that some of the budget may be left when only spared ones are.
+        # Units are removed as a whole, so a rest of the budget may remain when all others are protected by bounds.
         masks.append(ops.logical_or(keep, together[start : start + keep.shape[0]]))
         start += keep.shape[0]
     return masks

@@ -1,4 +1,4 @@
-"""Statistics: what criteria need beside the weights, such as gradients, from a few batches of samples."""
+"""Statistics: what criteria need besides the weights, such as gradients, from a few batches of samples."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from tfopt.pruning._inputs import input_norms
 from tfopt.pruning._select import Statistics
 from tfopt.pruning._targets import path_of
 
-_HELP = "Pass data=(inputs, targets) or some batches of that."
+_HELP = "Pass data=(inputs, targets) or a few such batches."
 
 
 class Samples:
     """The samples given to Pruning, kept as a list of batches so that they can be read at every update.
 
     Args:
-        data: a tuple of inputs and targets, or anything that yields batches of that; None where there are none.
+        data: a tuple of inputs and targets, or anything that yields such batches; None if there are no samples.
     """
 
     def __init__(self, data: Any) -> None:
@@ -40,12 +40,12 @@ class Samples:
 def collect(
     needs: Iterable[str], groups: Sequence[Group], model: keras.Model, samples: Samples, seed: int
 ) -> Statistics:
-    """What the criteria ask for, for each kernel, as (positions, inputs, outputs) or of a shape that broadcasts.
+    """The needed statistics of each kernel, as (positions, inputs, outputs) or in a shape that broadcasts.
 
     Raises:
-        ValueError: samples have no targets or the model no loss, a layer has no batch norm behind it, or the
-            inputs of a layer cannot be told.
-        NotImplementedError: gradients are asked for on another backend than TensorFlow.
+        ValueError: the samples have no targets, the model has no loss, a layer has no batch norm after it, or it is
+            not known which inputs a layer's kernel multiplies.
+        NotImplementedError: gradients are needed on another backend than TensorFlow.
     """
     needs = set(needs)
     members = [member for group in groups for member in group.kernels]
@@ -71,7 +71,7 @@ def _add(
 
 
 def _noise(member: Member, seed: int) -> Any:
-    # From (0, 1], as 0 stands for what is pruned already.
+    # In (0, 1], because 0 stands for weights that are pruned already.
     return 1.0 - keras.random.uniform(member.layout.matrix_shape, seed=seed)
 
 
@@ -79,8 +79,8 @@ def _gamma(group: Group) -> Any:
     kernel = group.kernels[0]
     if not group.gammas:
         raise ValueError(
-            "The 'criterion' parameter of Pruning must suit the layers: 'batch_norm' needs a batch norm with a gamma "
-            f"right behind each. Got '{path_of(kernel.layer)}' without one instead. Leave it out with where=, or "
+            "The 'criterion' argument of Pruning must suit the layers: 'batch_norm' needs a batch norm with a gamma "
+            f"right after each. Got '{path_of(kernel.layer)}' without one instead. Leave it out with where=, or "
             "use criterion='magnitude'."
         )
     scales = [member.layout.to_matrix(ops.convert_to_tensor(member.variable)) for member in group.gammas]
@@ -95,7 +95,7 @@ def _gradients(members: Sequence[Member], model: keras.Model, samples: Samples) 
     for x, y in pairs:
         if y is None:
             raise ValueError(
-                f"The 'data' parameter of Pruning must hold targets for gradients. Got inputs only. {_HELP}"
+                f"The 'data' argument of Pruning must hold targets for gradients. Got inputs only. {_HELP}"
             )
         gradients = loss_of([member.variable for member in members], x, y)
         new = [[gradient, ops.square(gradient)] for gradient in gradients]

@@ -30,15 +30,15 @@ _DENSE: tuple[tuple[tuple[type, ...], str, str | None], ...] = (
         "depthwise kernels hold about 1 % of the parameters (Zhu & Gupta 2017, section 4.2)",
         "kernel",
     ),
-    ((_L.Embedding,), "embeddings are looked up, so that zeros save no computation", "embeddings"),
+    ((_L.Embedding,), "embeddings are table lookups, so zeros save no computation", "embeddings"),
     (
         (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization, _L.RMSNormalization),
-        "normalization: few weights, of which each scales a whole channel",
+        "normalization: few weights, each of which scales a whole channel",
         None,
     ),
 )
 
-# The first convolution and the output layer stay dense up to this part of the kernel weights.
+# The first convolution and the output layer stay dense if they hold at most this part of the kernel weights.
 EDGE_SHARE = 0.1
 
 
@@ -55,20 +55,20 @@ def find_targets(
 ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
     """The weights of `model` that `Pruning` prunes, and the layers that stay dense.
 
-    Without `where`, pruned are the trainable kernels of Dense, EinsumDense, Conv1D/2D/3D, their transposes and
-    subclasses, and the pointwise kernels of SeparableConv. Dense stay:
+    Without `where`, it prunes the trainable kernels of Dense, EinsumDense, Conv1D/2D/3D, their transposes and
+    subclasses, and the pointwise kernels of SeparableConv. These stay dense:
 
     - biases and normalization: each number serves a whole channel;
     - depthwise kernels and embeddings, where zeros save little;
     - convolutions that read the model's input, and layers that make its output, as long as each holds at most
-      10 % of the kernel weights. What the first loses no later layer can restore, and what the last loses no later
-      layer can correct, while others can take over their zeros at next to no cost: Zhu & Gupta (2017) and Gale et
-      al. (2019, https://arxiv.org/abs/1902.09574) leave them dense for accuracy. Where such a layer holds
-      more (a large vocabulary, a network of one layer), sparing it would defeat the purpose.
+      10 % of the kernel weights. No later layer can restore what the first one drops, or correct the last one, while
+      other layers can hold these few zeros at almost no cost: Zhu & Gupta (2017) and Gale et al. (2019,
+      https://arxiv.org/abs/1902.09574) leave them dense to keep the accuracy. A layer that holds more (a large
+      vocabulary, a network of one layer) is pruned, because leaving it dense would defeat the purpose.
 
-    With `where`, what you name is pruned, whatever its place: exactly the selected layers, depthwise kernels and
-    embeddings included, and of a layer class that is not known here (a custom layer) the trainable weights with two
-    or more axes. `where=".*"` prunes all of them. Only normalization and biases stay dense.
+    With `where`, exactly the selected layers are pruned, wherever they are in the model, depthwise kernels and
+    embeddings included. In a layer class that is not known here (a custom layer), these are the trainable weights with
+    two or more axes. `where=".*"` prunes all of them. Only normalization and biases stay dense.
 
     Args:
         model: a built model.
@@ -79,7 +79,7 @@ def find_targets(
         Targets, and pairs (layer path, reason) for every other layer that holds weights.
 
     Raises:
-        ValueError: if the model is not built, `where` matches no layer, or nothing is left to prune.
+        ValueError: the model is not built, `where` matches no layer, or nothing is left to prune.
 
     >>> import keras
     >>> from tfopt.pruning import find_targets
@@ -87,7 +87,7 @@ def find_targets(
     >>> model = keras.Sequential([keras.Input((4,)), *layers], name="net")
     >>> targets, dense = find_targets(model)
     >>> [target.variable.path for target in targets], dense
-    (['net/a/kernel'], (('net/b', 'normalization: few weights, of which each scales a whole channel'),))
+    (['net/a/kernel'], (('net/b', 'normalization: few weights, each of which scales a whole channel'),))
     """
     if not model.built or not model.weights:
         raise ValueError(
@@ -98,7 +98,7 @@ def find_targets(
     selected = {id(layer) for layer in layers if selects(where, layer, path_of(layer))}
     if not selected:
         raise ValueError(
-            f"The 'where' parameter of Pruning must match a layer of model '{model.name}'. Got {where!r}, which "
+            f"The 'where' argument of Pruning must match a layer of model '{model.name}'. Got {where!r}, which "
             f"matches none, instead. The layers with weights are: {', '.join(map(path_of, layers))}."
         )
     trainable = {id(variable) for variable in model.trainable_variables}
@@ -126,7 +126,7 @@ def find_targets(
 
 
 def _spare_edges(model: keras.Model, targets: list[Target]) -> tuple[list[Target], list[tuple[str, str]]]:
-    """Take the small first and last layers out of the targets, with the reason."""
+    """Remove the small first and last layers from the targets, with the reason."""
     edges = find_edges(model)
     total = sum(math.prod(target.variable.shape) for target in targets)
     kept, spared = [], []
@@ -137,21 +137,21 @@ def _spare_edges(model: keras.Model, targets: list[Target]) -> tuple[list[Target
             kept.append(target)
             continue
         reason = (
-            f"first convolution, {100 * share:.1f} % of the weights: what it drops, no layer restores"
+            f"first convolution, {100 * share:.1f} % of the weights: no later layer can restore what it drops"
             if place == 1
-            else f"output layer, {100 * share:.1f} % of the weights: what it drops, no layer corrects"
+            else f"output layer, {100 * share:.1f} % of the weights: no later layer can correct what it drops"
         )
         spared.append((path_of(target.layer), reason))
     return kept, spared
 
 
 def path_of(layer: keras.layers.Layer) -> str:
-    """The layer's path, or its name where it was never built and has none."""
+    """The layer's path, or its name if it has no path because it was never built."""
     return layer.path or layer.name
 
 
 def _has_parameters(layer: keras.layers.Layer) -> bool:
-    """Whether the layer has weights that training changes, or would if it were not frozen: not statistics alone."""
+    """Whether the layer has weights that training changes, or would change if the layer were not frozen."""
     weights = _float_weights(layer)
     return bool(weights) and (not layer.trainable or any(weight.trainable for weight in weights))
 
@@ -164,7 +164,7 @@ def _float_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
 def _weights_to_prune(
     layer: keras.layers.Layer, named: bool, trainable: set[int], owners: dict[int, str]
 ) -> tuple[list[keras.Variable], str]:
-    """The weights of one layer that are pruned, else the reason why there are none."""
+    """The weights of one layer that are pruned, or the reason why there are none."""
     rule = next((name for classes, name in _PRUNED if isinstance(layer, classes)), None)
     for classes, reason, name in _DENSE:
         if isinstance(layer, classes):

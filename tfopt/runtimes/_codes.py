@@ -9,10 +9,10 @@ from tfopt.runtimes._tensors import Tensor
 def quantize_values(x: np.ndarray, scale: float, zero_point: int, dtype: str) -> np.ndarray:
     """Real values on the integer grid of a tensor: `floor(x / scale + 1/2) + zero_point`, clipped to the type.
 
-    What lies within `HALF_WINDOW` steps below a half counts as a half and goes up, as at the inputs of a quantized
-    model, so that file and simulation start from the same integers. (8 with a scale of 16/255 is half-way on
-    paper and a little less in float32.) Runtimes that are handed floats differ there: LiteRT's QUANTIZE rounds
-    halves away from zero, XNNPACK to even.
+    A value within `HALF_WINDOW` steps below a half counts as a half and is rounded up, as at the inputs of a quantized
+    model, so that file and simulation start from the same integers. (8 with a scale of 16/255 is exactly half-way, and
+    a little less in float32.) Runtimes that get floats differ here: LiteRT's QUANTIZE rounds halves away from zero,
+    XNNPACK to even.
 
     Args:
         x: real values, any shape.
@@ -42,7 +42,7 @@ def to_dtype(array: np.ndarray, tensor: Tensor) -> np.ndarray:
 
 
 def to_real(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """What the integers of an output tensor stand for, in float32; others as they are."""
+    """The real values of an output tensor's integers, in float32; floats are returned as they are."""
     if tensor.scale:
         return ((array.astype(np.float64) - tensor.zero_point) * tensor.scale).astype(np.float32)
     return array

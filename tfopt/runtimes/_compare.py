@@ -20,7 +20,7 @@ from tfopt.runtimes._tflite_file import TFLiteFile
 
 @dataclasses.dataclass(frozen=True)
 class CompareReport(Report):
-    """What `compare` measured; prints as a table, the first row being what the others are compared with.
+    """What `compare` measured; prints as a table. The other rows are compared with the first.
 
     Args:
         metric: name of the metric.
@@ -69,7 +69,7 @@ class CompareReport(Report):
         memory = "the arena" if any(row.arena_bytes for row in self.rows) else "activations alive at once"
         notes.append(
             f"latency: median of {self.latency_runs} calls at batch 1 on this machine, {runtimes} with one thread. "
-            f"memory: {memory}. sparse: with kernels in sparse storage where that is smaller, as "
+            f"memory: {memory}. sparse: with kernels in sparse storage if that is smaller, as "
             "export(..., sparse=True) writes them if LiteRT reads them. zeros, bits: of the weight kernels."
         )
         return Table(
@@ -88,7 +88,7 @@ class CompareReport(Report):
             _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
             _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
         ]
-        # why the runtime: a Keras call is mostly Python, so its ratio to LiteRT says nothing about the model.
+        # Only on the same runtime: a Keras call is mostly Python, so its ratio to LiteRT says nothing about the model.
         if first.latency_ms and row.latency_ms and first.runtime == row.runtime:
             parts.append(_times(first.latency_ms, row.latency_ms, "faster", "slower"))
         if first.metric is not None and row.metric is not None:
@@ -108,17 +108,17 @@ def compare(
 ) -> CompareReport:
     """Measures Keras models and .tflite files on the same samples, side by side.
 
-    Use it to see what an optimization brought and what it cost. Sizes are exact, latency is the median over calls of
-    this run on this machine: compare it within one table only.
+    Use it to see what an optimization gained and what it cost. Sizes are exact; latency is the median over calls of
+    this run on this machine, so compare it within one table only.
 
     Args:
-        models: names and what they stand for: a `keras.Model`, or the path of a .tflite or .keras file. Put the
+        models: a dict from names to models: a `keras.Model`, or the path of a .tflite or .keras file. Put the
             baseline first; the notes under the table are relative to it.
         x: inputs as `model.evaluate` takes them: arrays `(samples, ...)`, or a data set of batches `(x, y)`.
         y: labels `(samples, ...)`. Without labels the metric is left out.
         metric: `"accuracy"` (binary, sparse or categorical by the shapes, as in `compile`), another name that Keras
             knows, a `keras.metrics.Metric`, or a function `metric(y, predictions)`.
-        latency_runs: calls to time for each model, after 5 that warm up.
+        latency_runs: calls to time for each model, after 5 warm-up calls.
         runtime: what runs the files, a name as for `tfopt.runtimes.run`. With `"tflm"` memory is TFLite Micro's arena;
             its latency is that of this machine, not of a microcontroller.
 
@@ -126,8 +126,8 @@ def compare(
         A `CompareReport`.
 
     Raises:
-        ValueError: If there are no models, a path is missing, or samples and labels do not fit them or each other.
-        TypeError: If a model is neither a Keras model nor a path.
+        ValueError: there are no models, a path is missing, or samples and labels do not fit them or each other.
+        TypeError: a model is neither a Keras model nor a path.
 
     Example:
 

@@ -15,14 +15,14 @@ def by_input(
     """One array for each input of a file, in the file's order.
 
     Args:
-        x: What `gather` returned.
-        tensors: The inputs of the file.
-        order: The names of the Keras model's inputs, to place the arrays of a list. Without them, or if the
-            file calls its inputs otherwise, a list is in the file's order.
-        argument: What messages call it.
+        x: what `gather` returned.
+        tensors: the inputs of the file.
+        order: the names of the Keras model's inputs, to place the arrays of a list. Without them, or if the file has
+            other names, a list is in the file's order.
+        argument: its name in error messages.
 
     Raises:
-        ValueError: If names, number or shapes do not fit the file.
+        ValueError: names, number or shapes do not fit the file.
 
     Example:
 

@@ -15,13 +15,13 @@ class OperatorRow:
     """One operator of a file.
 
     Args:
-        op: Name, with the activation fused into it: `"CONV_2D+RELU"`.
-        shape: Shape of its first output.
-        dtype: Type of its first output.
-        scale: Scale of its first output; None if that has no grid.
-        bits: Bits of its kernel's values; None without a kernel.
-        sparsity: Zeros as a fraction of its kernel's values; None without a kernel.
-        bytes: Bytes of all its constants: kernel, bias and parameters. Shared ones count in the first row.
+        op: name, with the activation fused into it: `"CONV_2D+RELU"`.
+        shape: shape of its first output.
+        dtype: type of its first output.
+        scale: scale of its first output; None if that is not quantized.
+        bits: bits of its kernel's values; None without a kernel.
+        sparsity: zeros as a fraction of its kernel's values; None without a kernel.
+        bytes: bytes of all its constants: kernel, bias and parameters. Shared ones count in the first row.
 
     Example:
 
@@ -43,16 +43,16 @@ class InspectReport(Report):
     """What `inspect` found; prints as a table.
 
     Args:
-        path: The file.
-        operators: One row for each operator, in the order in which they run.
-        raw_bytes: Size of the file.
-        gzip_bytes: Size after gzip.
-        weight_bits: Number of kernel values by their bits.
-        sparsity: Zeros as a fraction of all kernel values.
-        peak_activation_bytes: Bytes of activations alive at once, at the file's batch size.
-        float_ops: How many operators compute on floats.
+        path: the file.
+        operators: one row for each operator, in the order in which they run.
+        raw_bytes: size of the file.
+        gzip_bytes: size after gzip.
+        weight_bits: number of kernel values by their bits.
+        sparsity: zeros as a fraction of all kernel values.
+        peak_activation_bytes: bytes of activations alive at once, at the file's batch size.
+        float_ops: how many operators compute on floats.
         inner_quantize_ops: QUANTIZE and DEQUANTIZE operators that are not at an input or output.
-        custom_ops: Operators that LiteRT has no kernel for.
+        custom_ops: operators that LiteRT has no kernel for.
 
     Example: see `inspect`.
     """
@@ -97,16 +97,17 @@ class InspectReport(Report):
 def inspect(path: str | os.PathLike | bytes) -> InspectReport:
     """Lists the operators of a .tflite file with their types, scales, weight bits, sparsity and bytes.
 
-    Use it to see where the bytes of a file are and whether every layer became an integer operator. Nothing is run.
+    Use it to see which operators hold the bytes of a file and whether every layer became an integer operator. The file
+    is not run.
 
     Args:
-        path: The .tflite file, or its bytes.
+        path: the .tflite file, or its bytes.
 
     Returns:
         An `InspectReport`.
 
     Raises:
-        ValueError: If the path is missing or not a .tflite file.
+        ValueError: the path is missing or not a .tflite file.
 
     Example:
 

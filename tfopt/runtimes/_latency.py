@@ -17,11 +17,11 @@ class Latency:
     """Times of one call in milliseconds, over many calls.
 
     Args:
-        median_ms: Half of the calls were faster.
-        p5_ms: 5 % of the calls were faster: what an idle machine can do.
-        p95_ms: 95 % of the calls were faster: what other processes cost.
-        runs: Number of calls timed.
-        num_threads: Threads used.
+        median_ms: half of the calls were faster.
+        p5_ms: 5 % of the calls were faster: the time on an idle machine.
+        p95_ms: 95 % of the calls were faster: the time with disturbance by other processes.
+        runs: number of calls timed.
+        num_threads: threads used.
 
     Example:
 
@@ -46,12 +46,12 @@ def measure_latency(
     """Time of one call, on this machine, at the file's own batch size.
 
     Setting inputs and reading outputs is not counted. The inputs are random numbers of a fixed seed. Compare such
-    figures only within one machine and one run; a phone or microcontroller orders files differently.
+    figures only within one run on one machine: on a phone or microcontroller another file may be the fastest.
 
     Args:
         path: path or bytes of a .tflite file.
         runs: calls to time.
-        warmup: calls before the first one that counts.
+        warmup: calls before the first one that is timed.
         runtime: as for `run`. TFLite Micro's time here says little about a microcontroller.
         num_threads: threads that one operator may use.
 
@@ -75,7 +75,7 @@ def measure_latency(
     rng = np.random.default_rng(0)
     feeds = []
     for tensor in loaded.file.inputs:
-        # why 0 and 1 for plain integers: they may be indices into a table.
+        # Plain integers get 0 and 1, because they may be indices into a table.
         integer = not tensor.is_float and not tensor.scales
         values = rng.integers(0, 2, tensor.shape) if integer else rng.uniform(0, 1, tensor.shape)
         feeds.append(to_dtype(values, tensor))

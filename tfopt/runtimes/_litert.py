@@ -16,8 +16,8 @@ from tfopt.runtimes._tflite_file import TFLiteFile
 class LiteRT(Runtime):
     """LiteRT with its XNNPACK delegate: what applications run by default.
 
-    Messages that the runtime writes on the terminal while it loads are held back. With `keep_tensors` the delegate
-    takes each operator on its own, so that no tensor is hidden inside of it; the kernels are the same.
+    Messages that the runtime writes to the terminal while it loads are suppressed. With `keep_tensors` the delegate
+    runs each operator separately, so that every tensor can be read; the kernels are the same.
 
     Args:
         model: path or bytes of a .tflite file, or a `TFLiteFile`.
@@ -113,7 +113,7 @@ def _cannot_run(file: TFLiteFile, error: Exception) -> CannotRunError:
         names = sorted(lacks)
         message = (
             f"LiteRT cannot run {file.name}: it has no kernel for {', '.join(names)}. "
-            "Replace the layers behind these operators by ones that TFLite has built in, and export again."
+            "Replace the layers of these operators by ones that TFLite has built in, and export again."
         )
         return CannotRunError(message, names)
     return CannotRunError(

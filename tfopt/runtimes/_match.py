@@ -12,7 +12,7 @@ from tfopt.runtimes._simulation import SimulatedTensor
 from tfopt.runtimes._tensors import Tensor
 from tfopt.runtimes._tflite_file import TFLiteFile
 
-# Operators that give their input another shape: what they write is the tensor before them.
+# Operators that only change the shape of their input: they write the values of the tensor before them.
 _RESHAPING = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
 
 
@@ -53,10 +53,10 @@ def match(
 ) -> dict[int, int]:
     """Pairs the simulation's tensors with those of a file.
 
-    Both describe one graph, but the converter joins, splits, renames and reorders. A pair must have as many values
-    a sample, and the same grid or a name in common. Where several would do, one that is computed and not merely
-    reshaped comes first; then the shape, the name, the share of equal values and the place in the order decide.
-    The surest pairs are made first.
+    Both describe one graph, but the converter joins, splits, renames and reorders. A pair must have the same number of
+    values per sample, and the same grid or a common name. If several are possible, one that is computed and not only
+    reshaped comes first; then the shape, the name, the share of equal values and the position decide. The most certain
+    pairs are made first.
 
     Args:
         simulated: the simulation's tensors, in graph order.
@@ -101,7 +101,7 @@ def _sides(shape: Sequence[int | None]) -> list[int | None]:
 
 
 def _share_a_name(ours: SimulatedTensor, theirs: Tensor) -> bool:
-    """Whether the converter's name for a tensor holds one of our layers, with the numbers that it puts behind."""
+    """Whether the converter's name for a tensor holds the name of one of our layers, with or without numbers."""
     return any(
         re.fullmatch(rf"{re.escape(name.lower())}(_\d+)*", part)
         for part in re.split(r"[/;:]", theirs.name.lower())

@@ -22,16 +22,16 @@ class CompareRow:
 
     Args:
         name: the caller's name for it.
-        runtime: what ran it, such as `"LiteRT"`, or `"Keras"`.
+        runtime: the runtime that ran it, such as `"LiteRT"`, or `"Keras"`.
         metric: value of the metric; None without labels.
         raw_bytes: size of the file; of a Keras model's weights as float32.
         gzip_bytes: the same after gzip.
-        sparse_bytes: the same with every kernel in sparse storage that gets smaller so.
+        sparse_bytes: the same with every kernel in sparse storage that is smaller in that form.
         latency_ms: median milliseconds of one call at batch 1; None for Keras on another backend than TensorFlow.
         peak_activation_bytes: bytes of activations alive at once; None for a Keras model.
         sparsity: zeros as a fraction of all kernel values.
         weight_bits: number of kernel values by their bits.
-        batch_size: samples in the call that latency and memory are about.
+        batch_size: samples in the call for which latency and memory are measured.
         arena_bytes: all memory that TFLite Micro takes for the file; None on other runtimes.
 
     Example:
@@ -83,7 +83,7 @@ def measure_file(
     )
     if len(values) == 1:
         return row, next(iter(values.values()))
-    # why a list: a Keras model with a list of outputs is exported with the names output_0, output_1, ...
+    # As a list: a Keras model with a list of outputs is exported with the names output_0, output_1, ...
     return row, list(values.values()) if "output_0" in values else values
 
 
@@ -118,7 +118,7 @@ def measure_keras(name: str, model: keras.Model, x: Any, runs: int) -> tuple[Com
 
 
 def keras_size(model: keras.Model) -> Size:
-    """Raw and gzip bytes of a model's weights, floats as float32: what a float file holds beside the operators.
+    """Raw and gzip bytes of a model's weights, floats as float32: what a float file holds besides the operators.
 
     >>> keras_size(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])).raw
     60
@@ -140,7 +140,7 @@ def _keras_latency(model: keras.Model, x: Any, runs: int) -> float | None:
     sample = keras.tree.map_structure(
         lambda a: tf.constant(a[:1], floats if a.dtype.kind == "f" else None), x
     )
-    # why np.asarray: on a GPU the call returns before it is done.
+    # np.asarray waits for the result: on a GPU the call returns before it is done.
     call = lambda: keras.tree.map_structure(np.asarray, compiled(sample))  # noqa: E731 (used once)
     return time_calls(call, runs, warmup=5).median_ms
 

@@ -1,4 +1,4 @@
-"""How many bytes of activations are alive at once while a .tflite runs."""
+"""How many bytes of activations are alive at once while a .tflite file runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,16 +13,16 @@ def peak_live_bytes(
     """The largest sum of bytes alive during any operator, when operators run in the order given.
 
     A tensor lives from the operator that writes it to the last one that reads it; a graph input from the start,
-    a graph output to the end. What an operator reads and writes is alive together, so nothing is computed in
-    place. This is the size of a perfectly packed arena (Pisarchyk & Lee, 2020, arXiv:2001.03288, call it the
-    maximum breadth); it leaves out the scratch memory of single kernels.
+    a graph output to the end. All inputs and outputs of an operator are alive at the same time: nothing is computed in
+    place. This is the size of a perfectly packed arena (Pisarchyk & Lee, 2020, arXiv:2001.03288, call it the maximum
+    breadth); it leaves out the scratch memory of single kernels.
 
     Args:
-        operators: What each operator reads and writes, as tensor numbers.
-        sizes: Bytes of each tensor that is computed. Tensors not named here (constants) count nothing.
-        inputs: The tensors that hold the network's input.
-        outputs: The tensors that hold its result.
-        always: Tensors that keep state between calls.
+        operators: what each operator reads and writes, as tensor numbers.
+        sizes: bytes of each tensor that is computed. Tensors not named here (constants) count nothing.
+        inputs: the tensors that hold the network's input.
+        outputs: the tensors that hold its result.
+        always: tensors that keep state between calls.
 
     Example: 100 -> 400 -> 300 -> 10 bytes; the second operator holds 400 + 300.
 
@@ -44,7 +44,7 @@ def peak_live_bytes(
     for tensor in always:
         born[tensor], dies[tensor] = 0, last
 
-    # why differences: one pass over the tensors and one over the steps, instead of their product.
+    # Differences need one pass over the tensors and one over the steps, instead of their product.
     change = [0] * (last + 2)
     for tensor, step in born.items():
         change[step] += sizes.get(tensor, 0)

@@ -1,4 +1,4 @@
-"""The number that `compare` ranks models by."""
+"""The metric that `compare` computes for each model."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -25,11 +25,11 @@ def evaluate_metric(metric: Metric, y: Any, predictions: Any) -> float:
 
     Args:
         metric: `"accuracy"`, another name that Keras knows, a `keras.metrics.Metric`, or `metric(y, predictions)`.
-        y: Labels.
-        predictions: What the model returned.
+        y: labels.
+        predictions: what the model returned.
 
     Raises:
-        ValueError: If the metric is unknown, needs one output and there are several, or gives no single number.
+        ValueError: the metric is unknown, needs one output and there are several, or gives no single number.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Per-tensor parity in the form that Google's Model Explorer lays over the picture of a .tflite file."""
+"""Per-tensor parity in the format that Google's Model Explorer shows over the graph of a .tflite file."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _COLORS = ((0, "#d9ead3"), (1, "#fff2cc"), (8, "#f9cb9c"), (2**31, "#ea9999"))
 
 
 def overlay(tensors: Sequence[TensorParity], name: str) -> dict[str, Any]:
-    """The node data of one graph, by the names of the tensors that its nodes write.
+    """The node data of one graph; the keys are the names of the tensors that its nodes write.
 
     The format is `GraphNodeData` of Model Explorer's `node_data_builder.py`; without the name of a graph at the top
     it belongs to the graph that is shown.

@@ -38,8 +38,8 @@ class NpuReport(Report):
         accelerator: the Ethos-U, such as `"ethos-u55-128"`.
         system_config: the system around it, as Vela names it: its clock and the speed of its memories.
         memory_mode: which memory holds weights and activations, as Vela names it.
-        operators: operators of the file.
-        cpu: those that stay on the CPU; cycles and time leave them out.
+        operators: number of operators in the file.
+        cpu: those that run on the CPU; cycles and time do not include them.
         cycles: cycles of one inference on the NPU.
         inference_ms: milliseconds of one inference, by Vela's model of the hardware.
         sram_bytes: SRAM in use.
@@ -69,7 +69,7 @@ class NpuReport(Report):
         return max(0.0, 1.0 - len(self.cpu) / self.operators) if self.operators else 0.0
 
     def table(self) -> Table:
-        """The figures; what stays on the CPU in the notes, a line for each kind of operator and reason."""
+        """The figures, and in the notes what stays on the CPU, with a line for each kind of operator and reason."""
         on_npu = self.operators - len(self.cpu)
         rows = (
             ("operators on the NPU", f"{on_npu} of {self.operators} ({percent(self.npu_share)})"),
@@ -84,13 +84,13 @@ class NpuReport(Report):
         return Table(title, ("what", "Vela's estimate"), rows, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
-        # Vela adds the tensor's name and the types that it takes; `cpu` has it all.
+        # Vela's reason goes on with the tensor's name and the supported types; `cpu` has the full text.
         why = Counter((op.operator, re.split(r" \(|\.? Feature-map", op.reason)[0]) for op in self.cpu)
         notes = [
             f"On the CPU: {count} {operator}{f' ({reason})' if reason else ''}."
             for (operator, reason), count in why.most_common()
         ]
         if self.cpu:
-            notes.append("Cycles and time are those of the NPU alone, without what stays on the CPU.")
+            notes.append("Cycles and time are those of the NPU only, without the operators on the CPU.")
         system = f"For {self.system_config}, {self.memory_mode}."
         return (*notes, f"{system} Estimates of a model of the hardware, not measurements.")

@@ -11,7 +11,7 @@ from tfopt.runtimes._codes import quantize_values
 from tfopt.runtimes._tensors import Tensor
 
 FLOAT_TOLERANCE = 1e-4  # of the range of an output; float32 kernels sum in another order than Keras
-FAR = 8  # steps from which differences are counted together
+FAR = 8  # differences of this many steps or more are counted together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +26,11 @@ class OutputParity:
         dtype: type in the file.
         scale: size of one step; None for float outputs.
         values: numbers compared: samples times values per sample.
-        equal: fraction of them that are the same bit for bit.
+        equal: fraction of them that are equal bit for bit.
         within_1: fraction at most one step apart (float: at most `1e-4` of the range).
         within_2: fraction at most two steps apart (float: at most `2e-4` of the range).
         max_steps: largest difference in steps; None for float outputs.
-        max_abs: largest difference in the output's own unit.
+        max_abs: largest difference, as real values.
         max_relative: `max_abs` as a fraction of the range (largest minus smallest value) of the Keras output.
         not_finite: how many values are NaN or infinite on either side; they never pass.
         histogram: how often each difference (file minus Keras, in steps) occurs. Empty for float outputs.
@@ -84,7 +84,7 @@ def parity_of(tensor: Tensor, raw: np.ndarray, keras_values: np.ndarray, toleran
     finite = np.isfinite(raw) & np.isfinite(expected)
     real = np.where(finite, raw, 0).astype(np.float64)
     expected = np.where(finite, expected, 0.0)
-    # why the range: a logit that is off by 0.01 matters as much near zero as far from it.
+    # Relative to the range: a logit that is off by 0.01 matters as much near zero as far from it.
     spread = float(np.ptp(expected) or np.abs(expected).max() or 1.0)
     histogram: dict[str, int] = {}
     if scale := tensor.scale:
@@ -114,7 +114,7 @@ def parity_of(tensor: Tensor, raw: np.ndarray, keras_values: np.ndarray, toleran
 def pair_outputs(predictions: Any, outputs: tuple[Tensor, ...]) -> list[np.ndarray]:
     """What `model.predict` returned, as one array for each output of a file.
 
-    A dict goes by name if the file has its names; everything else goes in order.
+    A dict is matched by name if the file has these names; everything else is matched in order.
 
     >>> [a.tolist() for a in pair_outputs({"a": np.ones(1), "b": np.zeros(1)}, (Tensor(0, "b", (1,), "int8"),
     ...     Tensor(1, "a", (1,), "int8")))]

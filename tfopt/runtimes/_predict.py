@@ -15,11 +15,12 @@ EAGER_BATCHES = 8  # a trace of a quantized model costs as much as some ten batc
 
 
 def predict(model: keras.Model, x: Any) -> Any:
-    """What `model.predict(x)` returns, for few samples at less cost.
+    """What `model.predict(x)` returns, at less cost if there are few samples.
 
     A quantized model has hundreds of small operations in each quantizer, and tracing them takes seconds to minutes:
-    a few batches go through it without a trace. Other models are traced, once: all batches have one size, as
-    TensorFlow traces again for a last one of another size. The last sample fills it up, and is cut off again.
+    so a few batches run without a trace. Other models are traced once: all batches have the same size, because
+    TensorFlow traces again for another size. The last batch is filled up with the last sample, and the surplus is cut
+    off.
 
     Args:
         model: a Keras model.

@@ -1,4 +1,4 @@
-"""A progress bar on the terminal's error stream, and nothing at all in a log file or a test."""
+"""A progress bar on the terminal's error stream; it writes nothing to a log file or in a test."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar while the `with` block runs; call what it gives with the number of steps just done.
+    """A bar while the `with` block runs; call the function that it yields with the number of steps just done.
 
-    It goes to stderr, disappears when done, and is silent where stderr is not a terminal, so that output piped
-    into a file holds the report alone.
+    It goes to stderr, disappears when done, and is silent where stderr is not a terminal, so that output piped into a
+    file holds only the report.
 
     >>> with progress("Counting", total=3) as advance:
     ...     for _ in range(3):

@@ -7,7 +7,7 @@ from tfopt.runtimes._litert import LiteRT, LiteRTBuiltin, LiteRTReference
 from tfopt.runtimes._runtime import RunResult, Runtime
 from tfopt.runtimes._tflite_micro import TFLiteMicro
 
-# What 'runtime' arguments take -> the class that runs it. A new runtime adds a row.
+# Value of a 'runtime' argument -> the class that runs it. A new runtime adds a row.
 RUNTIMES: dict[str, type[Runtime]] = {
     "xnnpack": LiteRT,
     "builtin": LiteRTBuiltin,
@@ -97,6 +97,6 @@ def names_of(runtime: str | Sequence[str]) -> tuple[str, ...]:
     if unknown or not names:
         raise ValueError(
             f"The 'runtime' argument must be one of {', '.join(map(repr, RUNTIMES))}. Got {runtime!r} instead. "
-            "For what applications run, pass 'xnnpack'; for microcontrollers 'tflm'."
+            "Pass 'xnnpack' to run it as applications do, or 'tflm' as microcontrollers do."
         )
     return tuple(dict.fromkeys(names))

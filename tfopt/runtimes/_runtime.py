@@ -1,4 +1,4 @@
-"""What every runtime does: take a .tflite file and run it on samples, with floats in and floats out."""
+"""The base of the runtimes: they load a .tflite file and run it on samples, with floats in and floats out."""
 
 import abc
 import dataclasses
@@ -36,8 +36,8 @@ class CannotRunError(RuntimeError):
     """A runtime cannot run a file.
 
     Args:
-        message: what the runtime said, and the way out.
-        operators: the operators that it has no kernel for, as far as it names them.
+        message: what the runtime reported, and how to fix it.
+        operators: the operators that it has no kernel for, if it names them.
 
     Example:
 
@@ -88,10 +88,10 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def tensor(self, tensor: Tensor) -> np.ndarray:
-        """A copy of what an output holds, or with `keep_tensors` any tensor that an operator writes."""
+        """A copy of an output, or with `keep_tensors` of any tensor that an operator writes."""
 
     def batches(self, x: Any, order: Sequence[str] = ()) -> Iterator[int]:
-        """Runs all samples in the file's own batch size; the tensors are there to be read after each batch.
+        """Runs all samples in the file's own batch size; the tensors can be read after each batch.
 
         Args:
             x: what `gather` returned.
@@ -115,7 +115,7 @@ class Runtime(abc.ABC):
         order: Sequence[str] = (),
         advance: Callable[[int], Any] = lambda done: None,
     ) -> RunResult:
-        """Outputs for all samples, which go through in the file's own batch size.
+        """Outputs for all samples, which are run in the file's own batch size.
 
         Args:
             samples: real values, in any form that `verify` takes; integer inputs are quantized from them.

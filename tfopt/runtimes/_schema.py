@@ -9,7 +9,7 @@ import numpy as np
 from tfopt.runtimes._tensors import BITS, Tensor, decode, index_bytes
 
 GRID_CHANGES = ("QUANTIZE", "DEQUANTIZE")
-NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE")  # they touch floats without calculating with them
+NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE")  # they read or write floats without computing with them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,13 +17,13 @@ class Operator:
     """One operator of a `TFLiteFile`, in the order in which they run.
 
     Args:
-        name: Name in the schema, such as `"CONV_2D"`, or the custom code, such as `"FlexErf"`.
-        inputs: The tensors it reads; None where an optional one is left out.
-        outputs: The tensors it writes.
-        activation: The activation fused into it, such as `"RELU"`, or None.
-        is_custom: Whether the runtime needs a kernel that is not built in.
+        name: name in the schema, such as `"CONV_2D"`, or the custom code, such as `"FlexErf"`.
+        inputs: the tensors it reads; None where an optional one is left out.
+        outputs: the tensors it writes.
+        activation: the activation fused into it, such as `"RELU"`, or None.
+        is_custom: whether the runtime needs a kernel that is not built in.
         subgraph: 0 for the network itself, more for the bodies of loops and conditions.
-        is_edge: Whether it reads an input or writes an output of the network.
+        is_edge: whether it reads an input or writes an output of the network.
 
     Example:
 
@@ -63,7 +63,7 @@ def parse(content: bytes) -> Any:
 def contents(
     model: Any, content: bytes = b""
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...]]:
-    """Inputs, outputs and operators of the schema's `ModelT`; `content` holds buffers that lie behind a large file."""
+    """Inputs, outputs and operators of the schema's `ModelT`; large files keep buffers at the end of `content`."""
     from ai_edge_litert import schema_py_generated as schema
 
     dtypes = _enum_names(schema.TensorType)
@@ -77,7 +77,7 @@ def contents(
         for op in graph.operators or ():
             code = model.operatorCodes[op.opcodeIndex]
             reads, writes = _numbers(op.inputs), _numbers(op.outputs)
-            # why max: files before schema 3a hold the code in the deprecated field; larger codes overflow it.
+            # The larger one: files before schema 3a hold the code in the deprecated field; larger codes overflow it.
             builtin = op_names[max(code.builtinCode, code.deprecatedBuiltinCode)]
             activation = activations[getattr(op.builtinOptions, "fusedActivationFunction", 0)]
             operators.append(
@@ -123,7 +123,7 @@ def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> 
 
 
 def _buffer(buffer: Any, content: bytes) -> np.ndarray | None:
-    if buffer.offset > 1:  # a file over 2 GB keeps its weights behind the flatbuffer
+    if buffer.offset > 1:  # a file over 2 GB keeps its weights after the flatbuffer
         return np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
     return buffer.data if buffer.data is not None and len(buffer.data) else None
 
@@ -134,7 +134,7 @@ def _named(tensors: list[Tensor], numbers: tuple[int, ...], entries: Any) -> lis
 
 
 def _signature_order(outputs: list[Tensor]) -> list[Tensor]:
-    """Keras writes `output_0`, `output_1`, ...; the converter shuffles the tensors but keeps these names."""
+    """Keras writes `output_0`, `output_1`, ...; the converter reorders the tensors but keeps these names."""
     numbers = [re.fullmatch(r"output_(\d+)", tensor.name) for tensor in outputs]
     if not all(numbers):
         return outputs

@@ -1,4 +1,4 @@
-"""The simulation's view of a file's tensors: what each `FakeQuantize` layer of a quantized Keras model gives."""
+"""The simulation of a file's tensors: what each `FakeQuantize` layer of a quantized Keras model returns."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ from tfopt.runtimes._predict import run_eagerly
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SimulatedTensor:
-    """What one call of a `FakeQuantize` layer gives: the tensor that a kernel of the file writes.
+    """What one call of a `FakeQuantize` layer returns: the tensor that a kernel of the file writes.
 
     Args:
-        layer: the layer whose kernel it is, such as the convolution in front of a batch norm and a ReLU.
-        names: the layers between the quantizer in front and this one, the nearest first.
+        layer: the layer whose kernel it is, such as the convolution before a batch norm and a ReLU.
+        names: the layers between the quantizer before it and this one, the nearest first.
         quantizer: the `FakeQuantize` layer.
         scale: size of a step.
         zero_point: the code of 0.0, counted from the lowest code.
         bits: bits of a code.
         shape: shape of one sample.
-        is_input: whether no layer stands in front of it: it rounds an input of the model.
+        is_input: whether no layer comes before it, so that it rounds an input of the model.
 
     Example:
 
@@ -57,7 +57,7 @@ class _Plan:
 
 
 class Simulation:
-    """A quantized Keras model that gives all of its quantized tensors.
+    """A quantized Keras model that returns all of its quantized tensors.
 
     The model's own layers are called, in the order of its graph; nothing is copied or added to the model.
 
@@ -95,7 +95,7 @@ class Simulation:
 
 
 class _Taps(keras.Model):
-    """Runs a graph node by node, and returns what some of the nodes give."""
+    """Runs a graph node by node, and returns the outputs of some nodes."""
 
     def __init__(self, plan: _Plan) -> None:
         super().__init__(name="tensors", dtype="float32")
@@ -133,7 +133,7 @@ def _describe(graph: Graph, node: Node) -> SimulatedTensor:
 
 
 def _chain(graph: Graph, node: Node) -> list[keras.Operation]:
-    """The operations behind the last quantizer or fork, the nearest first."""
+    """The operations since the last quantizer or fork, the nearest first."""
     chain = []
     producer = graph.producers.get(id(node.inputs[0]))
     while producer is not None and not isinstance(producer.op, IntegerActivations):

@@ -1,4 +1,4 @@
-"""How large a file is: as it lies on the disk, and as it travels."""
+"""How large a file is: on disk, and compressed for download."""
 
 import dataclasses
 import gzip
@@ -14,8 +14,8 @@ class Size:
     and the only one of the two that pruning without sparse encoding changes.
 
     Args:
-        raw: Bytes as stored.
-        gzip: Bytes after gzip at level 9.
+        raw: bytes as stored.
+        gzip: bytes after gzip at level 9.
 
     Example:
 
@@ -31,10 +31,10 @@ def measure_size(source: str | os.PathLike | bytes) -> Size:
     """Raw and gzip size in bytes, of a file or of bytes.
 
     Args:
-        source: Path of a file, or the bytes themselves.
+        source: path of a file, or the bytes themselves.
 
     Raises:
-        ValueError: If there is no such file.
+        ValueError: there is no such file.
 
     Example:
 
@@ -42,12 +42,12 @@ def measure_size(source: str | os.PathLike | bytes) -> Size:
     300
     """
     data = read_bytes(source, "source")
-    # why mtime=0: gzip writes the time into its header; without it the same file always gives the same size.
+    # mtime=0 because gzip writes the time into its header, and the same file must always give the same size.
     return Size(len(data), len(gzip.compress(data, compresslevel=9, mtime=0)))
 
 
 def read_bytes(source: str | os.PathLike | bytes, argument: str) -> bytes:
-    """The bytes of a file, or a sentence that says which path is missing."""
+    """The bytes of a file, or an error that says which path is missing."""
     if isinstance(source, bytes):
         return source
     if not isinstance(source, (str, os.PathLike)):

@@ -1,4 +1,4 @@
-"""Sparse storage: how small kernels with many zeros get as their nonzero values and where they stand."""
+"""Sparse storage: the size of kernels that are stored as their nonzero values and the positions of these."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -7,9 +7,9 @@ import numpy as np
 
 from tfopt.runtimes._tensors import Tensor
 
-# Values that go together in one column number: 1, or a block of so many along the axis that is compressed.
+# Values per column number: 1, or a block of this many along the compressed axis.
 BLOCKS = (1, 4, 16)
-# What a DENSIFY operator, its tensor and the description of the format take in a file.
+# Bytes that a DENSIFY operator, its tensor and the description of the format take in a file.
 OVERHEAD = 360
 
 
@@ -19,7 +19,7 @@ class SparseEncoding:
 
     Attributes:
         order: the axes, outermost first; the last one is compressed.
-        block: how many values along the last axis stand behind one index.
+        block: how many values along the last axis share one index.
         segments: where each row begins in `indices`, and where the last one ends.
         indices: numbers of the columns (of blocks) that are stored.
         values: the stored values, block after block.
@@ -41,12 +41,12 @@ class SparseEncoding:
         return (self.values.size * self.bits + 7) // 8 + self.indices.nbytes + self.segments.nbytes
 
     def saving(self, dense: int) -> int:
-        """How many of `dense` bytes are saved, with what the DENSIFY operator takes; 0 if it is not smaller."""
+        """How many of `dense` bytes are saved, including the cost of the DENSIFY operator; 0 if it is not smaller."""
         return max(0, dense - self.nbytes - OVERHEAD)
 
 
 def encode_sparse(kernel: np.ndarray, bits: int | None = None) -> SparseEncoding:
-    """The smallest encoding of a kernel: over the axis that is compressed, and the length of blocks.
+    """The smallest encoding of a kernel among all compressed axes and block lengths.
 
     Compressed sparse rows (CSR), as in TFLite's SparsityParameters, which follow TACO (Kjolstad et al. 2017,
     https://dl.acm.org/doi/10.1145/3133901).
@@ -85,9 +85,9 @@ def _small(numbers: np.ndarray) -> np.ndarray:
 
 
 def sparse_bytes(raw: int, kernels: Iterable[Tensor]) -> int:
-    """The size of a file if every kernel that gets smaller so were in sparse storage.
+    """The size of a file if every kernel that is smaller in sparse storage were stored in it.
 
-    Some runtimes read fewer kernels so than others: `tfopt.export(..., sparse=True)` says which ones LiteRT reads.
+    Some runtimes read fewer sparse kernels than others: `tfopt.export(..., sparse=True)` says which ones LiteRT reads.
 
     Args:
         raw: bytes of the file as it is.

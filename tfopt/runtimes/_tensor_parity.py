@@ -26,8 +26,8 @@ class TensorParity:
         tensor: its name in the file.
         scale: size of one step.
         values: numbers compared.
-        differ: how many of them are not the same.
-        equal: fraction of them that are the same bit for bit.
+        differ: how many of them are not equal.
+        equal: fraction of them that are equal bit for bit.
         max_steps: largest difference in steps.
 
     Example:
@@ -110,11 +110,11 @@ def describe_drift(tensors: tuple[TensorParity, ...], title: str) -> str:
         f"({first.operator}): {first.differ:,} of {first.values:,} values, by at most {_count(first.max_steps)}."
     )
     if not behind:
-        return f"{text} No tensor behind it differs."
+        return f"{text} No tensor after it differs."
     most = max(behind, key=lambda t: t.max_steps)
     last = behind[-1]
     return (
-        f"{text} Behind it {len(behind)} more differ, by at most {_count(most.max_steps)} in '{most.layer}'; "
+        f"{text} After it {len(behind)} more differ, by at most {_count(most.max_steps)} in '{most.layer}'; "
         f"the last one is '{last.layer}', by at most {_count(last.max_steps)}."
     )
 
@@ -124,7 +124,7 @@ def _count(steps: int) -> str:
 
 
 def _rows(x: Any, rows: np.ndarray, total: int) -> Any:
-    """Some of the samples; those past the end are the last one again, so that all chunks have one size."""
+    """Some of the samples; the last one is repeated past the end, so that all chunks have the same size."""
     return keras.tree.map_structure(lambda array: array[np.minimum(rows, total - 1)], x)
 
 

@@ -31,27 +31,27 @@ BITS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of a `TFLiteFile`: what it is called, its type and grid, and its values if it is constant.
+    """A tensor of a `TFLiteFile`: its name, type and grid, and its values if it is constant.
 
     A real value is `scale * (integer - zero_point)` ([quantization
     spec](https://ai.google.dev/edge/litert/models/quantization_spec)). `scales` and `zero_points` are empty for
     a tensor without a grid, hold one number per tensor, or one per slice along `axis`.
 
     Args:
-        index: Position among the tensors of its subgraph.
-        name: Name in the signature for inputs and outputs of the file, else the converter's name.
-        shape: Shape in the file; a batch dimension that was left open reads 1.
-        dtype: Type in the file, such as `"int8"`, `"int4"` or `"float32"`.
-        scales: One scale, or one per channel; empty if not quantized.
-        zero_points: As many as scales.
-        axis: The dimension along which `scales` run.
-        data: The values of a constant, None for what is computed. int4 and int2 are unpacked to int8, sparse
+        index: position among the tensors of its subgraph.
+        name: name in the signature for inputs and outputs of the file, else the converter's name.
+        shape: shape in the file; a batch dimension that was left open reads 1.
+        dtype: type in the file, such as `"int8"`, `"int4"` or `"float32"`.
+        scales: one scale, or one per channel; empty if not quantized.
+        zero_points: as many as scales.
+        axis: the dimension along which `scales` run.
+        data: the values of a constant, None for what is computed. int4 and int2 are unpacked to int8, sparse
             storage is expanded, bfloat16 becomes float32.
-        nbytes: Bytes that the values take in memory, or in the file for a constant.
-        buffer: The number of the buffer in the file; tensors with the same one share their bytes.
-        open_dims: The dimensions that the file leaves open.
-        is_variable: Whether it keeps its value from one call to the next.
-        is_sparse: Whether the file holds only its nonzero values, and where they stand.
+        nbytes: bytes that the values take in memory, or in the file for a constant.
+        buffer: the number of the buffer in the file; tensors with the same one share their bytes.
+        open_dims: the dimensions that the file leaves open.
+        is_variable: whether it keeps its value from one call to the next.
+        is_sparse: whether the file holds only its nonzero values, and where they stand.
 
     Example:
 

@@ -38,14 +38,14 @@ class TFLiteFile:
     LiteRT (`schema.fbs`). Only what the file's first subgraph reaches counts as inputs, outputs and memory.
 
     Args:
-        name: The path it was read from, for messages.
-        content: All bytes of the file.
-        inputs: Input tensors in the file's order, named as in its signature.
-        outputs: Output tensors in the signature's order (that of the Keras model), named as in the signature.
-        operators: All operators; those of loop bodies come after the network's own.
+        name: the path it was read from, for messages.
+        content: all bytes of the file.
+        inputs: input tensors in the file's order, named as in its signature.
+        outputs: output tensors in the signature's order (that of the Keras model), named as in the signature.
+        operators: all operators; those of loop bodies come after the network's own.
 
     Raises:
-        ValueError: By `read`, if there is no file or it is not a .tflite file.
+        ValueError: in `read`, there is no file or it is not a .tflite file.
 
     Example:
 
@@ -80,7 +80,7 @@ class TFLiteFile:
             return cls.of(parse(content), content, name)
         except (
             Exception
-        ) as error:  # why all: a cut-off flatbuffer fails as struct.error, IndexError, TypeError, ...
+        ) as error:  # why: a truncated flatbuffer fails as struct.error, IndexError, TypeError, ...
             raise ValueError(
                 f"The 'path' argument must name a whole .tflite file. Got {name}, which is damaged "
                 f"({type(error).__name__}: {error}). Export the model again."
@@ -88,7 +88,7 @@ class TFLiteFile:
 
     @classmethod
     def of(cls, model: Any, content: bytes = b"", name: str = "<bytes>") -> "TFLiteFile":
-        """What the schema's `ModelT` holds, where the bytes of the file were parsed already."""
+        """The content of the schema's `ModelT`, if the bytes of the file are parsed already."""
         return cls(name, content, *contents(model, content))
 
     @property
@@ -136,7 +136,7 @@ class TFLiteFile:
         stored = [
             self._stored.get((op.subgraph, tensor.index), tensor) for tensor in read if tensor is not None
         ]
-        # why scales: a GATHER from a table of plain integers is indexing, not a weight.
+        # Only with scales: a GATHER from a table of plain integers is indexing, not a weight.
         return tuple(t for t in stored if t.data is not None and t.size and (t.is_float or t.scales))
 
     @functools.cached_property
@@ -185,7 +185,7 @@ class TFLiteFile:
 
 
 def _with_grid_of(kernel: Tensor, unpacked: Tensor) -> Tensor:
-    """A kernel that is stored without a grid, with that of what a DENSIFY makes of it."""
+    """A kernel that is stored without a grid, with the grid of the tensor that a DENSIFY makes from it."""
     if kernel.scales or kernel.dtype != unpacked.dtype:
         return kernel
     return dataclasses.replace(

@@ -25,7 +25,7 @@ class Arena:
     Args:
         total: all of it.
         head: activations and scratch buffers, which share their memory over time.
-        tail: what stays: descriptions of tensors and operators, and the kernels' own tables.
+        tail: what is kept for all calls: descriptions of tensors and operators, and the kernels' own tables.
 
     Example:
 
@@ -39,13 +39,13 @@ class Arena:
 
 
 class TFLiteMicro(Runtime):
-    """TFLite Micro with its reference kernels, which microcontrollers compute the same numbers with.
+    """TFLite Micro with its reference kernels, which compute the same numbers on microcontrollers.
 
     It needs the package `tflite-micro`: `pip install 'tfopt[mcu]'`.
 
     Args:
         model: path or bytes of a .tflite file, or a `TFLiteFile`.
-        num_threads: must be 1, for TFLite Micro has no more.
+        num_threads: must be 1, because TFLite Micro has no threads.
         keep_tensors: keep what every operator writes, for `tensor`; `arena` is then None.
 
     Attributes:
@@ -136,7 +136,7 @@ def _arena_size(file: TFLiteFile) -> int:
 
 
 def _output_positions(content: bytes) -> dict[int, int]:
-    """Where each output tensor stands among the outputs of the graph, which need not be the signature's order."""
+    """The position of each output tensor among the graph's outputs, whose order may differ from the signature's."""
     from ai_edge_litert import schema_py_generated as schema
 
     outputs = schema.Model.GetRootAs(content).Subgraphs(0).OutputsAsNumpy()
@@ -148,7 +148,7 @@ def _cannot_run(file: TFLiteFile, runtime: Any, log: list[str]) -> CannotRunErro
     if lacks := _lacking(file.content, runtime, lines):
         return CannotRunError(
             f"TFLite Micro cannot run {file.name}: it has no kernel for {', '.join(lacks)}. "
-            "Replace the layers behind these operators by ones that it has, and export again.",
+            "Replace the layers of these operators by ones that it has, and export again.",
             lacks,
         )
     nodes = re.findall(r"Node (\w+) \(number \d+\) failed to prepare", "\n".join(lines))
@@ -161,7 +161,7 @@ def _cannot_run(file: TFLiteFile, runtime: Any, log: list[str]) -> CannotRunErro
 
 
 def _lacking(content: bytes, runtime: Any, lines: list[str]) -> list[str]:
-    """All operators without a kernel: TFLite Micro names the first alone, so those are left out one by one."""
+    """All operators without a kernel: TFLite Micro names only the first, so these are removed one by one."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

@@ -1,4 +1,4 @@
-"""Vela, Arm's compiler for the Ethos-U NPUs, asked what it makes of a file."""
+"""Vela, Arm's compiler for the Ethos-U NPUs: its estimates for a file."""
 
 import csv
 import importlib.util
@@ -21,7 +21,7 @@ SYSTEMS = {
     "ethos-u65": ("Ethos_U65_High_End", "Dedicated_Sram"),
     "ethos-u85": ("Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"),
 }
-# Family -> multiplications a cycle, which tell the members apart.
+# Family -> multiplications per cycle, which distinguish its members.
 SIZES = {
     "ethos-u55": (32, 64, 128, 256),
     "ethos-u65": (256, 512),
@@ -42,7 +42,7 @@ def estimate_npu(
     Vela's reason. Vela runs in a process of its own. It needs the package `ethos-u-vela`: `pip install 'tfopt[mcu]'`.
 
     Args:
-        path: the .tflite file, or its bytes; int8 or int16, as NPUs have no floats.
+        path: the .tflite file, or its bytes; int8 or int16, because NPUs do not compute in float.
         accelerator: `"ethos-u55-32"` to `"-256"`, `"ethos-u65-256"`, `"-512"`, or `"ethos-u85-128"` to `"-2048"`.
         system_config: a system of Vela's `Arm/vela.ini`, such as `"Ethos_U55_Deep_Embedded"`; by default the faster
             embedded one of the family (U85: the middle one with DRAM).
@@ -52,9 +52,9 @@ def estimate_npu(
         An `NpuReport`.
 
     Raises:
-        ValueError: the path is missing or no .tflite file, or `accelerator` is unknown.
+        ValueError: the path is missing or not a .tflite file, or `accelerator` is unknown.
         ImportError: Vela is not installed.
-        CannotRunError: Vela refuses the file, the system or the memory mode, or dies of the file.
+        CannotRunError: Vela refuses the file, the system or the memory mode, or crashes on the file.
 
     Example:
 
@@ -91,7 +91,7 @@ def estimate_npu(
 
 
 def _compile(file: TFLiteFile, accelerator: str, system: str, memory: str) -> tuple[dict[str, str], str]:
-    """The figures that Vela writes, and what it says."""
+    """The figures that Vela writes, and its output."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(file.content)
@@ -107,12 +107,12 @@ def _compile(file: TFLiteFile, accelerator: str, system: str, memory: str) -> tu
 
 
 def _why(file: TFLiteFile, done: subprocess.CompletedProcess) -> str:
-    # A shell tells a signal as 128 more; the process itself as a negative number.
+    # A shell reports a signal as its number plus 128; the process itself as a negative number.
     number = -done.returncode if done.returncode < 0 else done.returncode - 128
     if number > 0:
         small = min((bits for bits in file.weight_bits), default=8)
-        hint = f" It does so on weights of {small} bits: use 8." if small < 8 else ""
-        return f"Vela cannot compile {file.name}: it died of {signal.Signals(number).name}.{hint}"
+        hint = f" It crashes on weights of {small} bits: use 8." if small < 8 else ""
+        return f"Vela cannot compile {file.name}: it crashed with {signal.Signals(number).name}.{hint}"
     lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if "rror" in line]
     last = (lines or [f"it ended with exit code {done.returncode}."])[-1]
     return f"Vela cannot compile {file.name}: {last} Check 'system_config' and 'memory_mode' against its vela.ini."

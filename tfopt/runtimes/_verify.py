@@ -21,7 +21,7 @@ from tfopt.runtimes._tensor_parity import TensorParity, compare_tensors, first_d
 from tfopt.runtimes._tflite_file import TFLiteFile
 from tfopt.runtimes._verify_report import KernelSummary, VerifyReport
 
-DRIFT_SAMPLES = 32  # that differ, whose tensors are compared unasked
+DRIFT_SAMPLES = 32  # samples with differences whose tensors are compared by default
 
 
 def verify(
@@ -34,11 +34,11 @@ def verify(
 ) -> VerifyReport:
     """Runs a Keras model and a .tflite file on the same samples and reports how far they are apart.
 
-    Use it after every export, with samples that look like the ones in use; it also lists what is in the file. It
-    does not raise if outputs differ: test `if not report.passed`. Integer outputs are compared in steps of the
-    file's grid, the difference between the file's integer and `round(y / scale) + zero_point` of the Keras output
-    `y` (Jacob et al., 2018, arXiv:1712.05877); float outputs relative to the output's range. Where outputs of a
-    quantized model differ, the tensors inside are compared too, and the report names the first layer that drifts.
+    Use it after every export, with samples like those in the application; it also lists what is in the file. It does
+    not raise an error if outputs differ: test `if not report.passed`. Integer outputs are compared in steps of the
+    file's grid, the difference between the file's integer and `round(y / scale) + zero_point` of the Keras output `y`
+    (Jacob et al., 2018, arXiv:1712.05877); float outputs relative to the output's range. Where outputs of a quantized
+    model differ, the tensors inside are compared too, and the report names the first layer that drifts.
 
     Args:
         model: the model that was exported: the quantized one, to prove that the file computes what was trained.
@@ -46,7 +46,7 @@ def verify(
         samples: inputs as `model.predict` takes them: an array `(samples, ...)`, a list or dict of arrays for several
             inputs, a `tf.data.Dataset` or `keras.utils.PyDataset`. Labels in tuples `(x, y)` are left out.
         tolerance: steps that an integer output may be off. Float outputs may be off `1e-4` of their range.
-        runtime: what runs the file, one name or several; by default the runtime of the target that the model was
+        runtime: the runtime of the file, one name or several; by default the runtime of the target that the model was
             quantized for: `"xnnpack"` (LiteRT as applications run it), `"builtin"`,
             `"reference"` (LiteRT's other kernels) or `"tflm"` (TFLite Micro).
         per_tensor: compare the tensors inside as well. By default on the samples whose outputs differ, 32 at most;
@@ -56,7 +56,7 @@ def verify(
         A `VerifyReport`.
 
     Raises:
-        ValueError: the path is missing or no .tflite file; samples are empty, NaN or of another shape than the
+        ValueError: the path is missing or not a .tflite file; samples are empty, NaN or of another shape than the
             file's inputs; the file has other outputs than the model; `runtime` is unknown; or `per_tensor` is True and
             the model has no `FakeQuantize` layers.
         TypeError: `model` is not a Keras model.
@@ -126,7 +126,7 @@ def _run_all(
 def _rows_to_compare(
     file: TFLiteFile, raw: dict[str, np.ndarray], expected: list[np.ndarray], per_tensor: bool | None
 ) -> np.ndarray:
-    """The samples whose tensors are to be compared: all, none, or some whose outputs differ."""
+    """The samples whose tensors are compared: all, none, or some whose outputs differ."""
     total = len(expected[0])
     if per_tensor is not None:
         return np.arange(total if per_tensor else 0)
@@ -156,7 +156,7 @@ def _compare_inside(
     simulation = Simulation(model)
     if per_tensor and not simulation.tensors:
         raise ValueError(
-            "The 'per_tensor' argument must not be True for a model without FakeQuantize layers, as only these show "
+            "The 'per_tensor' argument must not be True for a model without FakeQuantize layers. Only these show "
             f"what a kernel writes. Got {type(model).__name__} {model.name!r}. Pass what tfopt.quantize returned."
         )
     for name, chosen in rows.items():

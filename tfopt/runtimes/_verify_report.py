@@ -41,10 +41,11 @@ class VerifyReport(Report):
 
     Args:
         path: the file.
-        passed: whether every output value is within the tolerance on every runtime. Says nothing about the operators.
+        passed: whether every output value is within the tolerance on every runtime. It does not depend on the
+            operators.
         samples: number of samples run through all.
         tolerance: steps of an integer output's grid that pass.
-        outputs: one `OutputParity` for each output of each runtime; none of a runtime that could not run the file.
+        outputs: one `OutputParity` for each output of each runtime that could run the file.
         operators: how often each operator occurs.
         float_ops: how often each operator that computes on floats occurs. Empty for an integer file.
         inner_quantize_ops: QUANTIZE and DEQUANTIZE operators that are not at an input or output.
@@ -112,7 +113,7 @@ class VerifyReport(Report):
 
         Args:
             path: the JSON file to write.
-            runtime: whose tensors; those of the first runtime that has some by default.
+            runtime: the runtime of the tensors; by default the first one that has some.
 
         Raises:
             ValueError: no tensors were compared on that runtime.
@@ -137,7 +138,7 @@ class VerifyReport(Report):
             notes.append(f"Integer outputs: in steps of the file's grid; {self.tolerance} passes.")
         if not self.passed and not {"SOFTMAX", "LOGISTIC"}.isdisjoint(self.operators):
             notes.append(
-                "Behind a softmax or sigmoid, one step of a logit is several steps of a probability: "
+                "After a softmax or sigmoid, one step of a logit is several steps of a probability: "
                 "export the model without it to compare the logits, or pass a larger tolerance."
             )
         if any(not output.scale for output in self.outputs):

@@ -13,7 +13,7 @@ Shapes = Callable[[Tensor], Shape]
 
 
 def known_shapes(graph: Graph, sizes: Sizes) -> Shapes:
-    """Shapes of tensors, with dimensions that Keras leaves open filled in from the inputs where they follow."""
+    """Shapes of tensors. Dimensions that Keras leaves open are filled in where the inputs determine them."""
     found: dict[int, Shape] = {}
 
     def shape(tensor: Tensor) -> Shape:
@@ -85,8 +85,8 @@ def _attention(node: Node, shape: Shapes, sizes: Sizes) -> list[int | None]:
     return [length, keys, heads, (size or 0) + (values or 0)]
 
 
-# The kind of an operation -> factors whose product is its multiply-accumulates for one sample. What has no row (norms,
-# activations, pooling, additions) counts as none, as is usual.
+# The kind of an operation -> factors whose product is its multiply-accumulates for one sample. Operations without a
+# row (norms, activations, pooling, additions) count as zero, as is usual.
 MACS: dict[str, Callable[[Node, Shapes, Sizes], list[int | None]]] = {
     "Dense": lambda node, shape, sizes: [_kernels(node, sizes), *shape(node.output)[1:-1]],
     **{
@@ -116,7 +116,7 @@ def macs_of(graph: Graph, sizes: Sizes) -> int:
 
 
 def params_of(graph: Graph, sizes: Sizes) -> int:
-    """Numbers in all weights, each counted once, with the shapes that `sizes` gives."""
+    """The number of parameters, each counted once, with the shapes that `sizes` gives."""
     counts = {
         id(weight): math.prod(sizes.weight(op, weight))
         for op in {id(node.op): node.op for node in graph.nodes}.values()
@@ -128,9 +128,9 @@ def params_of(graph: Graph, sizes: Sizes) -> int:
 def count_macs(model: keras.Model) -> int:
     """The multiply-accumulates (MACs) of one forward pass of one sample.
 
-    Counted are convolutions, dense layers, attention and matrix products; norms, activations, pooling and additions
-    count as none, as is usual in tables of networks. One MAC is two floating-point operations (FLOPs). A shared layer
-    counts once a call.
+    Convolutions, dense layers, attention and matrix products are counted; norms, activations, pooling and additions
+    count as zero, as is usual in tables of networks. One MAC is two floating-point operations (FLOPs). A shared layer
+    counts once per call.
 
     Args:
         model: a built Keras model; nested and subclassed ones are opened.
@@ -150,7 +150,7 @@ def count_macs(model: keras.Model) -> int:
     return macs_of(capture(model), Sizes())
 
 
-# Bytes in an int8 file beside the kernels. A channel of a layer with a kernel has an int32 bias, and a float32
+# Bytes in an int8 file besides the kernels. A channel of a layer with a kernel has an int32 bias, and a float32
 # scale and an int64 zero point for both kernel and bias; an operation has its record, tensors, names and padding.
 CHANNEL_BYTES = 4 + 2 * (4 + 8)
 OPERATION_BYTES = 400

@@ -1,4 +1,4 @@
-"""How much a channel matters: one score per unit, lowest first to go."""
+"""How much a channel matters: one score per unit; the lowest are removed first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,12 +22,13 @@ def score(
     """Scores the units of a graph.
 
     - `"magnitude"`: mean absolute weight of the filters that make the unit's channels (Li et al. 2017, "Pruning Filters
-      for Efficient ConvNets", https://arxiv.org/abs/1608.08710), each layer's divided by its mean over the
-      layer, so that layers compare. Channels that are pruned to zero score 0.
-    - `"batch_norm"`: mean |gamma| of the batch norms behind (Liu et al. 2017, "Network Slimming",
+      for Efficient ConvNets", https://arxiv.org/abs/1608.08710), divided by its mean over the layer, so that layers
+      are comparable. Channels that are pruned to zero score 0.
+    - `"batch_norm"`: mean |gamma| of the batch norms after it (Liu et al. 2017, "Network Slimming",
       https://arxiv.org/abs/1708.06519). Units without a batch norm score infinity: they are kept.
-    - `"taylor"`: the loss that removal costs to first order, (sum of gradient * weight)^2, averaged over batches
-      (Molchanov et al. 2019, "Importance Estimation for Neural Network Pruning", https://arxiv.org/abs/1906.10771).
+    - `"taylor"`: the change of the loss by the removal, to first order, (sum of gradient * weight)^2, averaged over
+      batches (Molchanov et al. 2019, "Importance Estimation for Neural Network Pruning",
+      https://arxiv.org/abs/1906.10771).
     - `"random"`: the baseline that a criterion has to beat; fixed seed.
     - a function from a weight to an array of the same shape, used as `"magnitude"` uses the absolute value.
 
@@ -77,7 +78,7 @@ def _weight(slot: Slot) -> np.ndarray:
 def _mean_over_units(
     channels: Channels, slots: list[Slot], scores: list[np.ndarray], missing: float = 0.0
 ) -> np.ndarray:
-    """The mean over all places in `slots` where a unit stands; `scores` has an array per slot."""
+    """The mean over all entries of a unit in `slots`; `scores` has an array per slot."""
     total, count = np.zeros(channels.count), np.zeros(channels.count)
     for slot, values in zip(slots, scores, strict=True):
         free = slot.units >= 0
@@ -108,7 +109,7 @@ def _batch_norm(channels: Channels) -> np.ndarray:
     ]
     if not slots:
         raise ValueError(
-            "The 'batch_norm' criterion must find a batch norm with a gamma behind a layer of "
+            "The 'batch_norm' criterion must find a batch norm with a gamma after a layer of "
             f"{channels.graph.name!r}. Got none. Use criterion='magnitude' instead."
         )
     return _mean_over_units(channels, slots, [np.abs(_weight(slot)) for slot in slots], np.inf)

@@ -10,7 +10,7 @@ from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation
 def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
     """A new model without the units that are not kept; all other weights keep their values.
 
-    Its outputs are those of the model in which the removed channels are zero, to float rounding.
+    Its outputs are, up to float rounding, those of the model in which the removed channels are zero.
 
     Args:
         channels: what `channel_groups` found.

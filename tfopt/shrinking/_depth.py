@@ -10,8 +10,8 @@ class ResidualBlock:
     """A branch that an addition adds to its own input: `x + f(x)`.
 
     Attributes:
-        path: where the addition stands in the model.
-        skip: x, which stands in for the sum where the block is skipped.
+        path: the path of the addition in the model.
+        skip: x, which replaces the sum if the block is skipped.
         branch: paths of the operations of f, in call order.
     """
 
@@ -24,7 +24,8 @@ def residual_blocks(graph: Graph) -> tuple[ResidualBlock, ...]:
     """The blocks `x + f(x)` of a graph: without f it computes the same kind of thing (Veit et al. 2016,
     "Residual Networks Behave Like Ensembles of Relatively Shallow Networks", https://arxiv.org/abs/1605.06431).
 
-    Only branches whose values are read nowhere else are listed; nested blocks are listed too, inner ones first.
+    Only branches whose values are not read outside of the block are listed; nested blocks are listed too, inner ones
+    first.
 
     Args:
         graph: what `tfopt.graph.capture` returned.
@@ -78,14 +79,14 @@ def _branch(graph: Graph, join: Node, skip: Tensor, end: Tensor) -> list[Node]:
 
 
 def skip_blocks(graph: Graph, blocks: tuple[ResidualBlock, ...]) -> Graph:
-    """The graph without some of its residual blocks: their input takes the place of their sum.
+    """The graph without some of its residual blocks: their sum is replaced by their input.
 
     Args:
         graph: a graph.
         blocks: some of `residual_blocks(graph)`.
 
     Returns:
-        A new graph, without the operations that nobody reads any more.
+        A new graph, without the operations whose outputs are no longer read.
     """
     skipped = {block.path: block for block in blocks}
 

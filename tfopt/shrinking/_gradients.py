@@ -1,4 +1,4 @@
-"""Gradients of the model's loss, for criteria that read data."""
+"""Gradients of the model's loss, for criteria that need data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from tfopt._samples import batches
 from tfopt.channels import Slot
 
-_HELP = "Pass data=(inputs, targets) or batches of that, and compile the model with its loss."
+_HELP = "Pass data=(inputs, targets) or a few such batches, and compile the model with its loss."
 
 
 def squared_contributions(slots: list[Slot], model: keras.Model | None, data: Any) -> list[np.ndarray]:

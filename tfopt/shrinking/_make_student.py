@@ -1,4 +1,4 @@
-"""`make_student`: a narrower and shallower copy of a teacher, that starts from what the teacher knows."""
+"""`make_student`: a narrower and shallower copy of a teacher, initialized with the teacher's weights."""
 
 import keras
 import numpy as np
@@ -11,24 +11,25 @@ from tfopt.shrinking._shrink import shrink
 def make_student(
     teacher: keras.Model, width: float = 0.5, depth: float = 1.0, divisor: int = 8
 ) -> keras.Model:
-    """A smaller copy of a teacher, with the teacher's own weights in the channels and blocks that are left.
+    """A smaller copy of a teacher, with the teacher's own weights in the channels and blocks that are kept.
 
     Residual blocks are skipped evenly along the network (Veit et al. 2016, arXiv 1605.06431; taking every other layer
-    of the teacher is how DistilBERT starts, Sanh et al. 2019, arXiv 1910.01108); of what is left, the strongest
-    channels stay, by magnitude. Train it with `Distiller(student, teacher)`.
+    of the teacher is how DistilBERT starts, Sanh et al. 2019, arXiv 1910.01108); in the remaining blocks, the channels
+    of largest magnitude are kept. Train it with `Distiller(student, teacher)`.
 
     Args:
         teacher: a built Keras model of any form; it is not changed.
-        width: part of the channels to keep in each layer, in (0, 1]; the parameters fall about with its square.
+        width: part of the channels to keep in each layer, in (0, 1]; the number of parameters decreases roughly with
+            its square.
         depth: part of the residual blocks `x + f(x)` to keep, in (0, 1]; the others become the identity. Blocks that
-            change the shape have no identity and always stay.
+            change the shape cannot become the identity, and are always kept.
         divisor: channel counts are rounded to a multiple of it.
 
     Returns:
         A plain, uncompiled Keras model with the teacher's inputs and outputs.
 
     Raises:
-        ValueError: `width` or `depth` outside (0, 1]; `depth` below 1 for a model without residual blocks.
+        ValueError: `width` or `depth` is outside (0, 1], or `depth` is below 1 for a model without residual blocks.
 
     Example:
 
@@ -42,7 +43,7 @@ def make_student(
         if not 0.0 < value <= 1.0:
             raise ValueError(
                 f"The '{name}' argument of make_student must be in (0, 1]: the part to keep. Got {value} instead. "
-                "1.0 keeps all, 0.5 half."
+                "1.0 keeps all, 0.5 keeps half."
             )
     graph = capture(teacher)
     if depth < 1.0:
@@ -50,7 +51,7 @@ def make_student(
         if not blocks:
             raise ValueError(
                 f"The 'depth' argument of make_student needs residual blocks x + f(x), and {teacher.name!r} has none. "
-                "Got depth below 1. Pass width alone."
+                "Got depth below 1. Pass only width."
             )
         graph = skip_blocks(graph, _skipped(blocks, depth))
     student = build_model(graph, name=f"{teacher.name}_student")
@@ -58,7 +59,7 @@ def make_student(
 
 
 def _skipped(blocks: tuple[ResidualBlock, ...], depth: float) -> tuple[ResidualBlock, ...]:
-    """All but `round(depth * n)` blocks, those that stay being spread evenly; the first one stays."""
+    """The blocks to skip: all except `round(depth * n)`, which are spread evenly; the first one is kept."""
     keep = max(1, round(depth * len(blocks)))
     kept = set(np.linspace(0, len(blocks), keep, endpoint=False).astype(int).tolist())
     return tuple(block for index, block in enumerate(blocks) if index not in kept)

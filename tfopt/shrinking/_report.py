@@ -1,4 +1,4 @@
-"""What `shrink` did to each layer, and why it left others alone."""
+"""What `shrink` did to each layer, and why some were not changed."""
 
 import dataclasses
 
@@ -11,11 +11,11 @@ class ShrunkLayer:
     """One row: channels that a layer makes, before and after.
 
     Attributes:
-        path: where the layer stands in the model.
-        before: channels before; heads times their size for attention.
+        path: the layer's path in the model.
+        before: channels before; for attention, heads times their size.
         after: channels after.
-        group: other layers whose channels go together with these.
-        reason: why channels were kept, if some could not be removed.
+        group: other layers whose channels are coupled with these.
+        reason: why channels were kept, if they could not be removed or none was removed.
     """
 
     path: str
@@ -37,12 +37,12 @@ class ShrinkReport(Report):
         bytes: estimated bytes of the int8 file (before, after).
 
     >>> from tfopt.shrinking import ShrinkReport, ShrunkLayer
-    >>> rows = (ShrunkLayer("conv", 16, 8), ShrunkLayer("head", 10, 10, reason="the model returns them"))
+    >>> rows = (ShrunkLayer("conv", 16, 8), ShrunkLayer("head", 10, 10, reason="the model returns these channels"))
     >>> print(ShrinkReport("net", rows, (642, 322), (1000, 500), (3000, 2000)))
     Channels of net
     layer  before  after  note
     conv       16      8
-    head       10     10  the model returns them
+    head       10     10  the model returns these channels
     parameters: 642 -> 322 (50 %)
     multiply-accumulates: 1,000 -> 500 (50 %)
     int8 file, estimated: 3 kB -> 2 kB (67 %)

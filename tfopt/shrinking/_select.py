@@ -12,7 +12,7 @@ LEAST = 0.1
 
 
 def step_of(group: Group, divisor: int) -> int:
-    """How many units go at a time, so that channel counts stay multiples of `divisor`."""
+    """How many units are removed at a time, so that channel counts stay multiples of `divisor`."""
     return divisor // math.gcd(divisor, group.width)
 
 
@@ -21,9 +21,9 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
 
     Args:
         channels: what `channel_groups` found.
-        scores: a score per unit; the lowest go first, infinity stays.
+        scores: a score per unit; the lowest are removed first, infinity never.
         ratio: part of the channels of each group to keep, in (0, 1).
-        divisor: channel counts are rounded to the nearest multiple, at least one, at most what there is.
+        divisor: channel counts are rounded to the nearest multiple: at least one multiple, at most the current count.
 
     Returns:
         A bool array: which units are kept.
@@ -46,7 +46,7 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
 
 
 def keep_nonzero(channels: Channels, scores: np.ndarray, divisor: int = 8) -> np.ndarray:
-    """All units but those that score 0, rounded up to a multiple of `divisor`: a bool array."""
+    """All units except those that score 0, rounded up to a multiple of `divisor`: a bool array."""
     kept = np.zeros(channels.count, bool)
     for group in channels.groups:
         step = step_of(group, divisor)
@@ -61,7 +61,7 @@ def _best(group: Group, scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def ranked_chunks(channels: Channels, scores: np.ndarray, divisor: int = 8) -> list[np.ndarray]:
-    """Units in the order in which they go under a global budget, in chunks that keep counts multiples of `divisor`.
+    """Units in the order of removal under a global budget, in chunks that keep counts multiples of `divisor`.
 
     A chunk's score is the mean of its units'; within a group chunks go from the lowest score up. A tenth of
     each group is in no chunk.
@@ -85,16 +85,16 @@ def ranked_chunks(channels: Channels, scores: np.ndarray, divisor: int = 8) -> l
 
 
 def per_saving(channels: Channels, scores: np.ndarray, cost: Callable[[np.ndarray], float]) -> np.ndarray:
-    """Losses divided by what their units save: in this order a budget is met at little loss.
+    """Scores divided by what the units save: removing units in this order meets a budget at little loss.
 
     The greedy answer to a knapsack problem (Dantzig 1957, https://doi.org/10.1287/opre.5.2.266). Without it the cheap
-    channels of late layers, each of which matters little, would all go before one of an early layer that costs ten
-    times as much.
+    channels of late layers, each of which matters little, would all be removed before one of an early layer that costs
+    ten times as much.
 
     Args:
         channels: what `channel_groups` found.
         scores: a score per unit that adds up over units, as a loss does.
-        cost: `kept -> cost`, of which each unit of a group saves the same.
+        cost: `kept -> cost`; each unit of a group saves the same cost.
 
     Returns:
         A score per unit. Units that save nothing score infinity.

@@ -1,4 +1,4 @@
-"""The one call that makes a model smaller for real."""
+"""`shrink`: removes channels from a model, so that it is smaller and faster."""
 
 import math
 import numbers
@@ -31,30 +31,31 @@ def shrink(
     divisor: int = 8,
     latency_of: Callable[[keras.Model], float] | None = None,
 ) -> keras.Model:
-    """Removes channels, neurons and attention heads for real: the weights, the computation and the bytes go.
+    """Removes channels, neurons and attention heads from a model, with their weights, computation and bytes.
 
-    Exactly one budget says how much is to be *left*. `channels` keeps the same part of every layer; the others
-    remove the lowest-scored channels of the whole model until what is left costs no more, but no more than nine tenths
-    of any layer. Channels that meet in an addition, a gate or a shared layer go together; what cannot be followed
-    stays, and the report says why. The outputs are those of the model in which the removed channels are zero, to float
-    rounding: removing channels that `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm`
-    if biases were left). Fine-tune the result afterwards, or call this several times with training in between.
+    Exactly one budget says how much is to be *left*. `channels` keeps the same part of every layer. The other budgets
+    remove the channels with the lowest scores in the whole model until what is left is within the budget, but at most
+    nine tenths of a layer. Channels that meet in an addition, a gate or a shared layer are coupled, and only removed
+    together. Channels that cannot be followed through the graph are kept, and the report says why. The outputs are, up
+    to float rounding, those of the model in which the removed channels are zero: removing channels that
+    `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm` if their biases were not zero).
+    Fine-tune the result afterwards, or call this several times with training in between.
 
     Dependencies between layers follow Fang et al. (2023), "DepGraph", https://arxiv.org/abs/2301.12900.
 
     Args:
         model: a built Keras model of any form. It is not changed.
-        channels: part of the channels of each layer to keep, in (0, 1); or `"zero"` to remove just those whose
-            filters are all zero.
+        channels: part of the channels of each layer to keep, in (0, 1); or `"zero"` to remove only those whose filters
+            are all zero.
         macs: multiply-accumulates for one sample: a part in (0, 1), or a count from 1 up.
         params: parameters: a part in (0, 1), or a count.
         bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
         latency: milliseconds of one call, by `latency_of`: of the int8 .tflite file on LiteRT on this machine, one
             thread.
         criterion: `"magnitude"`, `"batch_norm"`, `"taylor"` (needs `data` with targets and a compiled model; budgets
-            go by its loss per cost saved), `"random"`, or a function from a weight to scores of its shape; see
+            use its loss per cost saved), `"random"`, or a function from a weight to scores of its shape; see
             `tfopt.shrinking.score`.
-        data: `(inputs, targets)` or batches of them, for criteria that read data.
+        data: `(inputs, targets)` or batches of them, for criteria that need data.
         where: which layers may lose channels: a regular expression searched in the layer's path, or a function
             `layer -> bool`. All by default.
         divisor: channel counts are rounded to multiples of it (SIMD kernels compute 8 at a time), never above what a
@@ -146,7 +147,7 @@ def _select(
     if name != "latency" and budget < 1:
         budget = budget * measure(np.ones(found.count, bool))
     if criterion == "taylor":
-        # One channel less is too little for a clock: for latency, MACs stand in.
+        # The time saved by one channel is too short to measure: MACs are used in place of latency here.
         scores = per_saving(found, scores, cost(found, "macs") if name == "latency" else measure)
     return keep_within(found, scores, measure, budget, divisor)
 
@@ -161,7 +162,7 @@ def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkR
     Args:
         channels: what `channel_groups` found.
         kept: bool array with an entry per unit, as for `cut`.
-        divisor: what channel counts were rounded to, for the reasons.
+        divisor: the divisor that channel counts were rounded to; the reasons in the report mention it.
     """
     sizes, full, graph = Sizes(channels, kept), Sizes(), channels.graph
     slots = {id(slot.op): slot for slot in channels.slots if slot.role == MADE}
@@ -196,10 +197,10 @@ def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, diviso
 
 def _why_whole(groups: list[Group], divisor: int) -> str:
     if all(len(group.units) == 1 for group in groups):
-        return "its channels only go all together"
+        return "its channels can only be removed all together"
     if all(len(group.units) <= step_of(group, divisor) for group in groups):
         return f"it has no more channels than divisor={divisor}"
-    return "its channels score above those removed"
+    return "its channels score higher than those removed"
 
 
 def _reasons(channels: Channels) -> str:

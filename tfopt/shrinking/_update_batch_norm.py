@@ -1,4 +1,4 @@
-"""Batch norms, re-estimated: what they saw before the model was changed no longer holds."""
+"""Re-estimates the statistics of batch norms, which no longer fit after the model was changed."""
 
 import itertools
 from typing import Any
@@ -15,11 +15,11 @@ _DROPS = (keras.layers.Dropout, keras.layers.SpatialDropout1D, keras.layers.Gaus
 def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, batch_size: int = 32) -> int:
     """Re-estimates the moving means and variances of all batch norms as exact averages over `data`.
 
-    After `shrink`, after pruning or after averaging weights, activations have other statistics than the batch norms
-    remember. This often recovers most of the accuracy lost, without labels or training (Li et al. 2020,
+    After `shrink`, after pruning or after averaging weights, activations have other statistics than those stored in
+    the batch norms. This often recovers most of the accuracy lost, without labels or training (Li et al. 2020,
     "EagleEye", https://arxiv.org/abs/2007.02491). Each moving statistic becomes the average of the batches'
     statistics, weighted by their sizes; other weights, dropout and the ranges of quantizers are left as they are.
-    Frozen batch norms (`trainable=False`) are not updated; of one that is called several times in a pass, the last call
+    Frozen batch norms (`trainable=False`) are not updated. If one is called several times in a pass, the last call
     counts.
 
     Args:

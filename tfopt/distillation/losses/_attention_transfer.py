@@ -22,7 +22,7 @@ def spatial_attention(features: Any) -> Any:
     """
     energy = ops.mean(ops.square(float32_or_wider(features)), axis=-1)
     energy = ops.reshape(energy, (ops.shape(energy)[0], -1))
-    # A floor under the squared length: an all-zero map gets gradient 0 and not NaN.
+    # A lower bound of the squared length, so that a map of zeros gets gradient 0 and not NaN.
     squared_length = ops.sum(ops.square(energy), axis=-1, keepdims=True)
     return energy * ops.rsqrt(ops.maximum(squared_length, 1e-24))
 
@@ -39,7 +39,7 @@ def attention_transfer(teacher: Any, student: Any) -> Any:
         student: tensor with as many positions; its channels may differ.
 
     Returns:
-        A tensor of shape `(batch,)`: between 0 and 2, for attention is never negative.
+        A tensor of shape `(batch,)`: between 0 and 2, because attention is never negative.
 
     >>> import numpy as np
     >>> from tfopt.distillation import attention_transfer

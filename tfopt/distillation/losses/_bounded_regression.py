@@ -11,7 +11,7 @@ from tfopt.distillation.losses._loss import DistillationLoss
 
 
 def bounded_regression(teacher: Any, student: Any, labels: Any, margin: Any = 0.0) -> Any:
-    """The student's squared error, for samples where it is not better than the teacher's by a margin.
+    """The student's squared error, where it is not better than the teacher's by a margin; 0 elsewhere.
 
     `|s - y|^2 if |s - y|^2 + margin > |t - y|^2 else 0`, with mean squares over the last axis (Chen et al. 2017,
     "Learning Efficient Object Detection Models with Knowledge Distillation", NeurIPS).

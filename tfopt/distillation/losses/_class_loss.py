@@ -1,4 +1,4 @@
-"""What the losses over classes share: probabilities or logits, one column or many, and what contradicts that."""
+"""What the losses over classes share: probabilities or logits, one column or many, and the checks of these."""
 
 from typing import Any
 
@@ -43,8 +43,8 @@ class ClassLoss(DistillationLoss):
 
     A subclass implements `compare_logits(teacher, student, labels)`. Models that end in softmax need no change: with
     `from_logits=False` the loss takes the logarithm of their probabilities, clipped at `keras.config.epsilon()`.
-    These are logits up to a constant per sample, which none of these losses sees. An output with a single column is
-    a binary classifier: `p` (or the logit `z`) stands for the two classes `(p, 1 - p)` (or `(z, 0)`).
+    These are logits up to a constant per sample, which does not change any of these losses. An output with a single
+    column is a binary classifier: `p` (or the logit `z`) stands for the two classes `(p, 1 - p)` (or `(z, 0)`).
 
     Args:
         from_logits: as in Keras' losses, False if both models return probabilities (softmax, or sigmoid with one

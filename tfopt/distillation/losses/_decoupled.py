@@ -21,7 +21,7 @@ def decoupled_targets(
     """Soft targets, split into the target class against the rest and the rest among themselves.
 
     `T^2 * (alpha * KL(b_t || b_s) + beta * KL(q_t || q_s))`, where `b = (p, 1 - p)` for the softened probability p of
-    the target class and `q` is the softened distribution over the other classes alone (Zhao et al. 2022, "Decoupled
+    the target class and `q` is the softened distribution over only the other classes (Zhao et al. 2022, "Decoupled
     Knowledge Distillation", arXiv 2203.08679, equation 7). With `alpha = 1` and `beta = 1 - p` of the teacher it is
     `soft_targets`.
 

@@ -35,8 +35,8 @@ class FeatureLoss(DistillationLoss):
     share a name; nested and subclassed models are searched too. A layer that is called several times needs the
     number of the call: `"shared:0"`. A feature is what the layer returns. In a model that `tfopt.quantize` made it
     is the same quantity under the same name: what the original layer of that name returned (its own activation
-    included, but not a batch norm or an activation layer behind it, even where the int8 kernel fuses them), rounded
-    if that is a place where the quantized model rounds.
+    included, but not a batch norm or an activation layer after it, even if the int8 kernel fuses them), rounded if the
+    quantized model rounds there.
 
     Args:
         layers: names of layers that both models have, or pairs `(teacher's layer, student's layer)`. None compares the
@@ -75,7 +75,7 @@ class FeatureLoss(DistillationLoss):
         total: Any = 0.0
         for t, s in self.pairs(teacher, student):
             if not self.per_position:
-                s = s * ops.ones((), s.dtype)  # why: a new tensor, without the Keras mask over positions
+                s = s * ops.ones((), s.dtype)  # a new tensor, without the Keras mask over positions
             total = total + self(
                 t, s, _per_sample(sample_weight, len(s.shape) - 1 if self.per_position else 1)
             )

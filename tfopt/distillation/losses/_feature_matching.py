@@ -34,7 +34,7 @@ def feature_mse(teacher: Any, student: Any) -> Any:
 class Projection(keras.layers.Layer):
     """A learned linear map of the channels, in float32.
 
-    A class of its own and no Dense, so that pruning, which finds layers by class, leaves it alone.
+    It is not a Dense, so that pruning, which finds layers by class, does not prune it.
     """
 
     def __init__(self, units: Any, use_bias: bool, name: str | None = None) -> None:
@@ -63,9 +63,9 @@ class FeatureMatching(FeatureLoss):
         mean over channels of (t - r(s))^2
 
     from Romero et al. 2015 (FitNets), arXiv 1412.6550; see `feature_mse`. Where the numbers of channels differ, `r` is
-    a learned linear map of the channels (a 1x1 convolution): the `Distiller` trains and saves its weights beside the
-    student, and they are no part of `distiller.student`. Feature maps of images (channels last) may differ in
-    height and width: the finer map is resized to the coarser grid.
+    a learned linear map of the channels (a 1x1 convolution): the `Distiller` trains and saves its weights with the
+    student, and they are not part of `distiller.student`. Feature maps of images (channels last) may differ in height
+    and width: the finer map is resized to the coarser grid.
 
     Args:
         layers: names of layers that both models have, or pairs `(teacher's layer, student's layer)`; see `FeatureLoss`.
@@ -122,7 +122,7 @@ class HiddenStates(FeatureMatching):
 
     from Jiao et al. 2020, "TinyBERT: Distilling BERT for Natural Language Understanding", arXiv 1909.10351, equations
     8 and 9; see `feature_mse`. `W` is learned where the states differ in width; the `Distiller` trains and saves it
-    beside the student. Tokens that a Keras mask leaves out do not count. It serves for embeddings too.
+    with the student. Tokens that a Keras mask leaves out do not count. It can be used for embeddings too.
 
     Args:
         layers: names of layers that both models have, or pairs `(teacher's layer, student's layer)`; see `FeatureLoss`.

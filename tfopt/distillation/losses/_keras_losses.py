@@ -1,4 +1,4 @@
-"""Losses written for `keras.distillation`, taken as they are."""
+"""Losses written for `keras.distillation`, used unchanged."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class KerasDistillationLoss(DistillationLoss):
         self.loss = loss
 
     def features(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        # These two attributes are how Keras' own Distiller asks.
+        # Keras' own Distiller reads these two attributes.
         teacher, student = (getattr(self.loss, f"{role}_layer_name", None) for role in ("teacher", "student"))
         if teacher and student:
             return (teacher,), (student,)
@@ -60,7 +60,8 @@ class KerasDistillationLoss(DistillationLoss):
     def check(self, teacher: Any, student: keras.Model) -> None:
         own = type(self.loss).validate_model_compatibility
         stock = keras.distillation.FeatureDistillation.validate_model_compatibility
-        # Keras' check of layer names knows neither nested models nor subclassed ones: the Distiller's own does.
+        # Keras' check of layer names does not find layers in nested or subclassed models; the Distiller's own check
+        # does.
         if isinstance(teacher, keras.Model) and own is not stock:
             self.loss.validate_model_compatibility(teacher, student)
 
@@ -95,7 +96,7 @@ _ADAPTERS = ((keras.distillation.DistillationLoss, KerasDistillationLoss),)
 
 
 def as_distillation_loss(loss: Any) -> Any:
-    """The loss itself, or what makes one of a loss written for another library."""
+    """The loss itself, or a wrapper around a loss of another library."""
     for kind, adapter in _ADAPTERS:
         if isinstance(loss, kind):
             return adapter(loss)

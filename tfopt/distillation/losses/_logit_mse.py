@@ -10,11 +10,11 @@ from tfopt.distillation.losses._class_loss import ClassLoss, float32_or_wider
 
 
 def logit_mse(teacher_logits: Any, student_logits: Any) -> Any:
-    """Mean squared difference of the logits, after each sample's own mean logit is taken off.
+    """Mean squared difference of the logits, after each sample's own mean logit is subtracted.
 
     `mean over classes of ((t - mean(t)) - (s - mean(s)))^2` (Ba & Caruana 2014, "Do Deep Nets Really Need to be
-    Deep?", arXiv 1312.6184). Softmax does not see a constant added to all logits, so neither does this; up to the
-    factor 1 / 2 it is the limit of `soft_targets` as the temperature grows (Hinton et al. 2015, equation 4).
+    Deep?", arXiv 1312.6184). A constant added to all logits does not change softmax, so it does not change this loss;
+    up to the factor 1 / 2 it is the limit of `soft_targets` as the temperature grows (Hinton et al. 2015, equation 4).
 
     Args:
         teacher_logits: tensor of shape `(..., classes)`, any float dtype.
@@ -36,7 +36,7 @@ def logit_mse(teacher_logits: Any, student_logits: Any) -> Any:
 class LogitMSE(ClassLoss):
     """Teaches the student the teacher's logits by regression.
 
-    It has no temperature to tune, and gives small probabilities the most say of all losses over classes. Each
+    It has no temperature to tune, and gives small probabilities more weight than all other losses over classes. Each
     sample's loss is
 
         mean over classes of ((t - mean(t)) - (s - mean(s)))^2        for logits t (teacher) and s (student)

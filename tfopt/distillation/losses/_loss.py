@@ -1,4 +1,4 @@
-"""The contract that every distillation loss fulfils, and the matching of what teacher and student hand over."""
+"""The contract of every distillation loss, and the pairing of the teacher's outputs with the student's."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ class DistillationLoss(keras.losses.Loss):
     `tf.distribute` scaling follow the rules of any `keras.losses.Loss`, from which all of that is inherited.
     Everything is computed in float32, whatever the models' dtypes.
 
-    What a subclass may override or set besides:
+    What else a subclass may override or set:
 
     - `check`: to refuse models that the loss cannot compare.
-    - `features`: to be given outputs of layers instead of the models' outputs; see `FeatureLoss`.
+    - `features`: to get outputs of layers instead of the models' outputs; see `FeatureLoss`.
     - `fits` with `needs`: which shapes can be compared; by default, equal ones.
     - `scheduled`: names of the attributes that may be schedules. `call` sees their values.
-    - `uses_labels = True`: `call` gets the pair `(teacher, labels)` for its first argument where there are labels.
+    - `uses_labels = True`: `call` gets the pair `(teacher, labels)` as its first argument if there are labels.
 
     Args:
         weight: factor of this loss in the total loss, finite and not negative: a number, or a schedule (any callable
@@ -78,25 +78,25 @@ class DistillationLoss(keras.losses.Loss):
         settings = {name: getattr(self, name) for name in self.scheduled}
         if not any(map(callable, settings.values())):
             return self
-        # why not copy.copy: Keras objects are copied through their config, which would build them anew.
+        # Not copy.copy: it copies Keras objects through their config, which would build them again.
         twin = object.__new__(type(self))
         for name, value in {**vars(self), **settings}.items():
             setattr(twin, name, value_at(value, step) if name in settings else value)
         return twin
 
     def features(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names or paths of the layers that the loss reads, `(teacher's, student's)`; none for the outputs."""
+        """Names or paths of the layers that the loss reads, `(teacher's, student's)`; empty if it reads the outputs."""
         return (), ()
 
     def projections(self, teacher: list[Shape], student: list[Shape]) -> list[keras.Layer | None]:
-        """New layers for the student's side of each pair of shapes, trained along with it; None where none is due."""
+        """New layers for the student's side of each pair of shapes, trained with it; None where none is needed."""
         return [None] * len(student)
 
     def check(self, teacher: Any, student: keras.Model) -> None:
         """Raises ValueError at construction if the models, as far as they are known, cannot be compared.
 
         Args:
-            teacher: a built Keras layer or model, or anything else that a `Distiller` takes for a teacher.
+            teacher: a built Keras layer or model, or anything else that a `Distiller` takes as a teacher.
             student: a Keras model, built or not.
         """
         outputs = [symbolic_outputs(model) for model in (teacher, student)]
@@ -107,7 +107,7 @@ class DistillationLoss(keras.losses.Loss):
         """The scalar loss of a batch: the sum over the models' outputs of the weighted mean over samples.
 
         Args:
-            teacher: outputs of the teacher, a tensor or a nest of them; a list of tensors if `features` says so.
+            teacher: outputs of the teacher, a tensor or a nest of tensors; a list of features if `features` names any.
             student: outputs of the student, of the same structure.
             sample_weight: None, one array for all outputs, or a nest with one for each.
             labels: None, or the targets given to `fit`, one for each output.
@@ -151,7 +151,7 @@ class DistillationLoss(keras.losses.Loss):
 
 
 def symbolic_outputs(model: Any) -> Any:
-    """The outputs of a teacher or student as Keras tensors (a nest of them), or None where only a batch can tell."""
+    """The outputs of a model as Keras tensors (a nest of them), or None if unknown before the first batch."""
     known = getattr(model, "symbolic_outputs", None)
     if callable(known):
         return known()
@@ -167,7 +167,7 @@ def same_sizes(a: Shape, b: Shape) -> bool:
 
 
 def _one_each(structure: Any, count: int) -> list[Any]:
-    """One entry for each output: a single one serves them all."""
+    """One entry for each output: a single one is used for all."""
     leaves = keras.tree.flatten(structure)
     return leaves if len(leaves) == count else leaves[:1] * count
 

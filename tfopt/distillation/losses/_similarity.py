@@ -69,7 +69,7 @@ def relational_distances(teacher: Any, student: Any) -> Any:
         rows = _rows(features)
         squares = ops.sum(ops.square(rows[:, None] - rows[None]), axis=-1)
         length = _safe_sqrt(squares)
-        # float32, for counts of float16 pairs overflow at a batch of 256.
+        # In float32, because counts of pairs overflow float16 at a batch of 256.
         pairs = ops.maximum(ops.sum(ops.cast(squares > 0, length.dtype)), 1.0)
         return length / ops.maximum(ops.sum(length) / pairs, 1e-12)
 

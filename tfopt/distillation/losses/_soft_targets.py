@@ -42,8 +42,8 @@ def soft_targets(teacher_logits: Any, student_logits: Any, temperature: Any = 1.
 class SoftTargets(ClassLoss):
     """Teaches the student the teacher's class probabilities, softened by a temperature.
 
-    Use it for any classifier: the wrong classes' probabilities tell the student what resembles what, which a label does
-    not. Each sample's loss is
+    Use it for any classifier: the wrong classes' probabilities tell the student which classes resemble each other,
+    which a label does not. Each sample's loss is
 
         T^2 * KL(softmax(t / T) || softmax(s / T))        for logits t (teacher) and s (student)
 

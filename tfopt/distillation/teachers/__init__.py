@@ -1,4 +1,4 @@
-"""Teachers: models, caches of their answers on disk, and a student's own past."""
+"""Teachers: models, caches of their outputs on disk, and a student that teaches itself."""
 
 from tfopt.distillation.teachers._cache_teacher import cache_teacher
 from tfopt.distillation.teachers._self_teachers import EMATeacher, SelfDistillation

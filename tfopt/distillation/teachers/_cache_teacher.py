@@ -1,4 +1,4 @@
-"""`cache_teacher`: runs a teacher once over a data set, and keeps what it says."""
+"""`cache_teacher`: runs a teacher once over a data set, and keeps its outputs."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from tfopt.distillation.teachers._teachers import Lesson, Teacher, as_teacher, f
 from tfopt.distillation.teachers._top_k import compress, is_distribution
 from tfopt.graph import final_activation
 
-# A shard is written when it holds so many samples or bytes: what a build that is killed may lose.
+# A shard is written when it holds this many samples or bytes: a build that is killed loses at most one shard.
 SHARD_SAMPLES = 1024
 SHARD_BYTES = 64_000_000
 
@@ -33,24 +33,24 @@ def cache_teacher(
     batch_size: int = 32,
     verbose: int = 1,
 ) -> TeacherCache:
-    """Runs a teacher once over the training data and writes what it says to disk, for `Distiller(teacher=cache)`.
+    """Runs a teacher once over the training data and writes its outputs to disk, for `Distiller(teacher=cache)`.
 
-    Distillation asks a teacher the same questions every epoch; with the cache a training step costs what the student
-    alone costs. If the process is killed, the same call goes on where it stopped, and the files are the same to the
-    byte as without the interruption. A call with a cache that is complete reads the data once to verify it, and does
-    not run the teacher.
+    In distillation the teacher computes the same outputs in every epoch. With the cache a training step costs as much
+    as for the student alone. If the process is killed, the same call continues where it stopped, and the files are
+    byte for byte the same as without the interruption. A call with a complete cache reads the data once to verify it,
+    and does not run the teacher.
 
     Args:
         teacher: a built Keras model, or a list of models whose outputs are averaged.
         dataset: the training inputs: arrays (samples first; several inputs in a list or dict), a batched
-            `tf.data.Dataset` or a `keras.utils.PyDataset`; targets in it are ignored. It must read the same every time,
-            so shuffle and augment it later; see `TeacherCache`.
+            `tf.data.Dataset` or a `keras.utils.PyDataset`; targets in it are ignored. Every reading must give the same
+            data, so shuffle and augment it later; see `TeacherCache`.
         directory: the folder for the cache; it is created. One folder holds one cache.
-        features: names or paths of the teacher's layers whose outputs to keep as well, for losses over features.
+        features: names or paths of the teacher's layers whose outputs are kept too, for losses over features.
         dtype: `"float32"`, or `"float16"` for half the size.
-        top_k: keep only so many of the largest classes of each output, and what the others share (their mean
-            probability); None keeps all.
-        batch_size: samples a batch, where `dataset` is arrays.
+        top_k: keep only this many of the largest classes of each output, and the mean probability of the others; None
+            keeps all.
+        batch_size: samples in a batch, if `dataset` is arrays.
         verbose: 1 shows a progress bar, 0 nothing.
 
     Returns:
@@ -114,15 +114,15 @@ def _check_arguments(teacher: Any, dtype: str, top_k: int | None) -> None:
 
 
 def _read_twice(dataset: Any, batch_size: int) -> Any:
-    """The first batch, if two readings of it agree."""
+    """The first batch, if it is the same in two readings."""
     first, again = (next(iter(input_batches(dataset, batch_size)), None) for _ in range(2))
     if first is None:
         raise ValueError("The 'dataset' argument of cache_teacher must hold at least one batch. Got none.")
     a, b = hash_samples(first), hash_samples(again)
     if len(a) != len(b) or (a != b).any():
         raise ValueError(
-            "The 'dataset' argument of cache_teacher must read the same every time. Got another first batch at the "
-            "second reading, so what the teacher says about it cannot be kept: the data is shuffled or augmented at "
+            "The 'dataset' argument of cache_teacher must give the same data every time. Got another first batch in "
+            "the second reading, so the teacher's outputs cannot be kept: the data is shuffled or augmented at "
             "random. Shuffle only when training: the cache finds samples in any order. Augment with fixed seeds, say a "
             "seed for each of a few epochs (tf.image.stateless_random_crop and the like), cache all of them, and train "
             "on them in turns; or put the augmentation inside the student model."
@@ -148,7 +148,7 @@ class _Reader(keras.Model):
 
 
 class _Build:
-    """One run over the data: what is there already is verified, the rest is computed and written."""
+    """One run over the data: outputs that are in the cache are verified, the others are computed and written."""
 
     def __init__(self, store: Store, identity: dict[str, Any], reader: _Reader) -> None:
         self.store = store
@@ -158,7 +158,7 @@ class _Build:
         self.data = hashlib.blake2b(digest_size=16)
 
     def check_identity(self) -> None:
-        """Refuses a folder with a cache of something else."""
+        """Raises if the folder holds a cache of another teacher, other data or other settings."""
         manifest = self.store.manifest
         if not manifest:
             self.store.write_manifest({"identity": self.identity, "shards": [], "complete": False})
@@ -218,7 +218,7 @@ class _Build:
             self._flush()
 
     def _encode(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What is stored for a batch; the first batch also settles what the manifest says of it."""
+        """The entries to store for a batch; the first batch also determines their description in the manifest."""
         k = self.identity["top_k"]
         entries: dict[str, np.ndarray] = {}
         described = dict(self.store.manifest.get("outputs", {}))
@@ -268,7 +268,7 @@ class _Build:
 
 
 def _progress(dataset: Any, verbose: int) -> Any:
-    """What is called with the number of samples just done."""
+    """A function to call with the number of samples just done."""
     if not verbose:
         return lambda done: None
     is_arrays = not isinstance(dataset, keras.utils.PyDataset) and not hasattr(dataset, "element_spec")

@@ -1,4 +1,4 @@
-"""Data in every form that `fit` takes, each sample joined by what the cache holds for it."""
+"""Data in every form that `fit` takes, each sample together with its entries in the cache."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ Lookup = Callable[[Any], dict[str, Any]]
 
 
 def input_batches(data: Any, batch_size: int) -> Iterator[Any]:
-    """The inputs alone, batch by batch, always in the same order.
+    """Only the inputs, batch by batch, always in the same order.
 
     Args:
         data: arrays (samples first), a batched `tf.data.Dataset` or a `keras.utils.PyDataset`.
@@ -35,7 +35,7 @@ def _cut(arrays: Any, part: slice) -> Any:
 
 
 def attach_to(data: Any, lookup: Lookup, manifest: dict[str, Any]) -> Any:
-    """Data of the same kind, with `lookup(inputs)` for inputs."""
+    """Data of the same kind, with `lookup(inputs)` in place of the inputs."""
     if isinstance(data, keras.utils.PyDataset):
         return _AttachedDataset(data, lookup)
     if _is_tf_dataset(data):
@@ -47,7 +47,7 @@ def _check_arrays(data: Any) -> Any:
     leaves = keras.tree.flatten(data)
     if isinstance(data, tuple) or not leaves or not all(hasattr(leaf, "shape") for leaf in leaves):
         raise TypeError(
-            "The teacher cache takes arrays (inputs alone, samples first; several inputs in a list or dict), a "
+            "The teacher cache takes arrays (only the inputs, samples first; several inputs in a list or dict), a "
             f"tf.data.Dataset or a keras.utils.PyDataset. Got {type(data).__name__} instead. A generator can be read "
             "only once: put it in a keras.utils.PyDataset."
         )
@@ -71,7 +71,7 @@ def _inputs_of(batch: Any) -> Any:
 
 
 class _AttachedDataset(keras.utils.PyDataset):
-    """Another data set's batches, with what the cache holds for them."""
+    """The batches of another data set, with their entries in the cache."""
 
     def __init__(self, data: keras.utils.PyDataset, lookup: Lookup) -> None:
         super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)

@@ -1,4 +1,4 @@
-"""Fingerprints: of each sample, to find its outputs again, and of a teacher, to know it again."""
+"""Fingerprints: of each sample, to find its outputs again, and of a teacher, to recognize it."""
 
 import functools
 import hashlib
@@ -11,7 +11,7 @@ import numpy as np
 
 from tfopt.graph import capture
 
-# Words of 8 bytes that are hashed at once: 256 KiB, which stays in a processor's cache.
+# Words of 8 bytes that are hashed at once: 256 KiB, which fits in a processor's cache.
 _WORDS = 1 << 15
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: spreads each bit over the upper half
 
@@ -21,12 +21,12 @@ def hash_samples(inputs: Any) -> np.ndarray:
 
     The sum over its words `w` of `key * (u ^ u >> 32)`, modulo 2^64, with `u = w * constant` and an odd random key for
     each position (multilinear hashing, after Carter & Wegman 1979, "Universal classes of hash functions"). Two samples
-    that differ collide with a chance of about 2^-63. A training step hashes its batch, so this is a few NumPy calls a
-    batch and not one digest a sample: a third of the time of SHA-256, and no struggle for Python's lock with the thread
-    that trains.
+    that differ collide with a chance of about 2^-63. A training step hashes its batch, so this is a few NumPy calls
+    per batch and not one digest per sample: a third of the time of SHA-256, and it does not compete with the training
+    thread for Python's lock.
 
-    Floats count as float32 and integers other than uint8 as int64, so that it does not matter which of the forms that
-    Keras takes for the same data comes in.
+    Floats count as float32 and integers other than uint8 as int64, so that the same data gets the same number in every
+    form that Keras takes.
 
     Args:
         inputs: an array, or nest of arrays, samples first.
@@ -56,7 +56,7 @@ def hash_samples(inputs: Any) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _keys(count: int) -> np.ndarray:
-    """Odd random numbers, one for each word; others for samples of another size."""
+    """Odd random numbers, one for each word; different ones for samples of another size."""
     return np.random.PCG64(count).random_raw(count) | np.uint64(1)
 
 
@@ -100,7 +100,7 @@ def _settings_of(teacher: keras.Model) -> str:
     except ValueError:
         operations = [teacher]
     described = [(type(op).__name__, _without_names(_config(op))) for op in operations]
-    # A value that is no JSON type counts by its type: its text may hold an address in memory.
+    # A value that is not a JSON type is represented by its type: its text may hold an address in memory.
     return json.dumps(described, sort_keys=True, default=lambda value: type(value).__name__)
 
 

@@ -45,7 +45,7 @@ class _Average(keras.layers.Layer):
 class EMATeacher(Teacher):
     """The student itself, with the exponential moving average of its weights, as a teacher.
 
-    It needs no trained teacher, and serves with few labels: its outputs are steadier than the student's. Before each
+    It needs no trained teacher, and is useful with few labels: its outputs vary less than the student's. Before each
     step
 
         average <- decay * average + (1 - decay) * weight
@@ -55,8 +55,8 @@ class EMATeacher(Teacher):
     construction of the `Distiller`, is saved with it, and costs one more forward pass a step, in inference mode.
 
     Args:
-        decay: how much of the average stays, in [0, 1): a number or a schedule of the training step. 0.99 to 0.999 are
-            usual.
+        decay: how much of the average is kept, in [0, 1): a number or a schedule of the training step. 0.99 to 0.999
+            are usual.
 
     Raises:
         ValueError: `decay` is not in [0, 1), or (from the `Distiller`) the student is not built.
@@ -115,7 +115,7 @@ class EMATeacher(Teacher):
         return tap_specs(self.student, self.taps, "teacher", training=False)
 
     def symbolic_outputs(self) -> None:
-        """Unknown before the student is; it has the student's own outputs."""
+        """None, because the student may not be built yet; they have the structure of the student's own outputs."""
         return None
 
     def get_config(self) -> dict[str, Any]:
@@ -130,10 +130,10 @@ class EMATeacher(Teacher):
 class SelfDistillation(Teacher):
     """The deeper exits of a student with several outputs, as teachers of its shallower ones.
 
-    It needs no other model and no second forward pass, and gives a network that can answer early. In place of a
-    teacher's outputs the losses get, for each exit of the student, the output of the exit that teaches it (Zhang et al.
-    2019, "Be Your Own Teacher", arXiv 1905.08094), through which no gradient flows. An exit that nobody teaches is
-    compared with itself, which adds nothing. Losses over features compare two layers of the student.
+    It needs no other model and no second forward pass, and gives a network that can stop at an early exit. In place of
+    a teacher's outputs the losses get, for each exit of the student, the output of the exit that teaches it (Zhang et
+    al. 2019, "Be Your Own Teacher", arXiv 1905.08094), through which no gradient flows. An exit without a teacher is
+    compared with itself, which adds nothing to the loss. Losses over features compare two layers of the student.
 
     Args:
         pairs: for each exit to be taught the exit that teaches it, by name in a student that returns a dict and by
@@ -197,7 +197,7 @@ class SelfDistillation(Teacher):
         return tap_specs(self.student, taps, "teacher", training=True)
 
     def symbolic_outputs(self) -> None:
-        """Those of the student, whatever they are."""
+        """None: they are those of the student."""
         return None
 
     def get_config(self) -> dict[str, Any]:

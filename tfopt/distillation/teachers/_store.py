@@ -1,7 +1,7 @@
 """The files of a teacher cache: a JSON manifest, and for each entry one .npy file a shard, memory-mapped when read.
 
-A shard counts once the manifest lists it, and the manifest is replaced after the shard's files are whole: a build that
-is killed at any moment leaves a cache from which the next one goes on.
+A shard is valid once the manifest lists it, and the manifest is replaced after the shard's files are complete: a build
+that is killed at any moment leaves a cache from which the next build continues.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The teacher cache: what a teacher says about each sample, read instead of computed."""
+"""The teacher cache: a teacher's outputs for each sample, read instead of computed."""
 
 import os
 from collections.abc import Sequence
@@ -21,16 +21,17 @@ from tfopt.distillation.teachers._top_k import expand
 class TeacherCache(Teacher):
     """A teacher's outputs on disk, as a teacher: the model itself is not needed to train.
 
-    `cache_teacher` writes it. A sample finds its outputs by a fingerprint of its values, whatever its place: data may
-    be shuffled, split, repeated and batched as one likes, before or after `attach`. A sample that the teacher has not
-    seen is an error, so data that changed since, or is augmented at random, is never paired with the wrong outputs.
+    `cache_teacher` writes it. The outputs of a sample are found by a fingerprint of its values, wherever the sample
+    is: data may be shuffled, split, repeated and batched as one likes, before or after `attach`. A sample that the
+    teacher has not seen is an error, so data that changed since, or is augmented at random, is never paired with the
+    wrong outputs.
 
     Args:
         directory: the folder that `cache_teacher` filled.
 
     Raises:
-        ValueError: the folder holds no cache, or one whose making was interrupted; a feature is asked for that was not
-            cached; data is attached that the teacher has not seen; or `fit` gets data without `attach`.
+        ValueError: the folder holds no cache, or one that is not complete; a feature is needed that was not cached;
+            data is attached that the teacher has not seen; or `fit` gets data without `attach`.
 
     Example:
 
@@ -64,7 +65,7 @@ class TeacherCache(Teacher):
         self.manifest: dict[str, Any] = self.store.manifest
         if not self.manifest["complete"]:
             raise ValueError(
-                f"The teacher cache in {self.directory!r} is not complete: its making was interrupted. Call "
+                f"The teacher cache in {self.directory!r} is not complete: writing it was interrupted. Call "
                 "tfopt.cache_teacher again with the same arguments, and it goes on from there."
             )
         samples = self.store.samples()
@@ -84,7 +85,7 @@ class TeacherCache(Teacher):
         """The same data with the teacher's outputs for each sample, for `Distiller.fit`.
 
         Args:
-            data: arrays as `fit` takes for `x` (inputs alone: `y` and `sample_weight` go to `fit` as always), a
+            data: arrays as `fit` takes for `x` (only the inputs: `y` and `sample_weight` go to `fit` as always), a
                 `tf.data.Dataset` (batched or not) or a `keras.utils.PyDataset`, of inputs or of tuples `(x, y)` or
                 `(x, y, sample_weight)`.
 

@@ -1,4 +1,4 @@
-"""Who can teach: a model, any callable, several of them at once. One adapter each, chosen by type in one table."""
+"""Teachers: a model, any callable, or several of them. There is an adapter for each, chosen by type in one table."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from tfopt.graph import capture, flatten_layers
 
 @dataclasses.dataclass(frozen=True)
 class Lesson:
-    """What one training step offers to a teacher.
+    """What a teacher gets in one training step.
 
     Attributes:
         inputs: the batch of inputs, as the student gets it.
@@ -31,7 +31,7 @@ class Lesson:
 
 
 class Teacher:
-    """Base of the teachers: what the Distiller asks of whatever it was given.
+    """Base of the teachers: the methods that the Distiller calls.
 
     `source` is the object that the user gave.
     """
@@ -47,7 +47,7 @@ class Teacher:
         if features:
             raise ValueError(
                 f"A loss reads the layers {list(features)} of the teacher, but a {type(self.source).__name__} has no "
-                "layers to read. Use losses over outputs, or a Keras model for a teacher."
+                "layers to read. Use losses over outputs, or a Keras model as the teacher."
             )
         return None
 
@@ -94,7 +94,7 @@ class FunctionTeacher(Teacher):
 
 
 class EnsembleTeacher(Teacher):
-    """Several teachers, whose outputs are averaged: logits if they return logits, probabilities if probabilities."""
+    """Several teachers, whose outputs are averaged: logits or probabilities, whichever they return."""
 
     def __init__(self, source: Sequence[Any]) -> None:
         super().__init__(source)
@@ -128,7 +128,7 @@ class _SameOutputs(DistillationLoss):
     way_out = "All teachers of an ensemble need the same outputs."
 
 
-# How to make a teacher of an object of this type; the first that fits is taken. Other modules add their own.
+# Type of an object -> its adapter; the first that fits is used. Other modules add their own.
 TEACHERS: list[tuple[type, Callable[[Any], Teacher]]] = [
     (list, EnsembleTeacher),
     (tuple, EnsembleTeacher),
@@ -137,7 +137,7 @@ TEACHERS: list[tuple[type, Callable[[Any], Teacher]]] = [
 
 
 def as_teacher(source: Any) -> Teacher:
-    """The adapter for what the user gave as a teacher."""
+    """The adapter for the teacher that the user gave."""
     if isinstance(source, Teacher):
         return source
     for kind, make in TEACHERS:

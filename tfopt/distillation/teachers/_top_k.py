@@ -1,4 +1,4 @@
-"""Keeping the k largest of many classes, and what the others share."""
+"""Keeping the k largest of many classes, and one value for all others."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ def is_distribution(outputs: np.ndarray) -> bool:
 def compress(outputs: np.ndarray, k: int, probabilities: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The k largest values, their classes, and one value that stands for each of the other classes.
 
-    It is chosen so that softmax gives the other classes together what it gave them before: the mean of
-    probabilities, the logarithm of the mean exponential of logits.
+    It is chosen so that softmax gives the other classes together the same probability as before: the mean of
+    probabilities, or the logarithm of the mean exponential of logits.
 
     Args:
         outputs: array of shape `(..., classes)`, classes > k.
