@@ -6,8 +6,12 @@ from absl import flags
 import tfopt
 from tfopt.commands._arguments import take
 
+END_TYPES = ("int8", "uint8", "int16", "float32")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Samples in a call of the file.", lower_bound=1)
-_FLOAT_IO = flags.DEFINE_bool("float_io", False, "float32 inputs and outputs for an int8 file.")
+_INPUT = flags.DEFINE_enum("input_dtype", None, END_TYPES, "Type of the inputs; by default the file's own.")
+_OUTPUT = flags.DEFINE_enum(
+    "output_dtype", None, END_TYPES, "Type of the outputs; by default the file's own."
+)
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
 _SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros sparsely, where LiteRT reads it.")
 
@@ -19,7 +23,8 @@ def main(arguments: list[str]) -> None:
         keras.models.load_model(model, compile=False),
         path,
         batch_size=_BATCH_SIZE.value,
-        float_io=_FLOAT_IO.value,
+        input_dtype=_INPUT.value,
+        output_dtype=_OUTPUT.value,
         strict=_STRICT.value,
         sparse=_SPARSE.value,
     )
