@@ -58,6 +58,7 @@ setup(
         "absl-py>=1.2",
         "ai-edge-litert>=2.1",
         "flatbuffers>=24.3.25",
+        "h5py>=3.11",
         "lazy-loader>=0.4",
         "rich>=13.0",
         "tensorflow-model-optimization>=0.8",

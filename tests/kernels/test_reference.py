@@ -47,6 +47,7 @@ def test_int8_kernels_write_the_codes_of_tflite_micro(kind: str, seed: int) -> N
 
 
 @needs_micro
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds_of("reference", 16))
 @given(seed=_seeds)
 @_few
@@ -55,7 +56,7 @@ def test_int16_kernels_write_the_codes_of_tflite_micro(kind: str, seed: int) -> 
 
 
 @needs_micro
-@pytest.mark.parametrize(("num_bits", "bias_bits"), [(8, 32), (16, 64)])
+@pytest.mark.parametrize(("num_bits", "bias_bits"), [(8, 32), pytest.param(16, 64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("per_channel", [True, False], ids=["channels", "tensor"])
 @pytest.mark.parametrize("name", WEIGHTED)
 @given(seed=_seeds)
@@ -112,7 +113,13 @@ def test_operators_are_those_of_the_wheel(num_bits: int) -> None:
     assert set(listed) | set(narrow) | set(_operators.ABSENT) == set(refused)
 
 
-@pytest.mark.parametrize("kind", ["Add", "Mean", "hard_silu", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Mean",
+        *(pytest.param(k, marks=pytest.mark.slow) for k in ("Add", "hard_silu", "softmax", "log_softmax")),
+    ],
+)
 def test_compiled_functions_write_the_same_codes(kind: str) -> None:
     """With steps and zero points as tensors, and nothing that a compiler may merge."""
     golden = next(row for row in _GOLDEN if row.name == f"{kind}-8-8")
@@ -145,6 +152,7 @@ class _Source:
         return self.exact.grid()._replace(step=self.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("golden", _GOLDEN, ids=lambda golden: golden.name)
 def test_without_wide_integers_codes_are_next_to_those(
     golden: Golden, monkeypatch: pytest.MonkeyPatch

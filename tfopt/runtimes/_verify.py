@@ -73,7 +73,7 @@ def verify(
     (True, 8, {'FULLY_CONNECTED': 1})
     """
     _check_arguments(model, tolerance)
-    names = names_of(runtime or _runtime_of(model))
+    names = names_of(_runtime_of(model) if runtime is None else runtime)
     file = TFLiteFile.read(path)
     x, _ = gather(samples, len(file.inputs))
     order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
