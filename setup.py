@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
+FORMATS = ["ai-edge-quantizer>=0.10"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
 TEST = [
     "pytest>=8.2",
@@ -65,6 +66,7 @@ setup(
     ],
     extras_require={
         "examples": EXAMPLES,
+        "formats": FORMATS,
         "mcu": MCU,
         "test": TEST,
     },

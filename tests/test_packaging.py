@@ -51,8 +51,8 @@ def imported():
 def test_what_is_imported_is_declared():
     third_party = set(imported()) - {"tfopt", *sys.stdlib_module_names}
     names = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in third_party}
-    # scikit-learn is for the demo alone, tflite-micro an extra; jax is there where it is the backend of Keras.
-    assert names == requirement_names(REQUIRED) | {"scikit-learn", "tflite-micro", "jax"}
+    # scikit-learn is for the demo alone, tflite-micro and ai-edge-quantizer are extras; jax may be Keras' backend.
+    assert names == requirement_names(REQUIRED) | {"scikit-learn", "tflite-micro", "ai-edge-quantizer", "jax"}
     assert "scikit-learn" in requirement_names(EXAMPLES)
 
 

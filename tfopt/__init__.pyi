@@ -11,10 +11,11 @@ from . import (
     runtimes,
     shrinking,
 )
+from ._export_from import export
 from ._model_report import report
 from ._shrink_to_latency import shrink
 from .channels import PartialLayerNormalization
-from .conversion import ExportReport, export
+from .conversion import ExportReport
 from .distillation import (
     AttentionMaps,
     AttentionTransfer,

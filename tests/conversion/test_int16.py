@@ -50,7 +50,7 @@ def test_what_has_no_16_bit_kernel_is_named(tmp_path):
     q = tfopt.quantize(model, samples, WIDE)
     floats = {row.kind: row.note for row in q.report.layers if row.done == "float"}
     assert floats == dict.fromkeys(ISLANDS, "LiteRT has no 16-bit kernel for it")
-    exported = tfopt.export(q, tmp_path / "model.tflite", float_io=True)
+    exported = tfopt.export(q, tmp_path / "model.tflite", input_dtype="float32", output_dtype="float32")
     assert exported.inputs == ("float32",) * len(ISLANDS)
     assert tfopt.verify(q, tmp_path / "model.tflite", samples, tolerance=4).passed
     with pytest.raises(ValueError, match="strict=True"):

@@ -1,26 +1,56 @@
-"""tfopt export MODEL.keras FILE.tflite: int8 if the model is quantized, else float32."""
+"""tfopt export MODEL.keras FILE.tflite: int8 if the model is quantized, else float32 or the format asked for."""
 
-import keras
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import take
+from tfopt.commands._arguments import load_samples, take
+from tfopt.conversion import write_c_array
 
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Samples in a call of the file.", lower_bound=1)
-_FLOAT_IO = flags.DEFINE_bool("float_io", False, "float32 inputs and outputs for an int8 file.")
+_FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4", "int8", "int16")
+_TYPES = ("int8", "uint8", "int16", "float32")
+_FORMAT = flags.DEFINE_enum("format", None, _FORMATS, "How the file stores and computes; int8 needs samples.")
+_CALIBRATION = flags.DEFINE_string("calibration", None, "A .npz or .npy file of inputs, for int8 or int16.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "Samples in a call; 0 leaves it open.", lower_bound=0)
+_SHAPES = flags.DEFINE_multi_string(
+    "shape", [], "Fixes an input with open dimensions, as image=224,224,3; once for each input."
+)
+_INPUT = flags.DEFINE_enum("input_dtype", None, _TYPES, "Type of the inputs; by default the file's own.")
+_OUTPUT = flags.DEFINE_enum("output_dtype", None, _TYPES, "Type of the outputs; by default the file's own.")
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
 _SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros sparsely, where LiteRT reads it.")
+_C_ARRAY = flags.DEFINE_string("c_array", None, "Write the file as a C array too: a .cc, .cpp or .c file.")
 
 
 def main(arguments: list[str]) -> None:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
-    report = tfopt.export(
-        keras.models.load_model(model, compile=False),
-        path,
-        batch_size=_BATCH_SIZE.value,
-        float_io=_FLOAT_IO.value,
-        strict=_STRICT.value,
-        sparse=_SPARSE.value,
-    )
+    try:
+        report = tfopt.export(
+            model,
+            path,
+            format=_FORMAT.value,
+            calibration=load_samples(_CALIBRATION.value)[0] if _CALIBRATION.value else None,
+            batch_size=_BATCH_SIZE.value or None,
+            shapes=dict(_shape(text) for text in _SHAPES.value),
+            input_dtype=_INPUT.value,
+            output_dtype=_OUTPUT.value,
+            strict=_STRICT.value,
+            sparse=_SPARSE.value,
+        )
+    except ImportError as error:  # which names the package to install
+        raise RuntimeError(str(error)) from error
     print(report)
+    if _C_ARRAY.value:
+        source, header = write_c_array(path, _C_ARRAY.value)
+        print(f"Written as an array: {source}, {header}")
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`image=224,224,3` as a name and a shape."""
+    name, _, sizes = text.partition("=")
+    try:
+        return name, tuple(int(size) for size in sizes.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f"The '--shape' flag must be a name and whole numbers, as image=224,224,3. Got {text!r} instead."
+        ) from error

@@ -1,4 +1,6 @@
-from ._export import ExportReport, export
+from ._c_array import write_c_array
+from ._export import export
+from ._export_report import ExportReport
 from ._sparse import SparseKernel
 
-__all__ = ["ExportReport", "SparseKernel", "export"]
+__all__ = ["ExportReport", "SparseKernel", "export", "write_c_array"]

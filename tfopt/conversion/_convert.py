@@ -7,15 +7,20 @@ import warnings
 import keras
 
 from tfopt._quiet import quiet
+from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
 
 
-def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
+def convert(
+    model: keras.Model, format: str = "float32", ends: tuple[str, str] = ("float32", "float32")
+) -> bytes:
     """The .tflite file of a lowered model.
 
     Args:
-        model: what `lower` returned, with a fixed batch size.
-        integer: compute in int8 what lies between the model's fake quantizers, and not all in float32.
-        float_io: float32 inputs and outputs for an integer file; the first and last operators then quantize.
+        model: what `lower` returned.
+        format: `"int8"` or `"int16"` to compute in int8 what lies between the model's fake quantizers; else how a
+            float file stores its weights, a key of `CONVERTED`.
+        ends: types of the inputs and outputs of an integer file; where they are not its own, the first and last
+            operators convert. int16 ones are int8 here (`to_int16`).
 
     Returns:
         The bytes of the file.
@@ -37,10 +42,12 @@ def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
             warnings.simplefilter("ignore")
             # why from_keras_model: a bare concrete function leaves the weights in variables.
             converter = tf.lite.TFLiteConverter.from_keras_model(model)
-            if integer:
+            if format in INTEGER:
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                io_type = tf.float32 if float_io else tf.int8
-                converter.inference_input_type = converter.inference_output_type = io_type
+                types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
+                converter.inference_input_type, converter.inference_output_type = types
+            else:
+                CONVERTED.get(format, CONVERTED[FLOAT])(converter)
             return converter.convert()
     except Exception as error:
         raise RuntimeError(

@@ -1,104 +1,39 @@
 """`export`: a Keras model becomes a .tflite file, whole or not at all."""
 
-import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 
 from tfopt._files import check_parent, write_whole
-from tfopt._report import Report, Table
-from tfopt._text import format_bytes, names_with_counts, percent
 from tfopt.conversion._borders import drop_borders
 from tfopt.conversion._check_target import TARGET_ENTRY, check_target
 from tfopt.conversion._convert import convert
+from tfopt.conversion._end_types import end_types
+from tfopt.conversion._export_report import ExportReport, open_shape
 from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.conversion._formats import INTEGER, check_format, kept_format, store_in_format
 from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
-from tfopt.conversion._sparse import SparseKernel, sparsify
+from tfopt.conversion._names import output_names
+from tfopt.conversion._shapes import fix_shapes
+from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
-from tfopt.graph import flatten_layers
-from tfopt.kernels import ConstantFakeQuantize, IntegerModel, activation_bits
-from tfopt.runtimes import Size, TFLiteFile, measure_size, sparse_bytes
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportReport(Report):
-    """What a written .tflite file holds.
-
-    Attributes:
-        path: the file.
-        size: bytes, raw and gzipped.
-        sparse_bytes: bytes the file would have with every kernel in sparse storage that gets smaller so, whether or not
-            LiteRT reads it; what `sparse=True` has stored so is in `size`.
-        sparse_kernels: with `sparse=True` a row for each kernel: its bytes, and why it is stored densely if it is.
-        operators: how often each TFLite operator occurs.
-        float_operators: operators that compute in float in a file that was asked to be int8.
-        grid_changes: number of QUANTIZE and DEQUANTIZE operators inside the network.
-        weight_bits: number of weights stored in each bit width.
-        sparsity: zeros as a fraction of all kernel weights.
-        inputs: dtype of each input.
-        outputs: dtype of each output.
-        stored: how kernels are stored that were trained on another grid than 8 bits per channel.
-
-    Example:
-
-    >>> import keras, os, tempfile, tfopt
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    >>> report = tfopt.export(model, os.path.join(tempfile.mkdtemp(), "model.tflite"))
-    >>> report.operators, report.weight_bits
-    ({'FULLY_CONNECTED': 1}, {32: 8})
-    """
-
-    path: str
-    size: Size
-    sparse_bytes: int
-    operators: dict[str, int]
-    float_operators: dict[str, int]
-    grid_changes: int
-    weight_bits: dict[int, int]
-    sparsity: float
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    stored: tuple[StoredWeights, ...] = ()
-    sparse_kernels: tuple[SparseKernel, ...] = ()
-
-    def table(self) -> Table:
-        bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
-        rows = (
-            ("size", f"{format_bytes(self.size.raw)} ({format_bytes(self.size.gzip)} gzipped)"),
-            ("with all zeros left out", f"{format_bytes(self.sparse_bytes)} (sparse storage)"),
-            ("inputs", ", ".join(self.inputs)),
-            ("outputs", ", ".join(self.outputs)),
-            ("operators", names_with_counts(self.operators)),
-            ("of them in float", names_with_counts(self.float_operators)),
-            ("QUANTIZE/DEQUANTIZE inside", str(self.grid_changes)),
-            ("kernel weights", bits or "none"),
-            ("of them zero", percent(self.sparsity)),
-        )
-        return Table(f"Exported {self.path}", ("what", "value"), rows, self._notes())
-
-    def _notes(self) -> tuple[str, ...]:
-        notes = tuple(stored.note for stored in self.stored if stored.note)
-        if not self.sparse_kernels:
-            return notes
-        dense = [kernel for kernel in self.sparse_kernels if kernel.reason]
-        count = f"{len(self.sparse_kernels) - len(dense)} of {len(self.sparse_kernels)}"
-        reasons = (f"{kernel.name} is stored densely: {kernel.reason}." for kernel in dense)
-        return (*notes, f"{count} kernels are in sparse storage.", *reasons)
-
-
-def _count(names: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(names).most_common())
+from tfopt.graph import Graph, capture
+from tfopt.kernels import IntegerModel
+from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
 
 
 def export(
     model: keras.Model,
     path: str | os.PathLike,
     *,
-    batch_size: int = 1,
-    float_io: bool = False,
+    format: str | None = None,
+    batch_size: int | None = 1,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    input_dtype: str | None = None,
+    output_dtype: str | None = None,
     strict: bool = False,
     sparse: bool = False,
 ) -> ExportReport:
@@ -106,13 +41,24 @@ def export(
 
     An int8 file takes and gives int8 and computes what the quantized model computes; `verify` proves it. Weights are
     written already rounded to their grid, so that the converter finds every scale itself, per channel. With
-    `QuantConfig(activation_bits=16)` inputs, activations and outputs are int16.
+    `QuantConfig(activation_bits=16)` inputs, activations and outputs are int16. Inputs and outputs have the names and
+    the order that they have in the model: an output is called by its key where the model returns a dict, else as the
+    layer that makes it.
 
     Args:
         model: a built Keras model, as `quantize` returned and `fit` trained it, or a float one.
         path: the file to write; an old one is replaced in one step, after the new one is complete.
-        batch_size: samples in a call of the file; TFLite fixes it.
-        float_io: float32 inputs and outputs, with a QUANTIZE and a DEQUANTIZE operator at the ends.
+        format: how the file stores and computes, for a float model: `"float32"`, the default; `"float16"`, weights of
+            16 bits, computing in float32 on CPUs; `"dynamic"`, int8 weights and activations that are rounded as they
+            come; `"weights_int8"` or `"weights_int4"`, weights of 8 or 4 bits that are unpacked to compute in float32
+            (of `pip install 'tfopt[formats]'`). A quantized model has its own, `"int8"` or `"int16"`.
+        batch_size: samples in a call of the file; None leaves it open, for who runs the file to set.
+        shapes: the shape of one sample, without the batch, of inputs with open dimensions, by name:
+            `{"image": (224, 224, 3)}`. What is still open is in the report.
+        input_dtype: type of the inputs of an integer file: its own by default, or `"float32"`, or `"uint8"` for an
+            int8 file: the same steps, counted from 0. An operator at the file's ends converts. Inputs of whole
+            numbers, such as indices, stay as they are.
+        output_dtype: type of the outputs, likewise.
         strict: make it an error if a quantized model's file computes anything in float.
         sparse: store kernels with many zeros as their nonzero values and where they stand, if that is smaller and
             LiteRT reads it: the file is smaller, in flash too; what it computes, how fast, and in how much memory
@@ -123,8 +69,10 @@ def export(
 
     Raises:
         TypeError: `model` is not a Keras 3 model.
-        ValueError: the folder does not exist, `batch_size` is below 1, the model is not built; or `strict` is set
-            and an operator has no int8 kernel; or the runtime of the model's target lacks an operator of the file.
+        ValueError: the folder does not exist, `batch_size` is below 1, the model is not built; a shape, format or
+            type does not fit the model; `strict` is set and an operator has no int8 kernel; or the runtime of the
+            model's target lacks an operator of the file.
+        ImportError: the format needs a package that is not installed.
         RuntimeError: the converter refuses the model.
 
     Example:
@@ -137,27 +85,22 @@ def export(
     (('int8',), {'FULLY_CONNECTED': 1}, {})
     """
     path = check_parent(path, "path")
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(
-            f"The 'batch_size' argument must be 1 or more, because TFLite fixes it. Got {batch_size} instead."
+            f"The 'batch_size' argument must be 1 or more, or None to leave it open. Got {batch_size} instead."
         )
-    inference = lower(model, batch_size)
-    integer = any(isinstance(layer, ConstantFakeQuantize) for layer in flatten_layers(inference))
-    is_int16 = activation_bits(flatten_layers(model)) == 16
-    # No kernel reads packed weights and 16-bit codes.
-    pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
-    flatbuffer = Flatbuffer(convert(inference, integer, float_io))
-    drop_borders(flatbuffer, inference)
-    stored = store_weights(flatbuffer, model, inference, pack)
-    if is_int16:
-        to_int16(flatbuffer, inference)
+    graph = fix_shapes(capture(model), shapes or {})
+    kept = kept_format(model)
+    format = check_format(format, kept, sparse)
+    ends = end_types(kept, input_dtype, output_dtype)
+    flatbuffer, stored = _convert(model, graph, batch_size, format, ends)
     sparse_kernels = sparsify(flatbuffer) if sparse else ()
     target = model.target if isinstance(model, IntegerModel) else "litert"
     if target != "litert":
         flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()
     file = TFLiteFile.of(flatbuffer.model, content)
-    floats = _count(op.name for op in file.float_ops) if integer and not float_io else {}
+    floats = _count(op.name for op in file.float_ops) if format in INTEGER else {}
     if strict and floats:
         raise ValueError(
             f"With strict=True every operator of {model.name!r} must compute in int8. Got float "
@@ -176,6 +119,31 @@ def export(
         sparsity=file.sparsity,
         inputs=tuple(tensor.dtype for tensor in file.inputs),
         outputs=tuple(tensor.dtype for tensor in file.outputs),
+        input_names=tuple(tensor.name for tensor in file.inputs),
+        output_names=tuple(tensor.name for tensor in file.outputs),
+        input_shapes=tuple(open_shape(tensor) for tensor in file.inputs),
+        output_shapes=tuple(open_shape(tensor) for tensor in file.outputs),
         stored=stored,
         sparse_kernels=sparse_kernels,
     )
+
+
+def _convert(
+    model: keras.Model, graph: Graph, batch_size: int | None, format: str, ends: tuple[str, str]
+) -> tuple[Flatbuffer, tuple[StoredWeights, ...]]:
+    """The file of a captured model, edited to hold what the model holds; and how kernels are stored in it."""
+    inference = lower(model, batch_size, graph)
+    flatbuffer = Flatbuffer(store_in_format(convert(inference, format, ends), format))
+    drop_borders(flatbuffer, inference)
+    is_int16 = format == "int16"
+    # No kernel reads packed weights and 16-bit codes.
+    pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
+    stored = store_weights(flatbuffer, model, inference, pack)
+    if is_int16:
+        to_int16(flatbuffer, inference)
+    flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
+    return flatbuffer, stored
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())

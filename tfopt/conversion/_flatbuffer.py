@@ -1,6 +1,6 @@
 """Changes to a .tflite file: the one place that writes its flatbuffer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,23 @@ class Flatbuffer:
         entry = self.schema.MetadataT()
         entry.name, entry.buffer = name, self.add_buffer(np.frombuffer(data, "uint8"))
         self.model.metadata = [*(self.model.metadata or ()), entry]
+
+    def set_names(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Puts inputs and outputs in the order of the model, and gives the outputs their names.
+
+        Args:
+            inputs: the model's inputs in order, by the names that the converter was given.
+            outputs: what to call the outputs, in order: the converter calls them `output_0`, `output_1`, ...
+        """
+        signature = self.model.signatureDefs[0]
+        by_name = {entry.name.decode(): entry for entry in (*signature.inputs, *signature.outputs)}
+        signature.inputs = [by_name[name] for name in inputs]
+        signature.outputs = [by_name[f"output_{number}"] for number in range(len(outputs))]
+        for entry, name in zip(signature.outputs, outputs, strict=True):
+            entry.name = name.encode()
+        self.graph.inputs = np.array([entry.tensorIndex for entry in signature.inputs], "int32")
+        self.graph.outputs = np.array([entry.tensorIndex for entry in signature.outputs], "int32")
+        self.changed = True
 
     def to_bytes(self) -> bytes:
         """The whole file, without the bytes that nothing refers to any more; as it came where nothing changed."""

@@ -42,7 +42,7 @@ from tfopt.kernels import (
 _NOT_IN_INFERENCE = ("training", "operands", "site", "ties")
 
 
-def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
+def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = None) -> keras.Model:
     """The inference model of stock float32 layers that computes what `model` computes.
 
     Quantized layers become stock layers with the rounded kernel in them, batch norms are folded, one-dimensional
@@ -50,13 +50,17 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
 
     Args:
         model: a built Keras model, quantized or not.
-        batch_size: the batch size of the new model, which TFLite fixes; None leaves it open.
+        batch_size: the batch size of the new model; None leaves it open.
+        captured: the model's graph, as `capture` or a rewrite of it returned; captured here by default.
 
     Returns:
-        A new Functional model; its outputs are those of `model(x, training=False)` to float rounding, but for 16-bit
-        activations, which have 8-bit grids here (`to_int16`).
+        A new Functional model with lists of inputs and outputs. The outputs are those of `model(x, training=False)` to
+        float rounding, but for 16-bit activations, which have 8-bit grids here (`to_int16`).
     """
-    graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
+    captured = captured or capture(model)
+    inputs, outputs = keras.tree.flatten(captured.inputs), keras.tree.flatten(captured.outputs)
+    graph = dataclasses.replace(captured, inputs=inputs, outputs=outputs)
+    graph = _to_inference(graph).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)

@@ -117,8 +117,9 @@ def compare(
         x: inputs as `model.evaluate` takes them: arrays `(samples, ...)`, or a data set of batches `(x, y)`.
         y: labels `(samples, ...)`. Without labels the metric is left out.
         metric: `"accuracy"` (binary, sparse or categorical by the shapes, as in `compile`), another name that Keras
-            knows, a `keras.metrics.Metric`, or a function `metric(y, predictions)`.
-        latency_runs: calls to time for each model, after 5 warm-up calls.
+            knows, a `keras.metrics.Metric`, or a function `metric(y, predictions)`. Several outputs come as the Keras
+            model returns them, a list or a dict; without one among the models, in a dict by name.
+        latency_runs: calls to time for each model, after 5 that warm up.
         runtime: what runs the files, a name as for `tfopt.runtimes.run`. With `"tflm"` memory is TFLite Micro's arena;
             its latency is that of this machine, not of a microcontroller.
 
@@ -158,7 +159,9 @@ def compare(
                 row, predictions = measure_keras(name, model, features, latency_runs)
                 advance(count(features))
             else:
-                row, predictions = measure_file(name, model, features, order, latency_runs, advance, runtime)
+                row, predictions = measure_file(
+                    name, model, features, order, latency_runs, advance, runtime, _returns_list(keras_models)
+                )
             value = None if labels is None else evaluate_metric(metric, labels, predictions)
             rows.append(dataclasses.replace(row, metric=value))
     return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows))
@@ -175,6 +178,11 @@ def _load(name: str, model: Any) -> keras.Model | TFLiteFile:
     if not isinstance(model, bytes) and os.fspath(model).endswith(".keras") and os.path.isfile(model):
         return keras.saving.load_model(model)
     return TFLiteFile.read(model)
+
+
+def _returns_list(models: list[keras.Model]) -> bool:
+    """Whether the first Keras model returns a list of outputs."""
+    return any(isinstance(getattr(model, "output", None), (list, tuple)) for model in models[:1])
 
 
 def _features_and_labels(models: Mapping[str, keras.Model | TFLiteFile], x: Any, y: Any) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ def measure_latency(
     warmup: int = 5,
     runtime: str = "xnnpack",
     num_threads: int = 1,
+    shapes: Sequence[tuple[int, ...]] | None = None,
 ) -> Latency:
     """Time of one call, on this machine, at the file's own batch size.
 
@@ -54,6 +55,7 @@ def measure_latency(
         warmup: calls before the first one that is timed.
         runtime: as for `run`. TFLite Micro's time here says little about a microcontroller.
         num_threads: threads that one operator may use.
+        shapes: the shape of each input, for a file with open dimensions; these are 1 by default.
 
     Raises:
         ValueError: `runs` or `warmup` is out of range, the file is missing, or `runtime` is unknown.
@@ -74,10 +76,11 @@ def measure_latency(
     loaded = load(path, runtime, num_threads)
     rng = np.random.default_rng(0)
     feeds = []
-    for tensor in loaded.file.inputs:
+    for at, tensor in enumerate(loaded.file.inputs):
+        shape = shapes[at] if shapes else tensor.shape
         # Plain integers get 0 and 1, because they may be indices into a table.
         integer = not tensor.is_float and not tensor.scales
-        values = rng.integers(0, 2, tensor.shape) if integer else rng.uniform(0, 1, tensor.shape)
+        values = rng.integers(0, 2, shape) if integer else rng.uniform(0, 1, shape)
         feeds.append(to_dtype(values, tensor))
     loaded.set_inputs(feeds)
     return time_calls(loaded.invoke, runs, warmup, num_threads)

@@ -54,13 +54,30 @@ class LiteRT(Runtime):
                     experimental_op_resolver_type=OpResolverType[self.resolver],
                     experimental_preserve_all_tensors=keep_tensors,
                 )
-                self.interpreter.allocate_tensors()
+                # A convolution may refuse the size 1 that open dimensions have before they are set.
+                self._shapes = None if self.file.is_open else [tensor.shape for tensor in self.file.inputs]
+                if self._shapes:
+                    self.interpreter.allocate_tensors()
             except (RuntimeError, ValueError) as error:
                 raise _cannot_run(self.file, error) from error
 
     def set_inputs(self, arrays: Sequence[np.ndarray]) -> None:
+        self._resize([array.shape for array in arrays])
         for tensor, array in zip(self.file.inputs, arrays, strict=True):
             self.interpreter.set_tensor(tensor.index, array)
+
+    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
+        """Gives open dimensions the sizes of the samples."""
+        if shapes == self._shapes:
+            return
+        with quiet(2):
+            try:
+                for tensor, shape in zip(self.file.inputs, shapes, strict=True):
+                    self.interpreter.resize_tensor_input(tensor.index, shape)
+                self.interpreter.allocate_tensors()
+            except (RuntimeError, ValueError) as error:
+                raise _cannot_run(self.file, error) from error
+        self._shapes = shapes
 
     def invoke(self) -> None:
         self.interpreter.invoke()

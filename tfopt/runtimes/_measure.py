@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt.runtimes._inputs import by_input
 from tfopt.runtimes._latency import measure_latency, time_calls
 from tfopt.runtimes._predict import predict
 from tfopt.runtimes._registry import load
@@ -62,11 +63,13 @@ def measure_file(
     runs: int,
     advance: Callable[[int], Any],
     runtime: str = "xnnpack",
+    listed: bool = False,
 ) -> tuple[CompareRow, Any]:
-    """The figures of a file without the metric, and its outputs as floats."""
+    """The figures of a file without the metric, and its outputs as floats: by name, or `listed`, if it has several."""
     loaded = load(file, runtime)
     values = loaded.run(x, order, advance).values
     size = measure_size(file.content)
+    shapes = [(file.batch_size, *array.shape[1:]) for array in by_input(x, file.inputs, order)]
     row = CompareRow(
         name=name,
         runtime=loaded.title,
@@ -74,7 +77,7 @@ def measure_file(
         raw_bytes=size.raw,
         gzip_bytes=size.gzip,
         sparse_bytes=sparse_bytes(size.raw, file.kernels),
-        latency_ms=measure_latency(file.content, runs, runtime=runtime).median_ms,
+        latency_ms=measure_latency(file.content, runs, runtime=runtime, shapes=shapes).median_ms,
         peak_activation_bytes=file.peak_activation_bytes,
         sparsity=file.sparsity,
         weight_bits=file.weight_bits,
@@ -83,8 +86,8 @@ def measure_file(
     )
     if len(values) == 1:
         return row, next(iter(values.values()))
-    # As a list: a Keras model with a list of outputs is exported with the names output_0, output_1, ...
-    return row, list(values.values()) if "output_0" in values else values
+    # Keras itself exports a list of outputs with the names output_0, output_1, ...
+    return row, list(values.values()) if listed or "output_0" in values else values
 
 
 def measure_keras(name: str, model: keras.Model, x: Any, runs: int) -> tuple[CompareRow, Any]:

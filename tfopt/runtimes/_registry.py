@@ -51,7 +51,8 @@ def load(model: Any, runtime: str = "xnnpack", num_threads: int = 1, keep_tensor
 def run(model: Any, samples: Any, runtime: str = "xnnpack", num_threads: int = 1) -> RunResult:
     """Runs a .tflite file and returns its outputs, as floats and raw.
 
-    The file's batch size may be 1; any number of samples goes through. Integer inputs are quantized with the
+    The file's batch size may be 1; any number of samples goes through. Open dimensions take the sizes of the samples.
+    Integer inputs are quantized with the
     file's scale and zero point, as in `quantize_values`.
 
     Args:

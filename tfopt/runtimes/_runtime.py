@@ -80,7 +80,7 @@ class Runtime(abc.ABC):
 
     @abc.abstractmethod
     def set_inputs(self, arrays: Sequence[np.ndarray]) -> None:
-        """Sets one array for each input, of the input's shape and type."""
+        """Sets one array for each input, of the input's type, and of its shape but for open dimensions."""
 
     @abc.abstractmethod
     def invoke(self) -> None:

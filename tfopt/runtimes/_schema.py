@@ -94,8 +94,8 @@ def contents(
     main = model.subgraphs[0]
     signature = next((s for s in model.signatureDefs or () if s.subgraphIndex == 0), None)
     inputs = _named(graphs[0], _numbers(main.inputs), signature and signature.inputs)
-    outputs = _named(graphs[0], _numbers(main.outputs), signature and signature.outputs)
-    return tuple(inputs), tuple(_signature_order(outputs)), tuple(operators)
+    outputs = _named_outputs(graphs[0], _numbers(main.outputs), signature)
+    return tuple(inputs), tuple(outputs), tuple(operators)
 
 
 def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> Tensor:
@@ -133,12 +133,19 @@ def _named(tensors: list[Tensor], numbers: tuple[int, ...], entries: Any) -> lis
     return [dataclasses.replace(tensors[i], name=names.get(i, tensors[i].name)) for i in numbers]
 
 
-def _signature_order(outputs: list[Tensor]) -> list[Tensor]:
-    """Keras writes `output_0`, `output_1`, ...; the converter reorders the tensors but keeps these names."""
-    numbers = [re.fullmatch(r"output_(\d+)", tensor.name) for tensor in outputs]
-    if not all(numbers):
+def _named_outputs(tensors: list[Tensor], numbers: tuple[int, ...], signature: Any) -> list[Tensor]:
+    """The outputs in the order of the signature, which is the model's.
+
+    One tensor may have two names. Where Keras wrote `output_0`, `output_1`, ..., the converter shuffled the entries.
+    """
+    entries = list((signature and signature.outputs) or ())
+    if len(entries) != len(numbers):
+        return _named(tensors, numbers, entries)
+    outputs = [dataclasses.replace(tensors[e.tensorIndex], name=e.name.decode()) for e in entries]
+    counts = [re.fullmatch(r"output_(\d+)", tensor.name) for tensor in outputs]
+    if not all(counts):
         return outputs
-    return [outputs[i] for i in sorted(range(len(outputs)), key=lambda i: int(numbers[i][1]))]  # type: ignore[index]
+    return [outputs[i] for i in sorted(range(len(outputs)), key=lambda i: int(counts[i][1]))]  # type: ignore[index]
 
 
 def _numbers(values: Any) -> tuple[int, ...]:

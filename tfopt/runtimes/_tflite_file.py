@@ -97,6 +97,11 @@ class TFLiteFile:
         return self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else 1
 
     @property
+    def is_open(self) -> bool:
+        """Whether an input has open dimensions, which are set before the file runs."""
+        return any(tensor.open_dims for tensor in self.inputs)
+
+    @property
     def op_counts(self) -> dict[str, int]:
         """How often each operator occurs, most frequent first."""
         return dict(Counter(op.name for op in self.operators).most_common())

@@ -94,6 +94,13 @@ class TFLiteMicro(Runtime):
         self.arena = None if keep_tensors else self._measure()
 
     def set_inputs(self, arrays: Sequence[np.ndarray]) -> None:
+        for tensor, array in zip(self.file.inputs, arrays, strict=True):
+            if array.shape != tensor.shape:
+                raise CannotRunError(
+                    f"TFLite Micro cannot resize the input {tensor.name!r} of {self.file.name} from {tensor.shape} to "
+                    f"{array.shape}. Fix its open dimensions with tfopt.export(..., shapes={{{tensor.name!r}: "
+                    f"{array.shape[1:]}}})."
+                )
         for position, array in enumerate(arrays):
             self.interpreter.set_input(array, position)
 
