@@ -2,11 +2,14 @@
 
 import contextlib
 import io
+import os
+import tempfile
 import warnings
 
 import keras
 
 from tfopt._quiet import quiet
+from tfopt.conversion._frozen import save_frozen
 
 
 def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
@@ -35,13 +38,17 @@ def convert(model: keras.Model, integer: bool, float_io: bool = False) -> bytes:
         # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
         with quiet(1, 2) as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # why from_keras_model: a bare concrete function leaves the weights in variables.
-            converter = tf.lite.TFLiteConverter.from_keras_model(model)
-            if integer:
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                io_type = tf.float32 if float_io else tf.int8
-                converter.inference_input_type = converter.inference_output_type = io_type
-            return converter.convert()
+            with tempfile.TemporaryDirectory() as folder:
+                frozen = os.path.join(folder, "model")
+                if save_frozen(model, frozen):
+                    converter = tf.lite.TFLiteConverter.from_saved_model(frozen)
+                else:
+                    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+                if integer:
+                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                    io_type = tf.float32 if float_io else tf.int8
+                    converter.inference_input_type = converter.inference_output_type = io_type
+                return converter.convert()
     except Exception as error:
         raise RuntimeError(
             f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
