@@ -14,6 +14,7 @@ from tfopt.kernels import (
     IntegerModel,
     Kernel,
     KernelWeights,
+    Numbers,
     activation_bits,
     is_packed,
 )
@@ -142,7 +143,8 @@ class QuantizedModel(keras.Model, IntegerModel):
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
-        return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
+        with Numbers().read():  # a quantizer's grid is asked for by each kernel that reads it
+            return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
