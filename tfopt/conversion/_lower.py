@@ -117,16 +117,16 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
     kernel, *bias = node.op.get_weights()
     reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
     bound = np.abs(kernel).max(axis=reduced, keepdims=True)
-    scale = np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(LARGEST_WEIGHT_CODE)))
-    usual = True
+    usual, scale = True, None
     if node.op.name in stored:
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
         known = np.broadcast_to(step, bound.size).reshape(bound.shape)
         # Only the usual grid has its largest weight at the largest code, where the converter looks for it.
         is_usual = np.abs(bound - LARGEST_WEIGHT_CODE * known) < _NOISE * known
-        scale = np.where(is_usual, known, scale)
+        scale = known if is_usual.all() else np.where(is_usual, known, _found_again(bound))
         usual = bool((is_usual | (bound == 0)).all())
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
+    scale = _found_again(bound) if scale is None else scale
     codes = np.round(kernel / scale)
     exact = (codes * scale).astype("float32")
     if not usual:
@@ -136,6 +136,11 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
     layer = _with_config(node.op)
     layer.set_weights([exact, *bias])
     return [dataclasses.replace(node, op=layer)], node.outputs
+
+
+def _found_again(bound: np.ndarray) -> np.ndarray:
+    """The scale that the converter finds from the largest weight of each channel, with few digits."""
+    return np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(LARGEST_WEIGHT_CODE)))
 
 
 def _fuse_activations(graph: Graph) -> Graph:

@@ -20,11 +20,13 @@ from tfopt.kernels._grids import (
     fake_quantize,
     nudge_range,
     on_grid,
+    round_to,
     round_to_grid,
 )
 from tfopt.kernels._integer_model import IntegerActivations, IntegerModel, IntegerWeights, activation_bits
 from tfopt.kernels._kernel import Kernel
 from tfopt.kernels._lacking import float_where_lacking, refused
+from tfopt.kernels._once import HeldNumbers, Numbers, once
 from tfopt.kernels._operations import (
     JOINED,
     OPERATIONS,
@@ -59,12 +61,14 @@ __all__ = [
     "FloatBoundary",
     "FloatFence",
     "Grid",
+    "HeldNumbers",
     "IntegerActivations",
     "IntegerModel",
     "IntegerWeights",
     "Kernel",
     "KernelRule",
     "KernelWeights",
+    "Numbers",
     "OperationRow",
     "Target",
     "WeightGrid",
@@ -82,9 +86,11 @@ __all__ = [
     "kernel_kind",
     "nudge_range",
     "on_grid",
+    "once",
     "refused",
     "registered_class",
     "restrict_range",
+    "round_to",
     "round_to_grid",
     "row_of",
     "stays_float",

@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from tfopt.kernels._grids import fake_quantize
+from tfopt.kernels._grids import nudge_range
+from tfopt.kernels._once import untraced
 
 
 def check_range(argument: str, limits: tuple[float, float]) -> None:
@@ -50,7 +51,8 @@ class ConstantFakeQuantize(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
-        return fake_quantize(inputs, self.minimum, self.maximum, self.num_bits)
+        lo, hi = untraced(lambda: map(float, nudge_range(self.minimum, self.maximum, self.num_bits)))
+        return keras.quantizers.fake_quant_with_min_max_vars(inputs, lo, hi, num_bits=self.num_bits)
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)

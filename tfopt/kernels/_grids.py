@@ -147,7 +147,12 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, ties: s
     >>> [np.array(round_to_grid(np.array([0.5, 1.5]), 0.0, 255.0, ties=h)).tolist() for h in ("even", "up")]
     [[0.0, 2.0], [1.0, 2.0]]
     """
-    step, zero_point = activation_grid(minimum, maximum, num_bits)
+    return round_to(activation_grid(minimum, maximum, num_bits), x, num_bits, ties)
+
+
+def round_to(grid: Grid, x: Any, num_bits: int = 8, ties: str = "even") -> Any:
+    """As `round_to_grid`, where the grid is known."""
+    step, zero_point = grid
     steps = ops.cast(x, "float32") / step
     if ties == "up":
         steps = ops.floor(steps + (0.5 + HALF_WINDOW))

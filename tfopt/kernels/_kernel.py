@@ -53,6 +53,11 @@ class Kernel:
         codes = ops.maximum(codes, 0.0) if self.activation else codes
         return ops.minimum(codes, ops.round(6.0 / grid.step)) if self.activation == "relu6" else codes
 
+    def compute_grids(self) -> None:
+        """Computes what `codes` reads that depends on weights alone."""
+        if self.weights is not None and self.kind == "weights":
+            self.weights.along(self.sources[0])
+
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""
         steps = tuple(source.step() for source in self.sources)

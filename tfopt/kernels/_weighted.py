@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -10,6 +10,7 @@ from keras import ops
 from tfopt._float32 import coarse, exactly, float32
 from tfopt.graph import fold_factor, kind
 from tfopt.kernels._grids import LARGEST_WEIGHT_CODE, Grid
+from tfopt.kernels._once import once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class KernelWeights:
         """Numbers of each channel in a shape that broadcasts with the output."""
         return values if self.layer is None else self.layer.along_outputs(values)
 
+    @once
     def steps(self) -> tuple[tuple[Any, Any], Any]:
         """The step of each channel's weights, computed with and stored in a file, and the bias."""
         if self.layer is None:
@@ -74,6 +76,35 @@ class KernelWeights:
         unit = self.unit(source)
         return step, ops.round(exactly(offset / unit)) * unit
 
+    @once
+    def along(self, source: Any) -> "Along":
+        """What `weighted_codes` reads of the weights, along the outputs, for inputs on a grid."""
+        (computed, stored), offset = self.steps()
+        input_step = source.step()
+        stored = ops.where(stored > 0, stored, 1.0)
+        step, stored, offset = map(self.along_outputs, (input_step * computed, stored, offset))
+        is_alive = step > 0
+        step = ops.where(is_alive, step, 1.0)
+        return Along(step, stored, offset, ops.round(exactly(offset / (input_step * stored))), is_alive)
+
+
+class Along(NamedTuple):
+    """Numbers of each channel, in a shape that broadcasts with the output.
+
+    Attributes:
+        step: the real value of one unit of the sums; 1 where all weights are 0.
+        stored: the step of the weights in a file; 1 where they are all 0.
+        offset: the bias.
+        units: the same in units of a file's sums.
+        is_alive: whether any weight is not 0.
+    """
+
+    step: Any
+    stored: Any
+    offset: Any
+    units: Any
+    is_alive: Any
+
 
 def weighted_codes(weights: KernelWeights, source: Any, requantize: Callable, x: Any, grid: Grid) -> Any:
     """`requantize(sum + bias)`: about `round((sum + bias) * input_step * weight_step / output_step)`.
@@ -92,14 +123,9 @@ def weighted_codes(weights: KernelWeights, source: Any, requantize: Callable, x:
     Returns:
         float32 tensor of whole numbers, of the shape of `x`.
     """
-    (computed, stored), offset = weights.steps()
-    input_step = source.step()
-    stored = ops.where(stored > 0, stored, 1.0)
-    step, stored, offset = map(weights.along_outputs, (input_step * computed, stored, offset))
-    is_alive = step > 0
-    step = ops.where(is_alive, step, 1.0)
-    sums = ops.round((x - offset) / step) + ops.round(exactly(offset / (input_step * stored)))
-    codes = requantize(weights, sums, (input_step, stored), grid.step, source.num_bits)
+    step, stored, offset, units, is_alive = weights.along(source)
+    sums = ops.round((x - offset) / step) + units
+    codes = requantize(weights, sums, (source.step(), stored), grid.step, source.num_bits)
     return ops.where(is_alive, codes, ops.round(x / grid.step))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfopt._samples import count
 from tfopt.graph import flatten_layers
-from tfopt.kernels import IntegerActivations
+from tfopt.kernels import IntegerActivations, Numbers
 
 BATCH_SIZE = 32  # at most; that of `model.predict`
 EAGER_BATCHES = 8  # a trace of a quantized model costs as much as some ten batches without one
@@ -61,10 +61,11 @@ def run_eagerly(model: keras.Model, x: Any, size: int) -> Any:
     >>> run_eagerly(model, np.arange(4.0).reshape(4, 1), size=2).tolist()
     [[0.0], [2.0], [4.0], [6.0]]
     """
-    parts = []
+    parts, numbers = [], Numbers()  # no weight moves here
     for start in range(0, count(x), size):
         batch = keras.tree.map_structure(lambda array, start=start: array[start : start + size], x)
-        outputs = model(batch, training=False)
+        with numbers.read():
+            outputs = model(batch, training=False)
         parts.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
     return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 

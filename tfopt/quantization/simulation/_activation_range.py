@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt.kernels import Grid, IntegerActivations, activation_grid, nudge_range, restrict_range
+from tfopt.kernels import Grid, IntegerActivations, activation_grid, nudge_range, once, restrict_range
 from tfopt.quantization.simulation._learned_ranges import LEARNED
 from tfopt.quantization.simulation._observers import MAXIMUM, MINIMUM, observe
 from tfopt.quantization.simulation._step_counter import Timed
@@ -117,6 +117,7 @@ class ActivationRange(Timed, IntegerActivations):
         """`(minimum, maximum)` with whole steps on both sides of zero: scalars."""
         return nudge_range(*self.range(), self.num_bits)
 
+    @once
     def grid(self) -> Grid:
         """The grid of the range."""
         return activation_grid(*self.range(), self.num_bits)

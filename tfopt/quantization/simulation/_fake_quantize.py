@@ -13,7 +13,7 @@ from tfopt.kernels import (
     fake_quantize,
     nudge_range,
     on_grid,
-    round_to_grid,
+    round_to,
 )
 from tfopt.quantization.simulation._activation_range import ActivationRange
 from tfopt.quantization.simulation._learned_ranges import LEARNED
@@ -140,6 +140,12 @@ class FakeQuantize(ActivationRange, keras.layers.Layer):
         """The kernel that writes a site, where `set_kernel` named it."""
         return self._kernels.value.get(site)
 
+    def compute_grids(self) -> None:
+        """Computes what a call in inference reads that depends on weights alone."""
+        self.grid()
+        for kernel in self._kernels.value.values():
+            kernel.compute_grids()
+
     def coarsen_step(self) -> None:
         """Keeps the step, from now on, as coarse as the kernels that write here need it."""
         self.smallest_step = max(
@@ -150,7 +156,7 @@ class FakeQuantize(ActivationRange, keras.layers.Layer):
         """The inputs as the kernel that writes this site rounds and clips them."""
         kernel = self.kernel_at(site)
         if kernel is None:
-            return round_to_grid(inputs, *self.range(), num_bits=self.num_bits, ties=ties)
+            return round_to(self.grid(), inputs, self.num_bits, ties)
         grid = self.grid()
         codes = kernel.codes(inputs, operands, grid)
         return ops.cast(on_grid(codes, *grid, self.num_bits), inputs.dtype)

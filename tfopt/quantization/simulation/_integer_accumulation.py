@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from tfopt._untracked import Untracked
+from tfopt.kernels import once
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 
@@ -62,11 +63,23 @@ class IntegerAccumulation(QuantizedWeights):
             bias = {} if self.bias is None else {"bias": ops.cast(self.bias, dtype)}
             return tuple(ops.cast(x, dtype) for x in args[:1]) + args[1:], {**in_call, **bias}
         step, x = source.step(), ops.cast(args[0], "float32")
-        unit = self.along_outputs(step * ops.reshape(self.weight_step(), (-1,)))
+        unit, bias = self._in_units()
         activation = self.activation
         in_call = {
             "kernel": self.weight_codes(),
             "activation": lambda sums: activation(sums * unit),
-            "bias": None if self.bias is None else self.bias / unit,
+            "bias": bias,
         }
         return (ops.round(x / step), *args[1:]), in_call
+
+    def compute_grids(self) -> None:
+        """Computes what a call in inference reads that depends on weights alone."""
+        if self._input.value is not None:
+            self.weight_codes()
+            self._in_units()
+
+    @once
+    def _in_units(self: Any) -> tuple[Any, Any]:
+        """The real value of one unit of the sums, along the outputs, and the bias in such units."""
+        unit = self.along_outputs(self._input.value.step() * ops.reshape(self.weight_step(), (-1,)))
+        return unit, None if self.bias is None else self.bias / unit

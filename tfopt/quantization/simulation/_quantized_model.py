@@ -6,9 +6,20 @@ from typing import Any
 
 import keras
 
+from tfopt._untracked import Untracked
 from tfopt.graph import deep_recursion
-from tfopt.kernels import TARGETS, IntegerModel, Kernel, KernelWeights, activation_bits, is_packed
+from tfopt.kernels import (
+    TARGETS,
+    HeldNumbers,
+    IntegerModel,
+    Kernel,
+    KernelWeights,
+    Numbers,
+    activation_bits,
+    is_packed,
+)
 from tfopt.quantization._report import LayerReport, QuantizationReport, measured
+from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
 from tfopt.quantization.simulation._step_counter import StepCounter, Timed
 
@@ -96,6 +107,35 @@ class QuantizedModel(keras.Model, IntegerModel):
         sources = tuple(self.get_layer(name) for name in link.sources)
         return Kernel(link.kernel, sources, weights, link.activation, TARGETS[self.target].family)
 
+    predict_function: Any
+    _held: Untracked = Untracked(None)
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """As every Keras model's; on TensorFlow grids are computed outside of it, again only if a weight has moved."""
+        if not self._can_hold():
+            return super().make_predict_function(force)
+        held, before = self._held.value, getattr(self, "predict_function", None)
+        if held is not None:
+            held.follow(self.weights)
+        super().make_predict_function(force)
+        if self.predict_function is not before:
+            held = HeldNumbers(self.weights)
+            with held.read():
+                for layer in self.layers:
+                    if isinstance(layer, (IntegerAccumulation, FakeQuantize)):
+                        layer.compute_grids()
+            self._held = Untracked(held)
+            self.predict_function = held.reading(self.predict_function)
+        return self.predict_function
+
+    def _can_hold(self) -> bool:
+        if keras.backend.backend() != "tensorflow" or self.run_eagerly:
+            return False
+        import tensorflow as tf
+
+        with self.distribute_strategy.scope():
+            return not tf.distribute.has_strategy()
+
     def stored(self) -> dict[str, tuple[Any, Any]]:
         """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
         links = [link for link in self.links if link.kernel == "weights"]
@@ -103,7 +143,8 @@ class QuantizedModel(keras.Model, IntegerModel):
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
-        return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
+        with Numbers().read():  # a quantizer's grid is asked for by each kernel that reads it
+            return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

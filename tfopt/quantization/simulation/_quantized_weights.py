@@ -11,7 +11,7 @@ from keras import ops
 
 from tfopt._untracked import Untracked
 from tfopt.graph import fold_factor
-from tfopt.kernels import IntegerWeights, WeightGrid
+from tfopt.kernels import IntegerWeights, WeightGrid, once
 from tfopt.quantization.simulation._step_counter import Timed
 
 
@@ -130,6 +130,7 @@ class QuantizedWeights(Timed, IntegerWeights):
         """The weight of that name on its grid, with a straight-through gradient; as it is during a delay."""
         return self.unless_delayed(weight, lambda: self._rounded(weight, name))
 
+    @once
     def weight_step(self) -> Any:
         """The real value of one code of each channel of the first weight."""
         weight, factor, axes = self._first()
@@ -137,6 +138,7 @@ class QuantizedWeights(Timed, IntegerWeights):
             return self.grid.step(weight, axes)
         return self.grid.step(weight * factor, axes) / factor
 
+    @once
     def weight_codes(self) -> Any:
         """The code of each number of the first weight: whole numbers, as float32."""
         weight, factor, axes = self._first()

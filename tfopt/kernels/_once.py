@@ -1,0 +1,160 @@
+"""Numbers that depend on weights alone: computed once, outside of what is traced, and held for a trace to read."""
+
+import contextlib
+import functools
+import hashlib
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, cast
+
+import keras
+import numpy as np
+
+Method = TypeVar("Method", bound=Callable)
+_reading = threading.local()
+
+
+def once(method: Method) -> Method:
+    """A method whose result depends on weights alone: inside `Numbers.read` it is computed once for equal arguments.
+
+    Anywhere else, such as in training, it is the plain method.
+
+    >>> from tfopt.kernels._once import Numbers, once
+    >>> class Layer:
+    ...     calls = 0
+    ...     @once
+    ...     def step(self):
+    ...         self.calls += 1
+    ...         return 0.5
+    >>> layer = Layer()
+    >>> with Numbers().read():
+    ...     steps = layer.step(), layer.step()
+    >>> steps, layer.calls
+    ((0.5, 0.5), 1)
+    """
+
+    @functools.wraps(method)
+    def held(self: Any, *args: Any) -> Any:
+        numbers = getattr(_reading, "numbers", None)
+        return method(self, *args) if numbers is None else numbers.of(method, (self, *args))
+
+    return cast(Method, held)
+
+
+def untraced(function: Callable[[], Any]) -> Any:
+    """What a function of nothing that is traced gives, without a trace of its operations.
+
+    >>> from tfopt.kernels._once import untraced
+    >>> untraced(lambda: 2.0)
+    2.0
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function()
+    import tensorflow as tf
+
+    with tf.init_scope():
+        return function()
+
+
+class Numbers:
+    """The results of `once` methods while no weight moves, as they are."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Callable, tuple[Any, ...]], Any] = {}
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[None]:
+        """Inside, `once` methods called in this thread give what is kept here."""
+        before = getattr(_reading, "numbers", None)
+        _reading.numbers = self
+        try:
+            yield
+        finally:
+            _reading.numbers = before
+
+    def of(self, method: Callable, args: tuple[Any, ...]) -> Any:
+        """The method's result."""
+        if (method, args) not in self._found:
+            self._found[method, args] = method(*args)
+        return self._found[method, args]
+
+
+class HeldNumbers(Numbers):
+    """The results of `once` methods in variables of TensorFlow, which what was traced reads again in each call.
+
+    Not as constants: TensorFlow and XLA multiply by the reciprocal of a constant where they should divide, and that
+    rounds differently; and when weights have moved, the same trace goes on to serve. What was not asked for before
+    the trace is computed in it, for a function that makes variables is traced twice.
+
+    Args:
+        weights: all that the results may depend on.
+    """
+
+    def __init__(self, weights: Iterable[keras.Variable]) -> None:
+        super().__init__()
+        self._fingerprint = _fingerprint(weights)
+        # Graph -> what it has read.
+        self._read: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+    def of(self, method: Callable, args: tuple[Any, ...]) -> Any:
+        import tensorflow as tf
+
+        key = method, args
+        if tf.executing_eagerly():
+            if key not in self._found:
+                # Those that the method reads come before it, an order in which `follow` can compute all again.
+                self._found[key] = keras.tree.map_structure(_hold, method(*args))
+            return keras.tree.map_structure(_value, self._found[key])
+        if key not in self._found:
+            return method(*args)
+        read = self._read.setdefault(tf.compat.v1.get_default_graph(), {})
+        if key not in read:
+            read[key] = keras.tree.map_structure(_value, self._found[key])
+        return read[key]
+
+    def follow(self, weights: Iterable[keras.Variable]) -> None:
+        """Computes all again if a weight has moved since the last time."""
+        fingerprint = _fingerprint(weights)
+        if fingerprint == self._fingerprint:
+            return
+        with self.read():
+            for (method, args), result in list(self._found.items()):
+                keras.tree.map_structure(_assign, result, method(*args))
+        self._fingerprint = fingerprint
+
+    def reading(self, function: Callable) -> Callable:
+        """A function that traces and runs while `once` methods give what is kept here."""
+
+        @functools.wraps(function)
+        def reading(*args: Any) -> Any:
+            with self.read():
+                return function(*args)
+
+        return reading
+
+
+def _hold(number: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.Variable(number, trainable=False) if tf.is_tensor(number) else number
+
+
+def _value(number: Any) -> Any:
+    import tensorflow as tf
+
+    return number.value() if isinstance(number, tf.Variable) else number
+
+
+def _assign(held: Any, number: Any) -> None:
+    import tensorflow as tf
+
+    if isinstance(held, tf.Variable):
+        held.assign(number)
+
+
+def _fingerprint(weights: Iterable[keras.Variable]) -> bytes:
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(np.asarray(weight.value).tobytes())
+    return digest.digest()
