@@ -16,6 +16,7 @@ from tfopt.conversion._convert import convert
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
+from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._sparse import SparseKernel, sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import flatten_layers
@@ -148,6 +149,7 @@ def export(
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
     flatbuffer = Flatbuffer(convert(inference, integer, float_io))
     drop_borders(flatbuffer, inference)
+    renew_selects(flatbuffer)
     stored = store_weights(flatbuffer, model, inference, pack)
     if is_int16:
         to_int16(flatbuffer, inference)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tfopt.conversion._flatbuffer import Flatbuffer, MutableTensor
-from tfopt.graph import Expansion, Node, flatten_layers, kind
+from tfopt.graph import Expansion, Node, flatten_layers
 from tfopt.kernels import ConstantFakeQuantize
 
 _HALF = 2.0**15
@@ -54,7 +54,9 @@ def to_int16(file: Flatbuffer, inference: keras.Model) -> None:
 def _restore_tables(file: Flatbuffer, inference: keras.Model) -> None:
     """Writes the tables of embeddings in 16 bits: on the grid of the output, 8 bits hold a small part of them."""
     tables = [
-        np.asarray(layer.embeddings) for layer in flatten_layers(inference) if kind(layer) == "Embedding"
+        np.asarray(layer.embeddings)
+        for layer in flatten_layers(inference)
+        if isinstance(layer, keras.layers.Embedding)
     ]
     for op in file.graph.operators:
         if file.name(op) == "GATHER":

@@ -13,6 +13,7 @@ from tfopt.conversion._products import (
     einsum_to_dense,
     fence_masked_softmax,
     plain_argmax,
+    plain_lookup,
     splits_to_slices,
 )
 from tfopt.conversion._reshapes import sink_reshapes
@@ -76,7 +77,8 @@ def _to_inference(graph: Graph) -> Graph:
         if node.drops:
             return [], node.inputs[0]
         if id(node.op) not in made:
-            made[id(node.op)] = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
+            stock = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
+            made[id(node.op)] = plain_lookup(stock)
         kwargs = {name: value for name, value in node.kwargs.items() if name not in _NOT_IN_INFERENCE}
         return [dataclasses.replace(node, op=made[id(node.op)], kwargs=kwargs)], node.outputs
 

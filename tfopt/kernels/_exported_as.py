@@ -6,7 +6,7 @@ from tfopt.kernels._operations import row_of
 
 def is_depthwise(node: Node) -> bool:
     """Whether a node that multiplies and adds per channel is exported as one 1x1 depthwise convolution."""
-    return len(node.output.shape) <= 4 and affine_of(node) is not None
+    return affine_of(node) is not None and len(node.output.shape) <= 4
 
 
 def is_dense(node: Node) -> bool:
