@@ -16,6 +16,7 @@ from tfopt.conversion._products import (
     plain_lookup,
     splits_to_slices,
 )
+from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
 from tfopt.graph import (
@@ -33,6 +34,7 @@ from tfopt.graph import (
 )
 from tfopt.kernels import (
     LARGEST_WEIGHT_CODE,
+    TARGETS,
     ConstantFakeQuantize,
     IntegerModel,
     fused_activation,
@@ -57,6 +59,7 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
         A new Functional model; its outputs are those of `model(x, training=False)` to float rounding, but for 16-bit
         activations, which have 8-bit grids here (`to_int16`).
     """
+    target = TARGETS[model.target if isinstance(model, IntegerModel) else "litert"]
     graph = _to_inference(capture(model)).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
@@ -65,8 +68,11 @@ def lower(model: keras.Model, batch_size: int | None) -> keras.Model:
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
+    if "TILE" in target.absent:
+        graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
-    return build_model(graph, _in_float32, batch_size=batch_size)
+    copy = _unrolled if target.fixed_shapes else _in_float32
+    return build_model(graph, copy, batch_size=batch_size)
 
 
 def _to_inference(graph: Graph) -> Graph:
@@ -228,3 +234,15 @@ def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
     if keras.backend.is_float_dtype(op.compute_dtype):
         config["dtype"] = "float32"
     return type(op).from_config(config)
+
+
+def _unrolled(op: keras.Operation, name: str) -> keras.Operation:
+    """The same, with a step beside the other where a recurrent layer returns all of its steps.
+
+    TFLite Micro runs the loop and writes wrong numbers: the slices of the sequence that it gathers change in size.
+    """
+    copy = _in_float32(op, name)
+    for layer in (copy, getattr(copy, "forward_layer", None), getattr(copy, "backward_layer", None)):
+        if isinstance(layer, keras.layers.RNN) and layer.return_sequences:
+            layer.unroll = True
+    return copy

@@ -9,6 +9,8 @@ from tfopt.kernels._targets import Target
 # Kind of operation -> the TFLite operator that it becomes, of those that some target has no kernel for.
 _OPERATORS = {
     "Argmax": "ARG_MAX",
+    "Conv3D": "CONV_3D",
+    "Conv3DTranspose": "CONV_3D_TRANSPOSE",
     "Divide": "DIV",
     "Embedding": "GATHER",
     "Exp": "EXP",
@@ -17,9 +19,6 @@ _OPERATORS = {
     "Log": "LOG",
     "log_softmax": "LOG_SOFTMAX",
     "Reciprocal": "DIV",
-    "Repeat": "TILE",
-    "RepeatVector": "TILE",
-    "Tile": "TILE",
     "Take": "GATHER",
     "TrueDivide": "DIV",
 }

@@ -1,0 +1,107 @@
+"""With `for_target("tflm")` every file computes on TFLite Micro what its simulation does, or the reason is named."""
+
+import pytest
+
+import tfopt
+from tests.conversion.cases import CASES, FORMS, ISLANDS, QUICK_ROWS, build, by_row, quick, side_by_side
+from tests.models import samples_for, trained_like
+from tests.quantization.battery import BATTERY
+from tests.quantization.test_battery import trained
+
+pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+
+# Rows that become operators which TFLite Micro lacks.
+REFUSED: dict[str, str] = {}
+
+# Rows (of 8 bits, and of 16) and forms that fall short: the least share of equal outputs, and why.
+INEXACT: dict[str, tuple[float, str]] = {}
+INEXACT_16: dict[str, tuple[float, str]] = {}
+
+
+def tflm(bits=8):
+    return tfopt.QuantConfig.for_target("tflm", activation_bits=bits)
+
+
+def check_equal(name, outputs, exceptions):
+    least, reason = exceptions.get(name, (1.0, "every code must be equal"))
+    for output in outputs:
+        assert output.runtime == "tflm"
+        assert output.equal >= least, f"{reason}: {output}"
+        # What is mended must leave the table.
+        assert least == 1.0 or output.equal < 1.0, f"{name} is equal now: {output}"
+
+
+def measure(bits, path):
+    """From the names of rows to what TFLite Micro gave for each; None for those that it refuses."""
+
+    def converted(names):
+        kept = [name for name in names if name not in REFUSED]
+        model = trained_like(side_by_side(kept))
+        samples = samples_for(model, 24)
+        q = tfopt.quantize(model, samples, tflm(bits))
+        tfopt.export(q, path)
+        verified = tfopt.verify(q, path, samples, per_tensor=False)
+        assert not verified.failure, verified.failure
+        found = dict(zip(kept, verified.outputs, strict=True))
+        return [found.get(name) for name in names]
+
+    return by_row(converted)
+
+
+@pytest.fixture(scope="module")
+def parity(tmp_path_factory):
+    return measure(8, tmp_path_factory.mktemp("rows") / "model.tflite")
+
+
+@pytest.fixture(scope="module")
+def parity_16(tmp_path_factory):
+    return measure(16, tmp_path_factory.mktemp("rows") / "model.tflite")
+
+
+ROWS = [name for name in (*CASES, *FORMS) if name not in REFUSED]
+
+
+@pytest.mark.parametrize("name", quick(ROWS, QUICK_ROWS))
+def test_operation(name, parity):
+    check_equal(name, [parity(name)], INEXACT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_operation_of_16_bits(name, parity_16):
+    check_equal(name, [parity_16(name)], INEXACT_16)
+
+
+@pytest.mark.parametrize("name", quick([*ISLANDS], ["LSTM", "Greater"]))
+def test_island(name, tmp_path):
+    if name in REFUSED:
+        pytest.skip("refused, see below")
+    model = trained_like(build(name))
+    samples = samples_for(model, 24)
+    q = tfopt.quantize(model, samples, tflm())
+    assert any(row.done == "float" for row in q.report.layers)
+    tfopt.export(q, tmp_path / "model.tflite")
+    verified = tfopt.verify(q, tmp_path / "model.tflite", samples, per_tensor=False)
+    assert not verified.failure
+    check_equal(name, verified.outputs, INEXACT)
+
+
+@pytest.mark.parametrize("name", quick(REFUSED, ["Conv3D"]))
+def test_what_it_lacks_is_named_before_training_and_refused_in_the_end(name, tmp_path):
+    model = trained_like(build(name))
+    refused = [row for row in tfopt.check(model, "tflm").layers if row.done == "refused"]
+    assert refused and all(f"no kernel for {REFUSED[name]}" in row.note for row in refused)
+    q = tfopt.quantize(model, samples_for(model, 8), tflm())
+    with pytest.raises(ValueError, match=f"TFLite Micro has no kernel for: {REFUSED[name]}"):
+        tfopt.export(q, tmp_path / "model.tflite")
+    assert not (tmp_path / "model.tflite").exists()
+
+
+@pytest.mark.parametrize("name", quick(BATTERY, ["siamese", "recurrent"]))
+def test_form(name, tmp_path):
+    """After a step of training."""
+    q, x = trained(name, tflm())
+    tfopt.export(q, tmp_path / "q.tflite")
+    verified = tfopt.verify(q, tmp_path / "q.tflite", x)
+    assert not verified.failure
+    check_equal(name, verified.outputs, INEXACT)
