@@ -169,25 +169,14 @@ def run_qat() -> None:
     rows = [("float", f"{accuracy(model, (x_test, y_test)):.2f} %", "-", "-", "-")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
-        for epochs in sorted({0, FLAGS.epochs}):
-            train(quantized, Augmented(x[chosen], y[chosen], FLAGS.seed), epochs, FLAGS.learning_rate)
-            tfopt.export(quantized, path)
-            simulated = quantized.predict(x_test, batch_size=250, verbose=0)
-            result = tfopt.runtimes.run(path, x_test, "tflm")
-            (shipped,) = result.values.values()
-            right = (
-                100.0 * float(np.mean(np.argmax(one, axis=-1) == y_test)) for one in (simulated, shipped)
-            )
-            same = int(np.all(simulated == shipped, axis=-1).sum())
-            name = f"{epochs} epochs of {len(chosen):,} images"
-            row = (
-                name,
-                *(f"{figure:.2f} %" for figure in right),
-                f"{same:,} of {len(y_test):,}",
-                str(minutes),
-            )
-            rows.append(row)
-            print(*row, flush=True)
+        train(quantized, Augmented(x[chosen], y[chosen], FLAGS.seed), FLAGS.epochs, FLAGS.learning_rate)
+        tfopt.export(quantized, path)
+        simulated = quantized.predict(x_test, batch_size=250, verbose=0)
+        (shipped,) = tfopt.runtimes.run(path, x_test, "tflm").values.values()
+    right = (100.0 * float(np.mean(np.argmax(one, axis=-1) == y_test)) for one in (simulated, shipped))
+    same = f"{int(np.all(simulated == shipped, axis=-1).sum()):,} of {len(y_test):,}"
+    name = f"{FLAGS.epochs} epochs of {len(chosen):,} images"
+    rows.append((name, *(f"{figure:.2f} %" for figure in right), same, str(minutes)))
     columns = ("ResNet8", "Keras", "TFLite Micro", "images with equal outputs", "CPU minutes")
     print(Table("Training for TFLite Micro", columns, tuple(rows)))
 

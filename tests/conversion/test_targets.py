@@ -11,11 +11,19 @@ from tests.quantization.test_battery import trained
 pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
 
 # Rows that become operators which TFLite Micro lacks.
-REFUSED: dict[str, str] = {}
+REFUSED = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}
+
+# Rows whose operators it has, but not for these tensors: what it says.
+NOT_LOADED = {"Cropping3D": "input dim should not exceed 4"}
 
 # Rows (of 8 bits, and of 16) and forms that fall short: the least share of equal outputs, and why.
-INEXACT: dict[str, tuple[float, str]] = {}
-INEXACT_16: dict[str, tuple[float, str]] = {}
+INEXACT = {
+    "Multiply with a table": (0.9, "the rule of MUL is not given the codes of constants"),
+    "SimpleRNN": (0.6, "the converter rounds the state, a tanh, to 8 bits inside the float layer"),
+}
+INEXACT_16 = {
+    "Conv2DTranspose": (0.95, "sums of 16-bit codes have more than the 24 bits of a float32"),
+}
 
 
 def tflm(bits=8):
@@ -32,10 +40,10 @@ def check_equal(name, outputs, exceptions):
 
 
 def measure(bits, path):
-    """From the names of rows to what TFLite Micro gave for each; None for those that it refuses."""
+    """From the names of rows to what TFLite Micro gave for each; None for those that it does not load."""
 
     def converted(names):
-        kept = [name for name in names if name not in REFUSED]
+        kept = [name for name in names if name not in NOT_LOADED]
         model = trained_like(side_by_side(kept))
         samples = samples_for(model, 24)
         q = tfopt.quantize(model, samples, tflm(bits))
@@ -58,7 +66,7 @@ def parity_16(tmp_path_factory):
     return measure(16, tmp_path_factory.mktemp("rows") / "model.tflite")
 
 
-ROWS = [name for name in (*CASES, *FORMS) if name not in REFUSED]
+ROWS = [name for name in (*CASES, *FORMS) if name not in NOT_LOADED]
 
 
 @pytest.mark.parametrize("name", quick(ROWS, QUICK_ROWS))
@@ -72,10 +80,18 @@ def test_operation_of_16_bits(name, parity_16):
     check_equal(name, [parity_16(name)], INEXACT_16)
 
 
-@pytest.mark.parametrize("name", quick([*ISLANDS], ["LSTM", "Greater"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOT_LOADED)
+def test_what_it_does_not_load_is_named(name, tmp_path):
+    model = trained_like(build(name))
+    samples = samples_for(model, 8)
+    q = tfopt.quantize(model, samples, tflm())
+    tfopt.export(q, tmp_path / "model.tflite")
+    assert NOT_LOADED[name] in tfopt.verify(q, tmp_path / "model.tflite", samples).failure
+
+
+@pytest.mark.parametrize("name", quick([name for name in ISLANDS if name not in REFUSED], ["LSTM"]))
 def test_island(name, tmp_path):
-    if name in REFUSED:
-        pytest.skip("refused, see below")
     model = trained_like(build(name))
     samples = samples_for(model, 24)
     q = tfopt.quantize(model, samples, tflm())

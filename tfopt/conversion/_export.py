@@ -20,7 +20,7 @@ from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._sparse import SparseKernel, sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import flatten_layers
-from tfopt.kernels import ConstantFakeQuantize, IntegerModel, activation_bits
+from tfopt.kernels import TARGETS, ConstantFakeQuantize, IntegerModel, activation_bits
 from tfopt.runtimes import Size, TFLiteFile, measure_size, sparse_bytes
 
 
@@ -151,10 +151,10 @@ def export(
     drop_borders(flatbuffer, inference)
     renew_selects(flatbuffer)
     stored = store_weights(flatbuffer, model, inference, pack)
-    if is_int16:
-        to_int16(flatbuffer, inference)
-    sparse_kernels = sparsify(flatbuffer) if sparse else ()
     target = model.target if isinstance(model, IntegerModel) else "litert"
+    if is_int16:
+        to_int16(flatbuffer, inference, TARGETS[target].narrow_slopes)
+    sparse_kernels = sparsify(flatbuffer) if sparse else ()
     if target != "litert":
         flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()

@@ -26,16 +26,19 @@ def to_int8_grid(node: Node) -> Expansion | None:
     return [dataclasses.replace(node, op=narrow)], node.outputs
 
 
-def to_int16(file: Flatbuffer, inference: keras.Model) -> None:
+def to_int16(file: Flatbuffer, inference: keras.Model, narrow_slopes: bool = False) -> None:
     """Gives a file 16-bit activations in place of 8-bit ones, of the same steps; weights stay.
 
     Args:
         file: an integer file, converted from grids of `to_int8_grid`.
         inference: the model that was converted.
+        narrow_slopes: leave the slopes of PRELU in 8 bits too.
     """
     operators = list(file.kernel_operators())
     operands = [weights for op in operators if (weights := op.operand(1)) is not None]
     kernels = {weights.index for weights in operands if weights.codes() is not None}
+    if narrow_slopes:
+        kernels.update(int(op.inputs[1]) for op in file.graph.operators if file.name(op) == "PRELU")
     _restore_tables(file, inference)
     for tensor in file.tensors():
         if tensor.index not in kernels:

@@ -25,6 +25,7 @@ class Target:
         floats: TFLite operators that it computes in float alone, by the bits of the codes that it refuses.
         fixed_shapes: whether each tensor has one shape, so that no loop can gather a sequence: such loops, of recurrent
             layers, are unrolled.
+        narrow_slopes: whether PRELU takes slopes of 8 bits beside codes of 16.
         note: what its reports must say.
     """
 
@@ -36,6 +37,7 @@ class Target:
     absent: tuple[str, ...] = ()
     floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fixed_shapes: bool = False
+    narrow_slopes: bool = False
     note: str = ""
 
     def float_only(self, num_bits: int) -> tuple[str, ...]:
@@ -60,6 +62,7 @@ TARGETS: dict[str, Target] = {
         absent=_ABSENT,
         floats=_FLOAT_ONLY,
         fixed_shapes=True,
+        narrow_slopes=True,
     ),
     # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
     # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
@@ -72,6 +75,7 @@ TARGETS: dict[str, Target] = {
         absent=_ABSENT,
         floats=_FLOAT_ONLY,
         fixed_shapes=True,
+        narrow_slopes=True,
         note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
         "tables and softmax is not documented in full, and no device was asked.",
     ),
