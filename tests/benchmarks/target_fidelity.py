@@ -152,7 +152,7 @@ def run_fidelity() -> None:
                 fidelity.append(fidelity_row(name, target, verified))
                 npu.append(npu_row(name, target, exported.path))
             if network.shipped:
-                npu.append(npu_row(name, "MLPerf Tiny's file", find(network.shipped)))
+                npu.append(npu_row(name, "as shipped", find(network.shipped)))
     columns = ("network", "target", *(f"equal on {name}, largest steps" for name in RUNTIMES), "arena bytes")
     notes = (f"{FLAGS.samples} samples; each network for each target. Arena of a 64-bit machine.",)
     print(Table("Outputs that equal those of the simulation", columns, tuple(fidelity), notes))

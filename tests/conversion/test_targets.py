@@ -113,7 +113,7 @@ def test_what_it_lacks_is_named_before_training_and_refused_in_the_end(name, tmp
     assert not (tmp_path / "model.tflite").exists()
 
 
-@pytest.mark.parametrize("name", quick(BATTERY, ["siamese", "recurrent"]))
+@pytest.mark.parametrize("name", quick(BATTERY, ["siamese"]))
 def test_form(name, tmp_path):
     """After a step of training."""
     q, x = trained(name, tflm())
