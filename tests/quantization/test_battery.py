@@ -12,7 +12,7 @@ from tfopt.quantization import FakeQuantize
 QUICK = {"siamese", "recurrent"}
 
 
-def trained(name, **compile_arguments):
+def trained(name, config=None, **compile_arguments):
     """The quantized model after one training step, and its samples."""
     keras.utils.set_random_seed(0)
     make, _, arguments = BATTERY[name]
@@ -20,7 +20,7 @@ def trained(name, **compile_arguments):
     x = samples_for(model, 64)
     first = x[:32] if isinstance(x, np.ndarray) else [array[:32] for array in x]
     second = x[32:] if isinstance(x, np.ndarray) else [array[32:] for array in x]
-    q = tfopt.quantize(model, calibration=iter([first, second]))
+    q = tfopt.quantize(model, calibration=iter([first, second]), config=config)
     q.compile(keras.optimizers.SGD(1e-3), "mse", **{"jit_compile": False, **arguments, **compile_arguments})
     q.fit(x, np.zeros(q.predict(x, verbose=0).shape), batch_size=64, shuffle=False, verbose=0)
     return q, x

@@ -17,11 +17,12 @@ from tfopt.conversion._formats import INTEGER, check_format, kept_format, store_
 from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
 from tfopt.conversion._names import output_names
+from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._shapes import fix_shapes
 from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import Graph, capture
-from tfopt.kernels import IntegerModel
+from tfopt.kernels import TARGETS, IntegerModel, target_of
 from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
 
 
@@ -95,7 +96,7 @@ def export(
     ends = end_types(kept, input_dtype, output_dtype)
     flatbuffer, stored = _convert(model, graph, batch_size, format, ends)
     sparse_kernels = sparsify(flatbuffer) if sparse else ()
-    target = model.target if isinstance(model, IntegerModel) else "litert"
+    target = target_of(model)
     if target != "litert":
         flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()
@@ -135,12 +136,13 @@ def _convert(
     inference = lower(model, batch_size, graph)
     flatbuffer = Flatbuffer(store_in_format(convert(inference, format, ends), format))
     drop_borders(flatbuffer, inference)
+    renew_selects(flatbuffer)
     is_int16 = format == "int16"
     # No kernel reads packed weights and 16-bit codes.
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
     stored = store_weights(flatbuffer, model, inference, pack)
     if is_int16:
-        to_int16(flatbuffer, inference)
+        to_int16(flatbuffer, inference, TARGETS[target_of(model)].narrow_slopes)
     flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
     return flatbuffer, stored
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from tfopt.conversion._flatbuffer import Flatbuffer, MutableTensor
-from tfopt.graph import Expansion, Node, flatten_layers, kind
+from tfopt.graph import Expansion, Node, flatten_layers
 from tfopt.kernels import ConstantFakeQuantize
 
 _HALF = 2.0**15
@@ -26,16 +26,19 @@ def to_int8_grid(node: Node) -> Expansion | None:
     return [dataclasses.replace(node, op=narrow)], node.outputs
 
 
-def to_int16(file: Flatbuffer, inference: keras.Model) -> None:
+def to_int16(file: Flatbuffer, inference: keras.Model, narrow_slopes: bool = False) -> None:
     """Gives a file 16-bit activations in place of 8-bit ones, of the same steps; weights stay.
 
     Args:
         file: an integer file, converted from grids of `to_int8_grid`.
         inference: the model that was converted.
+        narrow_slopes: leave the slopes of PRELU in 8 bits too.
     """
     operators = list(file.kernel_operators())
     operands = [weights for op in operators if (weights := op.operand(1)) is not None]
     kernels = {weights.index for weights in operands if weights.codes() is not None}
+    if narrow_slopes:
+        kernels.update(int(op.inputs[1]) for op in file.graph.operators if file.name(op) == "PRELU")
     _restore_tables(file, inference)
     for tensor in file.tensors():
         if tensor.index not in kernels:
@@ -54,7 +57,9 @@ def to_int16(file: Flatbuffer, inference: keras.Model) -> None:
 def _restore_tables(file: Flatbuffer, inference: keras.Model) -> None:
     """Writes the tables of embeddings in 16 bits: on the grid of the output, 8 bits hold a small part of them."""
     tables = [
-        np.asarray(layer.embeddings) for layer in flatten_layers(inference) if kind(layer) == "Embedding"
+        np.asarray(layer.embeddings)
+        for layer in flatten_layers(inference)
+        if isinstance(layer, keras.layers.Embedding)
     ]
     for op in file.graph.operators:
         if file.name(op) == "GATHER":

@@ -13,8 +13,10 @@ from tfopt.conversion._products import (
     einsum_to_dense,
     fence_masked_softmax,
     plain_argmax,
+    plain_lookup,
     splits_to_slices,
 )
+from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
 from tfopt.graph import (
@@ -32,10 +34,12 @@ from tfopt.graph import (
 )
 from tfopt.kernels import (
     LARGEST_WEIGHT_CODE,
+    TARGETS,
     ConstantFakeQuantize,
     IntegerModel,
     fused_activation,
     is_depthwise,
+    target_of,
 )
 
 # Call arguments that matter to training or to the simulation only.
@@ -57,6 +61,7 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
         A new Functional model with lists of inputs and outputs. The outputs are those of `model(x, training=False)` to
         float rounding, but for 16-bit activations, which have 8-bit grids here (`to_int16`).
     """
+    target = TARGETS[target_of(model)]
     captured = captured or capture(model)
     inputs, outputs = keras.tree.flatten(captured.inputs), keras.tree.flatten(captured.outputs)
     graph = dataclasses.replace(captured, inputs=inputs, outputs=outputs)
@@ -68,8 +73,11 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
+    if "TILE" in target.absent:
+        graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
-    return build_model(graph, _in_float32, batch_size=batch_size)
+    copy = _unrolled if target.fixed_shapes else _in_float32
+    return build_model(graph, copy, batch_size=batch_size)
 
 
 def _to_inference(graph: Graph) -> Graph:
@@ -80,7 +88,8 @@ def _to_inference(graph: Graph) -> Graph:
         if node.drops:
             return [], node.inputs[0]
         if id(node.op) not in made:
-            made[id(node.op)] = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
+            stock = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
+            made[id(node.op)] = plain_lookup(stock)
         kwargs = {name: value for name, value in node.kwargs.items() if name not in _NOT_IN_INFERENCE}
         return [dataclasses.replace(node, op=made[id(node.op)], kwargs=kwargs)], node.outputs
 
@@ -235,3 +244,15 @@ def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
     if keras.backend.is_float_dtype(op.compute_dtype):
         config["dtype"] = "float32"
     return type(op).from_config(config)
+
+
+def _unrolled(op: keras.Operation, name: str) -> keras.Operation:
+    """The same, with a step beside the other where a recurrent layer returns all of its steps.
+
+    TFLite Micro runs the loop and writes wrong numbers: the slices of the sequence that it gathers change in size.
+    """
+    copy = _in_float32(op, name)
+    for layer in (copy, getattr(copy, "forward_layer", None), getattr(copy, "backward_layer", None)):
+        if isinstance(layer, keras.layers.RNN) and layer.return_sequences:
+            layer.unroll = True
+    return copy

@@ -115,6 +115,25 @@ class _ArgMax(layers.Layer):
         return {**super().get_config(), "axis": self.axis, "keepdims": self.keepdims}
 
 
+class _Lookup(layers.Embedding):
+    """`Embedding` without the count from the end for negative numbers: a GATHER, without a SELECT behind it."""
+
+    def call(self, inputs: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.gather(tf.convert_to_tensor(self.embeddings), tf.cast(inputs, "int32"))
+
+
+def plain_lookup(op: keras.Operation) -> keras.Operation:
+    """An embedding as a GATHER alone, as TFLite Micro has no SELECT; any other operation as it is."""
+    if kind(op) != "Embedding":
+        return op
+    layer = _Lookup.from_config(op.get_config())
+    layer.build(None)
+    layer.set_weights(op.get_weights())
+    return layer
+
+
 def plain_argmax(node: Node) -> Expansion | None:
     """An argmax that TFLite has an operator for."""
     if kind(node.op) != "Argmax" or node.opaque or node.op.axis is None:

@@ -23,7 +23,13 @@ from tfopt.kernels._grids import (
     round_to,
     round_to_grid,
 )
-from tfopt.kernels._integer_model import IntegerActivations, IntegerModel, IntegerWeights, activation_bits
+from tfopt.kernels._integer_model import (
+    IntegerActivations,
+    IntegerModel,
+    IntegerWeights,
+    activation_bits,
+    target_of,
+)
 from tfopt.kernels._kernel import Kernel
 from tfopt.kernels._lacking import float_where_lacking, refused
 from tfopt.kernels._once import HeldNumbers, Numbers, once
@@ -94,4 +100,5 @@ __all__ = [
     "round_to_grid",
     "row_of",
     "stays_float",
+    "target_of",
 ]

@@ -51,3 +51,8 @@ class IntegerActivations:
 def activation_bits(layers: Iterable[Any]) -> int:
     """Bits of the activations of a model with these layers; 8 where none of them rounds any."""
     return max((layer.num_bits for layer in layers if isinstance(layer, IntegerActivations)), default=8)
+
+
+def target_of(model: Any) -> str:
+    """The target that a model was quantized for, a key of `TARGETS`; `"litert"` for other models."""
+    return model.target if isinstance(model, IntegerModel) else "litert"

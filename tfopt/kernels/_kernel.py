@@ -62,7 +62,8 @@ class Kernel:
         """The smallest step of the output that the kernel can write: a scalar."""
         steps = tuple(source.step() for source in self.sources)
         if self.weights is not None:
-            steps = (*steps, self.weights.largest_step())
+            is_sum = self.kind == "weights"
+            steps = (*steps, self.weights.largest_step() if is_sum else self.weights.step())
         return FAMILIES[self.family].smallest_step(self.kind, steps, self.sources[0].num_bits)
 
     def stored(self) -> tuple[Any, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tfopt.kernels.reference import ABSENT, REFUSED_INT8, REFUSED_INT16, WRONG_INT8
 
-# SEGMENT_SUM is among the operators that the list, made by asking the interpreter, does not try.
-_ABSENT = (*ABSENT, "SEGMENT_SUM")
+# Operators that the list, made by asking the interpreter, does not try.
+_ABSENT = (*ABSENT, "CONV_3D", "CONV_3D_TRANSPOSE", "SEGMENT_SUM", "SELECT")
 _FLOAT_ONLY = {8: (*REFUSED_INT8, *WRONG_INT8), 16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8)}
 
 
@@ -23,6 +23,9 @@ class Target:
         activation_bits: the widths of activations that its kernels take.
         absent: TFLite operators that it cannot load.
         floats: TFLite operators that it computes in float alone, by the bits of the codes that it refuses.
+        fixed_shapes: whether each tensor has one shape, so that no loop can gather a sequence: such loops, of recurrent
+            layers, are unrolled.
+        narrow_slopes: whether PRELU takes slopes of 8 bits beside codes of 16.
         note: what its reports must say.
     """
 
@@ -33,6 +36,8 @@ class Target:
     activation_bits: tuple[int, ...] = (8, 16)
     absent: tuple[str, ...] = ()
     floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    fixed_shapes: bool = False
+    narrow_slopes: bool = False
     note: str = ""
 
     def float_only(self, num_bits: int) -> tuple[str, ...]:
@@ -56,6 +61,8 @@ TARGETS: dict[str, Target] = {
         runtime="tflm",
         absent=_ABSENT,
         floats=_FLOAT_ONLY,
+        fixed_shapes=True,
+        narrow_slopes=True,
     ),
     # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
     # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
@@ -67,6 +74,8 @@ TARGETS: dict[str, Target] = {
         runtime="tflm",
         absent=_ABSENT,
         floats=_FLOAT_ONLY,
+        fixed_shapes=True,
+        narrow_slopes=True,
         note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
         "tables and softmax is not documented in full, and no device was asked.",
     ),

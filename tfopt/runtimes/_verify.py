@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tfopt._samples import count, gather
-from tfopt.kernels import TARGETS, IntegerModel
+from tfopt.kernels import TARGETS, target_of
 from tfopt.runtimes._codes import quantize_values
 from tfopt.runtimes._parity import OutputParity, pair_outputs, parity_of
 from tfopt.runtimes._predict import predict
@@ -99,8 +99,7 @@ def verify(
 
 
 def _runtime_of(model: keras.Model) -> str:
-    target = model.target if isinstance(model, IntegerModel) else "litert"
-    return TARGETS[target].runtime
+    return TARGETS[target_of(model)].runtime
 
 
 def _run_all(

@@ -40,6 +40,7 @@ def bilinear(codes: Any, shape: tuple[int, int], zero_point: Any) -> Any:
     >>> np.array(bilinear(np.array([[[[0.0], [4.0]]]]), (1, 4), 0))[0, 0, :, 0].tolist()
     [0, 1, 3, 4]
     """
+    zero_point = double(zero_point)
     stored = double(whole(codes)) + zero_point
     for axis, output_size in zip((1, 2), shape, strict=True):
         before, after, part = _positions(codes.shape[axis], output_size)

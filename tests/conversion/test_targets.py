@@ -1,0 +1,123 @@
+"""With `for_target("tflm")` every file computes on TFLite Micro what its simulation does, or the reason is named."""
+
+import pytest
+
+import tfopt
+from tests.conversion.cases import CASES, FORMS, ISLANDS, QUICK_ROWS, build, by_row, quick, side_by_side
+from tests.models import samples_for, trained_like
+from tests.quantization.battery import BATTERY
+from tests.quantization.test_battery import trained
+
+pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+
+# Rows that become operators which TFLite Micro lacks.
+REFUSED = {"Conv3D": "CONV_3D", "Conv3DTranspose": "CONV_3D_TRANSPOSE"}
+
+# Rows whose operators it has, but not for these tensors: what it says.
+NOT_LOADED = {"Cropping3D": "input dim should not exceed 4"}
+
+# Rows (of 8 bits, and of 16) and forms that fall short: the least share of equal outputs, and why.
+INEXACT = {
+    "Multiply with a table": (0.9, "the rule of MUL is not given the codes of constants"),
+    "SimpleRNN": (0.6, "the converter rounds the state, a tanh, to 8 bits inside the float layer"),
+}
+INEXACT_16 = {
+    "Conv2DTranspose": (0.95, "sums of 16-bit codes have more than the 24 bits of a float32"),
+}
+
+
+def tflm(bits=8):
+    return tfopt.QuantConfig.for_target("tflm", activation_bits=bits)
+
+
+def check_equal(name, outputs, exceptions):
+    least, reason = exceptions.get(name, (1.0, "every code must be equal"))
+    for output in outputs:
+        assert not isinstance(output, str), output
+        assert output.runtime == "tflm"
+        assert output.equal >= least, f"{reason}: {output}"
+
+
+def measure(bits, path):
+    """From the names of rows to what TFLite Micro gave for each; None for those that it does not load."""
+
+    def converted(names):
+        kept = [name for name in names if name not in NOT_LOADED]
+        model = trained_like(side_by_side(kept))
+        samples = samples_for(model, 24)
+        q = tfopt.quantize(model, samples, tflm(bits))
+        tfopt.export(q, path)
+        verified = tfopt.verify(q, path, samples, per_tensor=False)
+        if verified.failure:  # of the whole group, which is not converted again for each of its rows
+            return [verified.failure] * len(names)
+        found = dict(zip(kept, verified.outputs, strict=True))
+        return [found.get(name) for name in names]
+
+    return by_row(converted)
+
+
+@pytest.fixture(scope="module")
+def parity(tmp_path_factory):
+    return measure(8, tmp_path_factory.mktemp("rows") / "model.tflite")
+
+
+@pytest.fixture(scope="module")
+def parity_16(tmp_path_factory):
+    return measure(16, tmp_path_factory.mktemp("rows") / "model.tflite")
+
+
+ROWS = [name for name in (*CASES, *FORMS) if name not in NOT_LOADED]
+
+
+@pytest.mark.parametrize("name", quick(ROWS, QUICK_ROWS))
+def test_operation(name, parity):
+    check_equal(name, [parity(name)], INEXACT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
+def test_operation_of_16_bits(name, parity_16):
+    check_equal(name, [parity_16(name)], INEXACT_16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOT_LOADED)
+def test_what_it_does_not_load_is_named(name, tmp_path):
+    model = trained_like(build(name))
+    samples = samples_for(model, 8)
+    q = tfopt.quantize(model, samples, tflm())
+    tfopt.export(q, tmp_path / "model.tflite")
+    assert NOT_LOADED[name] in tfopt.verify(q, tmp_path / "model.tflite", samples).failure
+
+
+@pytest.mark.parametrize("name", quick([name for name in ISLANDS if name not in REFUSED], ["LSTM"]))
+def test_island(name, tmp_path):
+    model = trained_like(build(name))
+    samples = samples_for(model, 24)
+    q = tfopt.quantize(model, samples, tflm())
+    assert any(row.done == "float" for row in q.report.layers)
+    tfopt.export(q, tmp_path / "model.tflite")
+    verified = tfopt.verify(q, tmp_path / "model.tflite", samples, per_tensor=False)
+    assert not verified.failure
+    check_equal(name, verified.outputs, INEXACT)
+
+
+@pytest.mark.parametrize("name", quick(REFUSED, ["Conv3D"]))
+def test_what_it_lacks_is_named_before_training_and_refused_in_the_end(name, tmp_path):
+    model = trained_like(build(name))
+    refused = [row for row in tfopt.check(model, "tflm").layers if row.done == "refused"]
+    assert refused and all(f"no kernel for {REFUSED[name]}" in row.note for row in refused)
+    q = tfopt.quantize(model, samples_for(model, 8), tflm())
+    with pytest.raises(ValueError, match=f"TFLite Micro has no kernel for: {REFUSED[name]}"):
+        tfopt.export(q, tmp_path / "model.tflite")
+    assert not (tmp_path / "model.tflite").exists()
+
+
+@pytest.mark.parametrize("name", quick(BATTERY, ["siamese"]))
+def test_form(name, tmp_path):
+    """After a step of training."""
+    q, x = trained(name, tflm())
+    tfopt.export(q, tmp_path / "q.tflite")
+    verified = tfopt.verify(q, tmp_path / "q.tflite", x)
+    assert not verified.failure
+    check_equal(name, verified.outputs, INEXACT)
