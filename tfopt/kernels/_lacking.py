@@ -3,14 +3,16 @@
 import dataclasses
 
 from tfopt.graph import Expansion, Graph, Node, kind
+from tfopt.kernels._exported_as import kernel_kind
 from tfopt.kernels._operations import row_of
 from tfopt.kernels._targets import Target
 
-# Kind of operation -> the TFLite operator that it becomes, of those that some target has no kernel for.
+# Kind of operation, or of its kernel -> the TFLite operator that it becomes, of those that some target lacks.
 _OPERATORS = {
     "Argmax": "ARG_MAX",
     "Conv3D": "CONV_3D",
     "Conv3DTranspose": "CONV_3D_TRANSPOSE",
+    "bilinear": "RESIZE_BILINEAR",
     "Divide": "DIV",
     "Embedding": "GATHER",
     "Exp": "EXP",
@@ -54,7 +56,7 @@ def float_where_lacking(graph: Graph, target: Target, num_bits: int) -> Graph:
         reason = ""
         if num_bits > 8 and not row.int16(node):
             reason = "LiteRT has no 16-bit kernel for it"
-        operator = _OPERATORS.get(kind(node.op), "")
+        operator = _OPERATORS.get(kind(node.op)) or _OPERATORS.get(kernel_kind(node), "")
         if operator in target.float_only(num_bits):
             reason = f"{target.title} has no {num_bits}-bit kernel for {operator}"
         return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
