@@ -21,7 +21,7 @@ import numpy as np
 import tfopt
 from tests.benchmarks import applications
 from tests.models import trained_like
-from tests.shrinking.nets import masked
+from tests.shrinking.equality import masked
 from tfopt.channels import channel_groups
 from tfopt.graph import capture
 from tfopt.shrinking import count_macs, cut, keep_ratio, report_of, score, update_batch_norm

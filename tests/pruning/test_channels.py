@@ -8,7 +8,8 @@ import pytest
 from keras import layers
 
 from tests.pruning.nets import drive
-from tests.shrinking.nets import assert_equal, inputs_for, make
+from tests.shrinking.equality import assert_equal
+from tests.shrinking.nets import inputs_for, make
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning
 from tfopt.shrinking import shrink
 

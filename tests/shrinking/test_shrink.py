@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from keras import layers
 
 import tfopt
-from tests.shrinking.nets import assert_equal, inputs_for, make
+from tests.shrinking.equality import assert_equal
+from tests.shrinking.nets import inputs_for, make
 from tfopt.channels import channel_groups
 from tfopt.graph import capture
 from tfopt.shrinking import cost, count_macs, keep_nonzero, keep_ratio, keep_within, per_saving, score, shrink

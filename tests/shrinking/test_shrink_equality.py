@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.shrinking.nets import CASES, NOT_ZERO_AT_ZERO, assert_equal, inputs_for, make, masked
+from tests.shrinking.equality import assert_equal, masked
+from tests.shrinking.nets import CASES, NOT_ZERO_AT_ZERO, inputs_for, make
 from tfopt.channels import PartialLayerNormalization, channel_groups
 from tfopt.graph import capture
 from tfopt.shrinking import cost, count_macs, cut, keep_ratio, report_of, score

@@ -14,11 +14,9 @@ import keras
 
 from tfopt.graph._einsum import einsum_shape
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
-from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+from tfopt.graph._layers import sublayers
 from tfopt.graph._recursion import deep_recursion
-
-# Loops over time and wrappers around another layer's loop: their `call` is not a graph of primitives.
-_LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
+from tfopt.graph._why_closed import why_closed
 
 
 def capture(model: keras.Model, samples: Any = None) -> Graph:
@@ -210,7 +208,7 @@ def _expand(graph: Graph) -> Graph:
     """Opens composite nodes until none is left that can be opened."""
 
     def expand(node: Node) -> Expansion | None:
-        reason = _closed(node.op)
+        reason = why_closed(node.op)
         if reason is None:
             try:
                 expansion = _inlined(node)
@@ -236,26 +234,6 @@ def _drops(node: Node, expansion: Expansion) -> bool:
         and not sublayers(node.op)
         and "training" in inspect.signature(node.op.call).parameters
     )
-
-
-def _closed(op: Operation) -> str | None:
-    """None for an operation to open, "" for a primitive, or the reason why a composite one must stay closed."""
-    if not isinstance(op, keras.layers.Layer):
-        return ""
-    if getattr(op, "graph_primitive", False):
-        return ""
-    stock = getattr(keras.layers, type(op).__name__, None) is type(op)
-    if isinstance(op, _LOOPS) or (isinstance(op, keras.layers.TimeDistributed) and _sees_time(op.layer)):
-        return f"{type(op).__name__} loops over time"
-    if sublayers(op):
-        held = [weight.name for weight in own_weights(op)]
-        return f"holds weights of its own beside its layers: {', '.join(held)}" if held else None
-    return "" if stock or op.weights else None
-
-
-def _sees_time(layer: keras.layers.Layer) -> bool:
-    """Whether a layer would mix time steps if they were samples of one batch."""
-    return any(isinstance(one, keras.layers.BatchNormalization) for one in flatten_layers(layer))
 
 
 def _over_samples(node: Node) -> Expansion:

@@ -1,0 +1,29 @@
+"""Which operations capture opens, and why others stay closed."""
+
+import keras
+
+from tfopt.graph._graph import Operation
+from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+
+# Loops over time and wrappers around another layer's loop: their `call` is not a graph of primitives.
+_LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
+
+
+def why_closed(op: Operation) -> str | None:
+    """None for an operation to open, "" for a primitive, or the reason why a composite one must stay closed."""
+    if not isinstance(op, keras.layers.Layer):
+        return ""
+    if getattr(op, "graph_primitive", False):
+        return ""
+    stock = getattr(keras.layers, type(op).__name__, None) is type(op)
+    if isinstance(op, _LOOPS) or (isinstance(op, keras.layers.TimeDistributed) and _sees_time(op.layer)):
+        return f"{type(op).__name__} loops over time"
+    if sublayers(op):
+        held = [weight.name for weight in own_weights(op)]
+        return f"holds weights of its own beside its layers: {', '.join(held)}" if held else None
+    return "" if stock or op.weights else None
+
+
+def _sees_time(layer: keras.layers.Layer) -> bool:
+    """Whether a layer would mix time steps if they were samples of one batch."""
+    return any(isinstance(one, keras.layers.BatchNormalization) for one in flatten_layers(layer))
