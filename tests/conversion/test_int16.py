@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, QUICK_ROWS, by_row, quick, side_by_side
+from tests.conversion.cases import CASES, FORMS, by_row, side_by_side
 from tests.models import samples_for, trained_like
 from tfopt.runtimes import TFLiteFile
 
@@ -34,7 +34,8 @@ def parity(tmp_path_factory):
     return by_row(converted)
 
 
-@pytest.mark.parametrize("name", quick([*CASES, *FORMS], QUICK_ROWS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CASES, *FORMS])
 def test_operation(name, parity):
     output = parity(name)
     assert output.dtype == "int16"
