@@ -65,3 +65,23 @@ def test_ends_that_do_not_fit_teach(model, quantized, tmp_path):
         ValueError, match=r"'input_dtype' argument must be 'int8' or 'uint8' or 'float32'.*int16"
     ):
         export(quantized, tmp_path / "a.tflite", "int16", None)
+
+
+def test_an_input_has_the_range_that_a_device_gives(tmp_path):
+    """Camera bytes: 0 to 255 stand for 0 to 1, whatever calibration saw, before and after training."""
+    image = keras.Input((6, 6, 3), name="image")
+    model = trained_like(keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image))))
+    x = np.random.default_rng(0).uniform(0.2, 0.7, (32, 6, 6, 3)).astype("float32")
+    q = tfopt.quantize(model, x, tfopt.QuantConfig(input_ranges={"image": (0.0, 1.0)}))
+    q.compile("sgd", "mse")
+    q.fit(x, np.zeros((32, 2)), verbose=0)
+    tfopt.export(q, tmp_path / "a.tflite", input_dtype="uint8")
+    (tensor,) = TFLiteFile.read(tmp_path / "a.tflite").inputs
+    assert (tensor.dtype, tensor.zero_point) == ("uint8", 0)
+    assert tensor.scale == pytest.approx(1 / 255, rel=2e-5)
+    assert tfopt.verify(q, tmp_path / "a.tflite", x).outputs[0].equal == 1.0
+    for ranges, words in (({"img": (0.0, 1.0)}, "must name inputs of .* Got 'img'"),):
+        with pytest.raises(ValueError, match=words):
+            tfopt.quantize(model, x, tfopt.QuantConfig(input_ranges=ranges))
+    with pytest.raises(ValueError, match="empty with 16-bit or symmetric activations"):
+        tfopt.QuantConfig(input_ranges={"image": (0.0, 1.0)}, activation_bits=16)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfopt.graph import LayerFilter
-from tfopt.kernels import GRANULARITIES, TARGETS
+from tfopt.kernels import GRANULARITIES, TARGETS, check_range
 from tfopt.quantization._overrides import FIELDS, check_overrides
 from tfopt.quantization._range_settings import Ranges
 from tfopt.quantization._settings import check_setting, named
@@ -38,6 +38,9 @@ class QuantConfig:
         pack_weights: store weights of 4 bits or fewer two to a byte where LiteRT's kernels read that; else a byte
             each. TFLite Micro and NPU compilers do not read packed weights.
         ranges: where the ranges of activations come from, see `Ranges`.
+        input_ranges: the range of an input, by its name, where a device fixes it: `{"image": (0.0, 1.0)}` for camera
+            bytes, steps of 1/255 (to 2 parts in 100,000) from code -128, or 0 as uint8. Neither calibration nor
+            training moves it. For 8-bit activations.
         delay: steps of float training before rounding starts; ranges are observed meanwhile.
         freeze_batch_norm_step: the step after which batch norms use their moving statistics, and keep them, in
             training too (Krishnamoorthi 2018, arXiv 1806.08342, section 3.2.2); None for never.
@@ -66,6 +69,7 @@ class QuantConfig:
     overrides: Mapping[LayerFilter, Mapping[str, Any] | None] = dataclasses.field(default_factory=dict)
     pack_weights: bool = True
     ranges: Ranges = dataclasses.field(default_factory=Ranges)
+    input_ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     delay: int = 0
     freeze_batch_norm_step: int | None = None
     strict: bool = False
@@ -101,6 +105,12 @@ class QuantConfig:
             not (self.power_of_two and self.ranges.observer != "moving_average"),
             "Ranges(observer='moving_average') with power_of_two=True: a learned step is no power of two",
         )
+        fixed = not self.input_ranges or (self.activation_bits == 8 and not self.symmetric)
+        check_setting(
+            self, "input_ranges", fixed, "empty with 16-bit or symmetric activations, whose zero point is 0"
+        )
+        for limits in self.input_ranges.values():
+            check_range("input_ranges", limits)
         check_overrides(self.overrides, self)
 
     @classmethod

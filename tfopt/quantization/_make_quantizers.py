@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
-from tfopt.graph import Graph
+from tfopt.graph import Graph, tensors_in
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization.placement import Placement, SharedGrid, is_non_negative
 from tfopt.quantization.simulation import FakeQuantize, KernelNames
@@ -19,6 +19,7 @@ def make_quantizers(graph: Graph, placement: Placement, config: QuantConfig) -> 
         placement: the grids.
         config: the scheme.
     """
+    _check_inputs(graph, placement, config)
     names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
     return [_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)]
 
@@ -35,11 +36,12 @@ def _unique(names: list[str]) -> list[str]:
 
 def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -> FakeQuantize:
     is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
+    given = next((config.input_ranges.get(site.name) for site in grid.sites if _is_input(graph, site)), None)
     # TFLite's 16-bit softmax, sigmoid and tanh write steps of 1/32768.
     fixed = grid.fixed and (grid.fixed if config.activation_bits == 8 else (-1.0, 32767 / 32768))
     return FakeQuantize(
         num_sites=len(grid.sites),
-        fixed_range=fixed,
+        fixed_range=given or fixed,
         momentum=config.ranges.momentum,
         num_bits=config.activation_bits,
         observer=config.ranges.observer,
@@ -51,6 +53,28 @@ def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -
         name=name,
         dtype="float32",
     )
+
+
+def _is_input(graph: Graph, site: keras.KerasTensor) -> bool:
+    return any(site is tensor for tensor in tensors_in(graph.inputs))
+
+
+def _check_inputs(graph: Graph, placement: Placement, config: QuantConfig) -> None:
+    """Raises ValueError for a range of an input that is not there, or whose grid other tensors share."""
+    inputs = {tensor.name: tensor for tensor in tensors_in(graph.inputs)}
+    for name in config.input_ranges:
+        if name not in inputs:
+            raise ValueError(
+                f"The 'input_ranges' argument of QuantConfig must name inputs of {graph.name!r}. Got {name!r}, and its "
+                f"inputs are {', '.join(map(repr, inputs))}."
+            )
+        grid = next((one for one in placement.grids if any(site is inputs[name] for site in one.sites)), None)
+        if grid is None or len(grid.sites) > 1:
+            raise ValueError(
+                f"The 'input_ranges' argument of QuantConfig must name inputs that have a grid of their own. Got "
+                f"{name!r}, which holds integers, or is concatenated with other tensors and shares their grid. Leave "
+                "it out."
+            )
 
 
 def kernel_names(
