@@ -7,11 +7,10 @@ import keras
 from keras import layers
 
 from tfopt.graph import Expansion, Graph, Node, kind
-from tfopt.kernels import RELUS
+from tfopt.kernels import RELUS, ConstantFakeQuantize
 
 _SUMS = ("Add", "Subtract", "Multiply", "Divide", "TrueDivide")
 _RESHAPES = ("Reshape", "Flatten", "Ravel", "Squeeze", "ExpandDims")
-_ELEMENTWISE = ("ConstantFakeQuantize", *RELUS)
 
 
 def sink_reshapes(graph: Graph) -> Graph:
@@ -53,7 +52,8 @@ def _before_reshape(graph: Graph, tensor: keras.KerasTensor) -> list[Node]:
     chain: list[Node] = []
     found = 0
     while (producer := graph.producers.get(id(tensor))) is not None:
-        if kind(producer.op) not in (*_ELEMENTWISE, *_RESHAPES) or not _keeps_samples(producer):
+        known = isinstance(producer.op, ConstantFakeQuantize) or kind(producer.op) in (*RELUS, *_RESHAPES)
+        if not known or not _keeps_samples(producer):
             break
         chain.append(producer)
         found = len(chain) if kind(producer.op) in _RESHAPES else found

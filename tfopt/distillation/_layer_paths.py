@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import Graph, Node, activation_name, capture, kind, sublayers
+from tfopt.graph import Graph, Node, activation_name, capture, sublayers
+from tfopt.kernels import IntegerActivations
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def _find(paths: dict[str, keras.layers.Layer], name: str) -> dict[int, tuple[st
 
 
 def _is_quantized(model: keras.layers.Layer) -> bool:
-    return any(kind(layer) == "FakeQuantize" for layer in sublayers(model))
+    return any(isinstance(layer, IntegerActivations) for layer in sublayers(model))
 
 
 def _not_found(model: str, name: str, role: str, paths: dict[str, Any], found: list[str]) -> str:
@@ -93,7 +94,7 @@ def _where_rounded(model: keras.Model, layer: keras.layers.Layer) -> Tap | None:
         return None
     graph = capture(model)
     nodes = [node for node in graph.nodes if node.op is layer]
-    if len(nodes) != 1 or kind(layer) == "FakeQuantize":
+    if len(nodes) != 1 or isinstance(layer, IntegerActivations):
         return None
     rounded = _rounded(graph, nodes[0])
     activation = _reader(graph, rounded, lambda after: _is_split_off(layer, after))
@@ -103,7 +104,7 @@ def _where_rounded(model: keras.Model, layer: keras.layers.Layer) -> Tap | None:
 
 
 def _rounded(graph: Graph, node: Node) -> Node:
-    return _reader(graph, node, lambda after: kind(after.op) == "FakeQuantize") or node
+    return _reader(graph, node, lambda after: isinstance(after.op, IntegerActivations)) or node
 
 
 def _reader(graph: Graph, node: Node, wanted: Any) -> Node | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfopt._samples import count, gather
 from tfopt.graph import Graph, Node, capture, clone_operation, copy_weights, kind, substitute, tensors_in
+from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 # Bytes that the largest activation of all samples may take, and samples beyond which little is learned.
@@ -110,7 +111,7 @@ def _float_twin(op: keras.Operation) -> keras.Operation:
         copy.build_from_config(op.get_build_config())
         copy_weights(op, copy)
         return copy
-    return keras.layers.Identity() if kind(op) == "FakeQuantize" else op
+    return keras.layers.Identity() if isinstance(op, FakeQuantize) else op
 
 
 def _run(op: keras.Operation, node: Node, values: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
