@@ -27,9 +27,12 @@ _RESIZES = ("UpSampling2D", "Resizing", "Resize")
 def kernel_kind(node: Node) -> str:
     """The kind of kernel that a node without weights becomes: its own, unless an argument makes it another.
 
-    A resize is "nearest" or "bilinear", and a softmax along another axis than the last a "transposed softmax".
+    A resize is "nearest" or "bilinear", padding with what is there is "mirror", and a softmax along another axis than
+    the last a "transposed softmax".
     """
     name = kind(node.op)
+    if name == "Pad" and node.op.mode != "constant":
+        return "mirror"
     if name in _RESIZES:
         return getattr(node.op, "interpolation", name)
     if name in ("softmax", "log_softmax") and getattr(node.op, "axis", -1) not in (

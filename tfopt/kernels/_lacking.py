@@ -25,6 +25,7 @@ _OPERATORS = {
     "log_softmax": "LOG_SOFTMAX",
     "Max": "REDUCE_MAX",
     "Min": "REDUCE_MIN",
+    "mirror": "MIRROR_PAD",
     "Reciprocal": "DIV",
     "Take": "GATHER",
     "TrueDivide": "DIV",

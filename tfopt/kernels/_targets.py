@@ -8,7 +8,11 @@ from tfopt.kernels.reference import ABSENT, REFUSED_INT8, REFUSED_INT16, WRONG_I
 
 # Operators that the list, made by asking the interpreter, does not try.
 _ABSENT = (*ABSENT, "CONV_3D", "CONV_3D_TRANSPOSE", "SEGMENT_SUM", "SELECT")
-_FLOAT_ONLY = {8: (*REFUSED_INT8, *WRONG_INT8), 16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8)}
+# MIRROR_PAD loads with 16-bit codes, and stops when it runs.
+_FLOAT_ONLY = {
+    8: (*REFUSED_INT8, *WRONG_INT8),
+    16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8, "MIRROR_PAD"),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
