@@ -2,15 +2,13 @@
 
 import contextlib
 import io
-import os
-import tempfile
 import warnings
 
 import keras
 
 from tfopt._quiet import quiet
 from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
-from tfopt.conversion._frozen import save_frozen
+from tfopt.conversion._frozen import frozen_function
 
 
 def convert(
@@ -43,19 +41,19 @@ def convert(
         # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
         with quiet(1, 2) as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with tempfile.TemporaryDirectory() as folder:
-                frozen = os.path.join(folder, "model")
-                if save_frozen(model, frozen):
-                    converter = tf.lite.TFLiteConverter.from_saved_model(frozen)
-                else:
-                    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-                if format in INTEGER:
-                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                    types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
-                    converter.inference_input_type, converter.inference_output_type = types
-                else:
-                    CONVERTED.get(format, CONVERTED[FLOAT])(converter)
-                return converter.convert()
+            frozen = frozen_function(model)
+            if frozen is not None:
+                converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], model)
+                converter.experimental_lower_to_saved_model = False  # half of the time of a conversion
+            else:
+                converter = tf.lite.TFLiteConverter.from_keras_model(model)
+            if format in INTEGER:
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
+                converter.inference_input_type, converter.inference_output_type = types
+            else:
+                CONVERTED.get(format, CONVERTED[FLOAT])(converter)
+            return converter.convert()
     except Exception as error:
         raise RuntimeError(
             f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "

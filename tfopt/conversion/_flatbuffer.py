@@ -90,21 +90,37 @@ class Flatbuffer:
         self.model.metadata = [*(self.model.metadata or ()), entry]
 
     def set_names(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Puts inputs and outputs in the order of the model, and gives the outputs their names.
+        """Puts inputs and outputs in the order of the model, and gives them their names in a signature.
 
         Args:
             inputs: the model's inputs in order, by the names that the converter was given.
-            outputs: what to call the outputs, in order: the converter calls them `output_0`, `output_1`, ...
+            outputs: what to call the outputs, in order.
         """
-        signature = self.model.signatureDefs[0]
-        by_name = {entry.name.decode(): entry for entry in (*signature.inputs, *signature.outputs)}
-        signature.inputs = [by_name[name] for name in inputs]
-        signature.outputs = [by_name[f"output_{number}"] for number in range(len(outputs))]
-        for entry, name in zip(signature.outputs, outputs, strict=True):
-            entry.name = name.encode()
-        self.graph.inputs = np.array([entry.tensorIndex for entry in signature.inputs], "int32")
-        self.graph.outputs = np.array([entry.tensorIndex for entry in signature.outputs], "int32")
+        ends: list[Sequence[int]] = [self.graph.inputs, self.graph.outputs]
+        if (
+            self.model.signatureDefs
+        ):  # the converter orders by name, and calls the outputs output_0, output_1, ...
+            old = self.model.signatureDefs[0]
+            numbers = {entry.name.decode(): entry.tensorIndex for entry in (*old.inputs, *old.outputs)}
+            ends = [
+                [numbers[name] for name in inputs],
+                [numbers[f"output_{at}"] for at in range(len(outputs))],
+            ]
+        signature = self.schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+        signature.inputs, signature.outputs = map(self._entries, (inputs, outputs), ends)
+        self.model.signatureDefs = [signature]
+        self.graph.inputs, self.graph.outputs = (np.array(end, "int32") for end in ends)
         self.changed = True
+
+    def _entries(self, names: Sequence[str], indices: Sequence[int]) -> list[Any]:
+        """Names and numbers of tensors, as a signature has them."""
+        entries = []
+        for name, index in zip(names, indices, strict=True):
+            entry = self.schema.TensorMapT()
+            entry.name, entry.tensorIndex = name.encode(), int(index)
+            entries.append(entry)
+        return entries
 
     def to_bytes(self) -> bytes:
         """The whole file, without the bytes that nothing refers to any more; as it came where nothing changed."""
