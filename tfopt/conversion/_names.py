@@ -32,8 +32,8 @@ def output_names(graph: Graph, model: keras.Model) -> tuple[str, ...]:
     if isinstance(outputs, dict) and len(outputs) == len(tensors):
         # why flatten: it sorts the keys, for the tensors as for the names.
         return tuple(keras.tree.flatten({key: str(key) for key in outputs}))
-    report = getattr(model, "report", None) if isinstance(model, IntegerModel) else None
-    rows = report.layers if report is not None else ()
+    placed = model.placed if isinstance(model, IntegerModel) else None
+    rows = placed.layers if placed is not None else ()
     return unique([_name_of(graph, tensor, rows) for tensor in tensors])
 
 

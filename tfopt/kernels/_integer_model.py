@@ -11,10 +11,13 @@ class IntegerModel:
 
     Attributes:
         target: the runtime whose kernels it computes as, a key of `TARGETS`.
+        placed: what was done to each layer when the model was quantized: has `layers`, rows with the `path` of the
+            user's layer and the names of its `weights` and `quantizer`; None where that is not known.
         pack_weights: whether codes of four bits or fewer are stored two to a byte, where kernels read that.
     """
 
     target: str = "litert"
+    placed: Any = None
     pack_weights: bool = True
 
     def stored(self) -> dict[str, tuple[Any, Any]]:

@@ -67,12 +67,12 @@ class QuantizedModel(keras.Model, IntegerModel):
     """
 
     links: tuple[KernelNames, ...] = ()
-    _placed: QuantizationReport | None = None
+    placed: QuantizationReport | None = None
 
     @property
     def report(self) -> QuantizationReport | None:
         """What was done to each layer, with the ranges and the weight errors of this moment."""
-        return self._placed and measured(self._placed, self)
+        return self.placed and measured(self.placed, self)
 
     def wire(self, report: QuantizationReport, links: tuple[KernelNames, ...]) -> None:
         """Keeps the report, and names to each layer the others that it reads.
@@ -81,7 +81,7 @@ class QuantizedModel(keras.Model, IntegerModel):
             report: what was done to each layer.
             links: the kernels, by the names of their layers.
         """
-        self._placed, self.links = report, links
+        self.placed, self.links = report, links
         grids: dict[str, set[tuple[str, ...]]] = {}
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
@@ -149,7 +149,7 @@ class QuantizedModel(keras.Model, IntegerModel):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["links"] = [dataclasses.asdict(link) for link in self.links]
-        config["report"] = self._placed and self._placed.to_dict()
+        config["report"] = self.placed and self.placed.to_dict()
         config["pack_weights"] = self.pack_weights
         config["target"] = self.target
         return config
