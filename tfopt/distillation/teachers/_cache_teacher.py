@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfopt._on_batch import on_batch
 from tfopt.distillation.teachers._cached_data import input_batches
 from tfopt.distillation.teachers._fingerprint import hash_samples, hash_teacher
 from tfopt.distillation.teachers._store import SAMPLES, Store
@@ -154,6 +155,7 @@ class _Build:
         self.store = store
         self.identity = identity
         self.reader = reader
+        self.read = on_batch(reader)
         self.pending: list[dict[str, np.ndarray]] = []
         self.data = hashlib.blake2b(digest_size=16)
 
@@ -210,7 +212,7 @@ class _Build:
         return sum(shard["count"] for shard in self.store.manifest["shards"])
 
     def _add(self, batch: Any, hashes: np.ndarray) -> None:
-        outputs = {name: np.asarray(value) for name, value in self.reader.predict_on_batch(batch).items()}
+        outputs = self.read(batch)
         self.pending.append({SAMPLES: hashes, **self._encode(outputs)})
         rows = sum(len(one[SAMPLES]) for one in self.pending)
         size = sum(array.nbytes for one in self.pending for array in one.values())
