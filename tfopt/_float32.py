@@ -3,7 +3,8 @@
 from typing import Any
 
 import numpy as np
-from keras import ops
+
+from tfopt._host_ops import ops
 
 # In steps of a grid: a value this little below a half counts as a half, and is rounded up. Inputs such as k/16 on a
 # grid of 1/255 lie exactly on halves, and rounding errors of float32 would send them up in one place and down in

@@ -1,12 +1,14 @@
 """Lowering: a trained model becomes the graph that the converter turns into integer kernels one to one."""
 
 import dataclasses
+from collections.abc import Container
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfopt._float32 import coarse
+from tfopt._host_ops import on_host
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._products import (
     drop_float_cast,
@@ -65,19 +67,23 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
     captured = captured or capture(model)
     inputs, outputs = keras.tree.flatten(captured.inputs), keras.tree.flatten(captured.outputs)
     graph = dataclasses.replace(captured, inputs=inputs, outputs=outputs)
+    theirs = {id(node.op) for node in captured.nodes}  # what is not theirs was made here, and may be changed
     graph = _to_inference(graph).map_nodes(drop_float_cast)
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
         stored = model.stored() if isinstance(model, IntegerModel) else {}
-        graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored)).map_nodes(fence_masked_softmax)
+        graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
+        graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
     copy = _unrolled if target.fixed_shapes else _in_float32
-    return build_model(graph, copy, batch_size=batch_size)
+    return build_model(
+        graph, lambda op, name: _own(op, name, theirs) or copy(op, name), batch_size=batch_size
+    )
 
 
 def _to_inference(graph: Graph) -> Graph:
@@ -115,7 +121,9 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
 _NOISE = 0.02
 
 
-def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion | None:
+def _on_exact_grid(
+    node: Node, stored: dict[str, tuple[Any, Any]], theirs: Container[int]
+) -> Expansion | None:
     """A folded kernel with a scale of few digits per channel, which the converter finds again to the last bit.
 
     Where they are known, the scale and the bias are those that the simulation computes with.
@@ -142,14 +150,15 @@ def _on_exact_grid(node: Node, stored: dict[str, tuple[Any, Any]]) -> Expansion 
         exact = kernel  # `store_weights` puts it on its grid
     elif np.any(np.abs(kernel - exact) > _NOISE * scale):
         return None  # float weights, or weights on another grid
-    layer = _with_config(node.op)
+    layer = _with_config(node.op) if id(node.op) in theirs else node.op
     layer.set_weights([exact, *bias])
     return [dataclasses.replace(node, op=layer)], node.outputs
 
 
 def _found_again(bound: np.ndarray) -> np.ndarray:
     """The scale that the converter finds from the largest weight of each channel, with few digits."""
-    return np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(LARGEST_WEIGHT_CODE)))
+    with on_host():
+        return np.asarray(coarse(np.where(bound > 0, bound, 1.0) / np.float32(LARGEST_WEIGHT_CODE)))
 
 
 def _fuse_activations(graph: Graph) -> Graph:
@@ -234,6 +243,12 @@ def _through_four_dimensions(
         nodes.append(Node(step, (tensor,), {}, output, f"{node.path}/{step.name}"))
         tensor = output
     return nodes, tensor
+
+
+def _own(op: keras.Operation, name: str, theirs: Container[int]) -> keras.Operation | None:
+    """The operation itself, if it is a built layer that was made here as it has to be."""
+    is_built = isinstance(op, keras.layers.Layer) and op.built and id(op) not in theirs
+    return op if is_built and op.name == name and op.compute_dtype == "float32" else None
 
 
 def _in_float32(op: keras.Operation, name: str) -> keras.Operation:

@@ -4,6 +4,7 @@ from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture, inline
 from tfopt.graph._einsum import EinsumAxes, einsum_axes
+from tfopt.graph._evaluation import Evaluation
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
@@ -16,6 +17,7 @@ from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
 __all__ = [
     "CHANNEL_AXES",
     "EinsumAxes",
+    "Evaluation",
     "Expansion",
     "Graph",
     "LayerFilter",

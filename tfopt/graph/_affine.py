@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from tfopt._float32 import exactly, float32
+from tfopt._host_ops import on_host, ops
 from tfopt.graph._graph import Node, Tensor
 from tfopt.graph._kinds import kind
 
@@ -69,7 +70,7 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
     >>> np.array(fold_factor(norm)).tolist()
     [0.5, 0.5]
     """
-    deviation = exactly(keras.ops.sqrt(exactly(float32(norm.moving_variance) + norm.epsilon)))
+    deviation = exactly(ops.sqrt(exactly(float32(norm.moving_variance) + norm.epsilon)))
     if norm.scale:
         return exactly(float32(norm.gamma) / deviation)
     # TensorFlow's graphs compute 1 / x as a reciprocal, which may differ in the last bit; this form is a true division.
@@ -77,7 +78,8 @@ def fold_factor(norm: keras.layers.BatchNormalization) -> Any:
 
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    factor = _numbers(fold_factor(layer), "float32")
+    with on_host():
+        factor = _numbers(fold_factor(layer), "float32")
     offset = -_numbers(layer.moving_mean, "float32") * factor
     return factor, offset + _numbers(layer.beta, "float32") if layer.center else offset
 

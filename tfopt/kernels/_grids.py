@@ -7,9 +7,9 @@ Networks for Efficient Integer-Arithmetic-Only Inference" (arXiv 1712.05877).
 from typing import Any, NamedTuple
 
 import keras
-from keras import ops
 
 from tfopt._float32 import HALF_WINDOW, coarse
+from tfopt._host_ops import ops
 
 # Below this a channel's weights are zero for every purpose; dividing by a smaller scale overflows.
 SMALLEST_WEIGHT = 1e-20
@@ -95,7 +95,7 @@ def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> 
         Scales, of the kernel's rank with 1 in place of the reduced axes.
     """
     kept = {axis % len(weight.shape) for axis in kept_axes}
-    reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
+    reduced = tuple(axis for axis in range(len(weight.shape)) if axis not in kept)
     bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
     # Times a constant, for XLA turns a division by one into this.
     return coarse(

@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Any
 
-from keras import ops
-
+from tfopt._host_ops import ops
 from tfopt.kernels._families import FAMILIES
 from tfopt.kernels._grids import Grid
 from tfopt.kernels._weighted import KernelWeights, weighted_codes

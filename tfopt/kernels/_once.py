@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 import keras
 import numpy as np
 
+from tfopt._host_ops import on_host
+
 Method = TypeVar("Method", bound=Callable)
 _reading = threading.local()
 
@@ -58,7 +60,7 @@ def untraced(function: Callable[[], Any]) -> Any:
 
 
 class Numbers:
-    """The results of `once` methods while no weight moves, as they are."""
+    """The results of `once` methods while no weight moves, computed on the host."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Callable, tuple[Any, ...]], Any] = {}
@@ -76,7 +78,8 @@ class Numbers:
     def of(self, method: Callable, args: tuple[Any, ...]) -> Any:
         """The method's result."""
         if (method, args) not in self._found:
-            self._found[method, args] = method(*args)
+            with on_host():
+                self._found[method, args] = method(*args)
         return self._found[method, args]
 
 
@@ -93,6 +96,7 @@ class HeldNumbers(Numbers):
 
     def __init__(self, weights: Iterable[keras.Variable]) -> None:
         super().__init__()
+        self._variables: dict[Any, Any] = {}
         self._fingerprint = _fingerprint(weights)
         # Graph -> what it has read.
         self._read: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
@@ -102,15 +106,15 @@ class HeldNumbers(Numbers):
 
         key = method, args
         if tf.executing_eagerly():
-            if key not in self._found:
-                # Those that the method reads come before it, an order in which `follow` can compute all again.
-                self._found[key] = keras.tree.map_structure(_hold, method(*args))
-            return keras.tree.map_structure(_value, self._found[key])
-        if key not in self._found:
+            number = super().of(method, args)
+            if key not in self._variables:
+                self._variables[key] = keras.tree.map_structure(_hold, number)
+            return number
+        if key not in self._variables:
             return method(*args)
         read = self._read.setdefault(tf.compat.v1.get_default_graph(), {})
         if key not in read:
-            read[key] = keras.tree.map_structure(_value, self._found[key])
+            read[key] = keras.tree.map_structure(_value, self._variables[key])
         return read[key]
 
     def follow(self, weights: Iterable[keras.Variable]) -> None:
@@ -118,9 +122,10 @@ class HeldNumbers(Numbers):
         fingerprint = _fingerprint(weights)
         if fingerprint == self._fingerprint:
             return
+        self._found.clear()
         with self.read():
-            for (method, args), result in list(self._found.items()):
-                keras.tree.map_structure(_assign, result, method(*args))
+            for key, variables in self._variables.items():
+                keras.tree.map_structure(_assign, variables, self.of(*key))
         self._fingerprint = fingerprint
 
     def reading(self, function: Callable) -> Callable:
@@ -137,7 +142,8 @@ class HeldNumbers(Numbers):
 def _hold(number: Any) -> Any:
     import tensorflow as tf
 
-    return tf.Variable(number, trainable=False) if tf.is_tensor(number) else number
+    is_array = tf.is_tensor(number) or isinstance(number, (np.ndarray, np.generic))
+    return tf.Variable(number, trainable=False) if is_array else number
 
 
 def _value(number: Any) -> Any:

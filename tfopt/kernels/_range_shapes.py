@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from keras import ops
-
 from tfopt._float32 import next_power_of_two
+from tfopt._host_ops import ops
 from tfopt.kernels._grids import SMALLEST_STEP
 
 

@@ -3,9 +3,8 @@
 import dataclasses
 from typing import Any
 
-from keras import ops
-
 from tfopt._float32 import next_power_of_two
+from tfopt._host_ops import ops
 from tfopt.kernels._grids import SMALLEST_WEIGHT, weight_scale
 
 GRANULARITIES = ("channel", "tensor")
@@ -109,7 +108,7 @@ class WeightGrid:
 def _mean_magnitude(weight: Any, counted: Any, kept_axes: tuple[int, ...]) -> Any:
     """The mean of `|w|` over the counted weights of each channel: pruned zeros must not shrink the others."""
     kept = {axis % len(weight.shape) for axis in kept_axes}
-    reduced = [axis for axis in range(len(weight.shape)) if axis not in kept]
+    reduced = tuple(axis for axis in range(len(weight.shape)) if axis not in kept)
     counted = ops.cast(counted, "float32")
     total = ops.sum(ops.abs(weight) * counted, axis=reduced, keepdims=True)
     mean = total / ops.maximum(ops.sum(counted, axis=reduced, keepdims=True), 1.0)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
-from keras import ops
 
 from tfopt._float32 import coarse, exactly, float32
+from tfopt._host_ops import ops
 from tfopt.graph import fold_factor, kind
 from tfopt.kernels._grids import LARGEST_WEIGHT_CODE, Grid
 from tfopt.kernels._once import once

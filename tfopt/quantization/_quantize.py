@@ -115,7 +115,7 @@ def _observe(
 ) -> tuple[list[np.ndarray], int]:
     """For each grid an array of shape (sites, 2); and the number of calibration batches."""
     tensors = [site for grid in placement.grids for site in grid.sites]
-    replace = replacing(rewritten.linear)
+    replace = replacing(rewritten.linear, keep=True)
     observed, batches = observe_ranges(rewritten.graph, tensors, calibration, replace, method)
     ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
     return np.split(observed, ends), batches

@@ -1,14 +1,13 @@
 """The simulation of a file's tensors: what each `FakeQuantize` layer of a quantized Keras model returns."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfopt._samples import count
-from tfopt.graph import Graph, Node, Tensor, capture, flatten_layers
+from tfopt.graph import Evaluation, Graph, Node, capture, flatten_layers
 from tfopt.kernels import IntegerActivations
 from tfopt.runtimes._predict import run_eagerly
 
@@ -48,14 +47,6 @@ class SimulatedTensor:
         return int(np.prod([side or 0 for side in self.shape]))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Plan:
-    """The graph in an object that Keras does not look into."""
-
-    graph: Graph
-    nodes: tuple[Node, ...]
-
-
 class Simulation:
     """A quantized Keras model that returns all of its quantized tensors.
 
@@ -75,8 +66,7 @@ class Simulation:
         graph = capture(model)
         nodes = tuple(node for node in graph.nodes if isinstance(node.op, IntegerActivations))
         self.tensors = tuple(_describe(graph, node) for node in nodes)
-        self._model = _Taps(_Plan(graph, nodes))
-        self._inputs = graph.inputs
+        self._model = Evaluation(graph, [node.output for node in nodes])
 
     def run(self, x: Any) -> list[np.ndarray]:
         """The values of each of `tensors`, `(samples, ...)`.
@@ -84,35 +74,7 @@ class Simulation:
         Args:
             x: what `gather` returned.
         """
-        return [np.asarray(array, "float32") for array in run_eagerly(self._model, self._flat(x), count(x))]
-
-    def _flat(self, x: Any) -> list[np.ndarray]:
-        """The arrays in the order of the model's inputs."""
-        inputs = keras.tree.flatten(self._inputs)
-        if isinstance(x, dict) and {tensor.name for tensor in inputs} == set(x):
-            return [x[tensor.name] for tensor in inputs]
-        return keras.tree.flatten(x)
-
-
-class _Taps(keras.Model):
-    """Runs a graph node by node, and returns the outputs of some nodes."""
-
-    def __init__(self, plan: _Plan) -> None:
-        super().__init__(name="tensors", dtype="float32")
-        self.plan = plan
-
-    def call(self, arrays: Sequence[Any]) -> list[Any]:
-        values: dict[int, Any] = {}
-        for tensor, array in zip(keras.tree.flatten(self.plan.graph.inputs), arrays, strict=True):
-            values[id(tensor)] = keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
-        for node in self.plan.graph.nodes:
-            reads = keras.tree.map_structure(
-                lambda leaf: values[id(leaf)] if isinstance(leaf, Tensor) else leaf, (node.args, node.kwargs)
-            )
-            outputs = node.op(*reads[0], **reads[1])
-            made = zip(keras.tree.flatten(node.outputs), keras.tree.flatten(outputs), strict=True)
-            values.update((id(tensor), value) for tensor, value in made)
-        return [values[id(node.output)] for node in self.plan.nodes]
+        return [np.asarray(array, "float32") for array in run_eagerly(self._model, x, count(x))]
 
 
 def _describe(graph: Graph, node: Node) -> SimulatedTensor:

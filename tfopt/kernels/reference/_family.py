@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras import ops
-
+from tfopt._host_ops import ops
 from tfopt.kernels._family import KernelRule, Rounding
 from tfopt.kernels.reference._arithmetic import add, multiply, squared_difference
 from tfopt.kernels.reference._curves import hyperbolic_tangent, log_softmax, sigmoid, softmax

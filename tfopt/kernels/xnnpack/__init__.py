@@ -3,8 +3,7 @@
 import math
 from typing import Any
 
-from keras import ops
-
+from tfopt._host_ops import ops
 from tfopt.kernels._family import Family
 from tfopt.kernels.xnnpack._int8 import INT8
 from tfopt.kernels.xnnpack._int16 import INT16

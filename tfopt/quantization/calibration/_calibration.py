@@ -1,5 +1,6 @@
 """Calibration: the range of each activation, seen on real batches before any training."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -7,8 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfopt._on_batch import on_batch
 from tfopt._samples import batches
-from tfopt.graph import Graph, Node, build_model
+from tfopt.graph import Evaluation, Graph, Node, copy_weights, tensors_in
 from tfopt.quantization.calibration._ranges import BINS, METHODS
 
 
@@ -65,7 +67,8 @@ def observe_ranges(
         graph: the float graph that holds the tensors.
         tensors: which of its tensors to observe.
         calibration: samples, as `tfopt._samples.batches` takes them.
-        replace: makes the layers of the observed copy, as for `build_model`.
+        replace: `(layer, name) -> layer`, what is observed in place of a layer of the graph: another one, not built
+            yet, or itself.
         method: `"minmax"`, or a name in `tfopt.quantization.calibration._ranges.METHODS`.
 
     Returns:
@@ -74,15 +77,16 @@ def observe_ranges(
     Raises:
         ValueError: the samples are empty, not finite, or of the wrong shape.
     """
-    model = _tapped(graph, tensors, [_Extremes(name=f"extremes_{i}") for i in range(len(tensors))], replace)
-    found = _checked(calibration, model)
+    taps = [_Extremes(name=f"extremes_{index}") for index in range(len(tensors))]
+    observed = on_batch(_tapped(graph, tensors, taps, replace))
+    found = _checked(calibration, tensors_in(graph.inputs))
     # A histogram takes a second look at the samples, which a generator gives once.
     samples = found if method == "minmax" else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
     count = 0
     for batch in samples:
         count += 1
-        seen = np.stack([np.asarray(pair) for pair in model.predict_on_batch(batch)])
+        seen = np.stack(observed(batch))
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
     if method != "minmax":
@@ -101,10 +105,10 @@ def _chosen(
     """Ranges chosen from histograms over the ranges seen."""
     limits = [(lo, hi) if hi > lo else (lo, lo + 1.0) for lo, hi in ranges.tolist()]
     taps = [_Histogram(pair, name=f"histogram_{index}") for index, pair in enumerate(limits)]
-    model = _tapped(graph, tensors, taps, replace)
+    counted = on_batch(_tapped(graph, tensors, taps, replace))
     counts = np.zeros((len(tensors), BINS), "int64")
     for batch in samples:
-        counts += np.stack([np.asarray(one) for one in model.predict_on_batch(batch)])
+        counts += np.stack(counted(batch))
     edges = [np.linspace(lo, hi, BINS + 1) for lo, hi in limits]
     return np.array([METHODS[method](one, at) for one, at in zip(counts, edges, strict=True)])
 
@@ -115,24 +119,35 @@ def _tapped(
     taps: Sequence[keras.layers.Layer],
     replace: Callable[[keras.Operation, str], keras.Operation],
 ) -> keras.Model:
-    """A copy of the float model whose outputs are statistics of the tensors."""
+    """The float graph as a model whose outputs are statistics of the tensors."""
     nodes = [
         Node(tap, (tensor,), {}, tap.compute_output_spec(tensor), "")
         for tap, tensor in zip(taps, tensors, strict=True)
     ]
-    tapped = Graph(graph.name, graph.inputs, (*graph.nodes, *nodes), [node.output for node in nodes])
-    own = {id(tap) for tap in taps}
-    return build_model(tapped, lambda op, name: op if id(op) in own else replace(op, name))
+    outputs = [node.output for node in nodes]
+    return Evaluation(dataclasses.replace(graph, nodes=(*_observed(graph, replace), *nodes), outputs=outputs))
 
 
-def _checked(calibration: Any, model: keras.Model) -> Iterator[Any]:
-    for batch, _ in batches(calibration, len(model.inputs), "calibration"):
-        _check_shapes(batch, model)
+def _observed(graph: Graph, replace: Callable[[keras.Operation, str], keras.Operation]) -> Iterator[Node]:
+    """The nodes with those layers replaced that calibration must see otherwise."""
+    made: dict[int, keras.Operation] = {}
+    for node in graph.nodes:
+        if id(node.op) not in made:
+            made[id(node.op)] = new = replace(node.op, node.op.name)
+            if new is not node.op:
+                new(*node.args, **node.kwargs)  # builds it
+                copy_weights(node.op, new)
+        yield dataclasses.replace(node, op=made[id(node.op)])
+
+
+def _checked(calibration: Any, inputs: Sequence[keras.KerasTensor]) -> Iterator[Any]:
+    for batch, _ in batches(calibration, len(inputs), "calibration"):
+        _check_shapes(batch, inputs)
         yield batch
 
 
-def _check_shapes(batch: Any, model: keras.Model) -> None:
-    expected = [tuple(tensor.shape) for tensor in model.inputs]
+def _check_shapes(batch: Any, inputs: Sequence[keras.KerasTensor]) -> None:
+    expected = [tuple(tensor.shape) for tensor in inputs]
     shapes = [array.shape for array in keras.tree.flatten(batch)]
     fits = len(shapes) == len(expected) and all(
         len(shape) == len(want) and all(w in (None, s) for s, w in zip(shape[1:], want[1:], strict=True))

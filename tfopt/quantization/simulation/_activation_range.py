@@ -3,8 +3,8 @@
 from typing import Any
 
 import keras
-from keras import ops
 
+from tfopt._host_ops import ops
 from tfopt.kernels import Grid, IntegerActivations, activation_grid, nudge_range, once, restrict_range
 from tfopt.quantization.simulation._learned_ranges import LEARNED
 from tfopt.quantization.simulation._observers import MAXIMUM, MINIMUM, observe

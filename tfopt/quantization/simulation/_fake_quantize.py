@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt._host_ops import on_host
 from tfopt._untracked import Untracked
 from tfopt.kernels import (
     ConstantFakeQuantize,
@@ -148,9 +149,9 @@ class FakeQuantize(ActivationRange, keras.layers.Layer):
 
     def coarsen_step(self) -> None:
         """Keeps the step, from now on, as coarse as the kernels that write here need it."""
-        self.smallest_step = max(
-            (float(kernel.smallest_step()) for kernel in self._kernels.value.values()), default=0.0
-        )
+        with on_host():
+            steps = [float(kernel.smallest_step()) for kernel in self._kernels.value.values()]
+        self.smallest_step = max(steps, default=0.0)
 
     def _as_kernel(self, inputs: Any, operands: Any, site: int, ties: str) -> Any:
         """The inputs as the kernel that writes this site rounds and clips them."""
@@ -166,7 +167,8 @@ class FakeQuantize(ActivationRange, keras.layers.Layer):
 
     def to_inference(self) -> "ConstantFakeQuantize":
         """The same grid as constants: what the converter reads."""
-        lo, hi = (float(end) for end in self.nudged_range())
+        with on_host():
+            lo, hi = (float(end) for end in self.nudged_range())
         return ConstantFakeQuantize(lo, hi, num_bits=self.num_bits, name=self.name)
 
     def get_config(self) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import inspect
 from typing import Any
 
 import keras
-from keras import ops
 
+from tfopt._host_ops import ops
 from tfopt._untracked import Untracked
 from tfopt.kernels import once
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights

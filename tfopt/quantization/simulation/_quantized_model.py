@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfopt._host_ops import on_host
 from tfopt._untracked import Untracked
 from tfopt.graph import deep_recursion
 from tfopt.kernels import (
@@ -72,7 +73,8 @@ class QuantizedModel(keras.Model, IntegerModel):
     @property
     def report(self) -> QuantizationReport | None:
         """What was done to each layer, with the ranges and the weight errors of this moment."""
-        return self.placed and measured(self.placed, self)
+        with on_host():
+            return self.placed and measured(self.placed, self)
 
     def wire(self, report: QuantizationReport, links: tuple[KernelNames, ...]) -> None:
         """Keeps the report, and names to each layer the others that it reads.
@@ -143,7 +145,7 @@ class QuantizedModel(keras.Model, IntegerModel):
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
-        with Numbers().read():  # a quantizer's grid is asked for by each kernel that reads it
+        with on_host(), Numbers().read():  # a quantizer's grid is asked for by each kernel that reads it
             return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
 
     def get_config(self) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import ops
 
+from tfopt._host_ops import on_host, ops
 from tfopt._untracked import Untracked
 from tfopt.graph import fold_factor
 from tfopt.kernels import IntegerWeights, WeightGrid, once
@@ -194,6 +194,7 @@ class QuantizedWeights(Timed, IntegerWeights):
         layer = plain.from_config(config)
         layer.build_from_config(self.get_build_config())
         layer.set_weights(self.get_weights())
-        for name in self.weight_names:
-            getattr(layer, name).assign(self._rounded(ops.convert_to_tensor(getattr(self, name)), name))
+        with on_host():
+            for name in self.weight_names:
+                getattr(layer, name).assign(self._rounded(ops.convert_to_tensor(getattr(self, name)), name))
         return layer

@@ -49,6 +49,7 @@ def replacing(
     linear: set[int],
     settings: Callable[[keras.Operation], Any] = lambda op: None,
     made: dict[int, keras.Operation] | None = None,
+    keep: bool = False,
 ) -> Callable[[keras.Operation, str], keras.Operation]:
     """How `build_model` makes the new layers, activations split off.
 
@@ -56,6 +57,7 @@ def replacing(
         linear: `id(op)` of the layers that lose their activation.
         settings: the `QuantConfig` for an operation's weights; None to leave them float.
         made: each new layer is remembered here, by `id` of the operation that it replaces.
+        keep: whether an operation that needs no change is returned itself, and not a copy of it.
     """
 
     def replace(op: keras.Operation, name: str) -> keras.Operation:
@@ -72,7 +74,7 @@ def replacing(
         exact = quantized is not None and issubclass(quantized, IntegerAccumulation)
         in_float32 = {} if exact else _in_float32(op)
         if quantized is None and id(op) not in linear and not in_float32:
-            return clone_operation(op, name)
+            return op if keep else clone_operation(op, name)
         config = {**op.get_config(), "name": name, **in_float32}
         if id(op) in linear:
             config["activation"] = "linear"

@@ -1,0 +1,51 @@
+"""Evaluation: runs a graph node by node, with its own layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from tfopt.graph._graph import Graph, Tensor, substitute
+
+
+class Evaluation(keras.Model):
+    """A model that computes tensors of a graph with the graph's own layers, and leaves them as they are.
+
+    What `build_model` makes has layers of its own, which take memory and the time to make them; this is for a look.
+    What a layer assigns while it runs, such as the state of a recurrent one, is forgotten.
+
+    Args:
+        graph: what `capture` or a rewrite of it returned; its layers are built.
+        tensors: which of its tensors a call returns, as a list; by default its outputs.
+
+    Call arguments:
+        inputs: arrays for the inputs of the graph: in their structure, in a flat list, or by name.
+
+    >>> import keras, numpy as np
+    >>> from tfopt.graph import Evaluation, capture
+    >>> inputs = keras.Input((2,))
+    >>> graph = capture(keras.Model(inputs, keras.layers.ReLU()(keras.layers.Rescaling(2.0)(inputs))))
+    >>> half, whole = Evaluation(graph, [node.output for node in graph.nodes])(np.array([[-1.0, 3.0]], "float32"))
+    >>> np.array(half).tolist(), np.array(whole).tolist()
+    ([[-2.0, 6.0]], [[0.0, 6.0]])
+    """
+
+    def __init__(self, graph: Graph, tensors: Sequence[Tensor] | None = None) -> None:
+        super().__init__(name="evaluation", dtype="float32")
+        self.graph = graph
+        self.tensors = keras.tree.flatten(graph.outputs) if tensors is None else list(tensors)
+
+    def call(self, inputs: Any) -> list[Any]:
+        places = keras.tree.flatten(self.graph.inputs)
+        by_name = isinstance(inputs, dict) and {tensor.name for tensor in places} == set(inputs)
+        arrays = [inputs[tensor.name] for tensor in places] if by_name else keras.tree.flatten(inputs)
+        values = {
+            id(tensor): keras.ops.convert_to_tensor(array, dtype=tensor.dtype)
+            for tensor, array in zip(places, arrays, strict=True)
+        }
+        with keras.StatelessScope():
+            for node in self.graph.nodes:
+                outputs = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
+                made = zip(keras.tree.flatten(node.outputs), keras.tree.flatten(outputs), strict=True)
+                values.update((id(tensor), value) for tensor, value in made)
+        return [values[id(tensor)] for tensor in self.tensors]
