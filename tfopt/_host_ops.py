@@ -19,7 +19,8 @@ _host = threading.local()
 def on_host() -> Iterator[None]:
     """Inside, `ops` reads weights and tensors of this thread as NumPy arrays, and computes in NumPy.
 
-    While TensorFlow traces a function, it changes nothing. The numbers are the same to the last bit: what NumPy might round in another way is not in the table below.
+    While TensorFlow traces a function, it changes nothing. The numbers are the same to the last bit: what NumPy might
+    round in another way is not in the table below.
 
     >>> from tfopt._host_ops import on_host, ops
     >>> with on_host():
