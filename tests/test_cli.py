@@ -1,6 +1,7 @@
 """The `tfopt` program: what a person types and sees."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,12 +10,19 @@ import numpy as np
 import pytest
 
 import tfopt
+from tfopt.commands import _arguments
+from tfopt.commands._arguments import load_model, load_samples
 
 
 def run(*arguments, cwd=None):
     """The program, by the interpreter that runs the tests: `tfopt` need not be on the PATH."""
     command = [sys.executable, "-m", "tfopt", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment())
+
+
+def environment():
+    """That of a user, who has not asked for TensorFlow's messages."""
+    return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +43,7 @@ def test_usage_and_unknown_commands():
     assert usage.returncode == 0
     assert "usage: tfopt COMMAND" in usage.stdout
     wrong = run("prune")
-    assert wrong.returncode != 0
+    assert wrong.returncode == 2
     assert "There is no command 'prune'" in wrong.stderr
     assert all(len(line) <= 80 for line in usage.stdout.splitlines())
 
@@ -80,7 +88,7 @@ def test_mistakes_get_one_sentence(files):
         (("inspect", files / "samples.npz"), "must name a .tflite file"),
     ]:
         result = run(*arguments)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert words in result.stderr
         assert "Traceback" not in result.stderr
 
@@ -112,3 +120,55 @@ def test_demo_keeps_its_promises(tmp_path):
     assert all(kernel["sparsity"] >= 0.75 for kernel in report["verify"]["kernels"])
     assert report["export"]["weight_bits"].keys() == {"8"}
     assert not report["export"]["float_operators"]
+
+
+BROKEN = {
+    "empty.npz": b"",
+    "cut.npz": b"PK\x03\x04" + bytes(40),
+    "text.npz": b"not a zip",
+    "pickle.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+    "cut.keras": b"PK\x03\x04" + bytes(40),
+    "empty.keras": b"",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_damaged_files_get_one_sentence(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(BROKEN[name])
+    read = load_model if name.endswith(".keras") else load_samples
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        read(str(path))
+    assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_arguments, "LARGEST", 1 << 20)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1 << 20, "uint8"))
+    with pytest.raises(ValueError, match=r"Got .*bomb.npz"):
+        load_samples(str(tmp_path / "bomb.npz"))
+
+
+def test_what_would_be_lost_or_mixed_up_is_refused(files, tmp_path):
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        (folder / "q.tflite").write_bytes((files / "q.tflite").read_bytes())
+    both = ["q.tflite", "other/q.tflite"]
+    compared = run("compare", *both, "--data", files / "samples.npz", cwd=tmp_path)
+    assert "2 models" in compared.stdout, compared.stderr
+    twice = run("compare", "q.tflite", "q.tflite", "--data", files / "samples.npz", cwd=tmp_path)
+    assert twice.returncode == 2 and "Got 'q.tflite' twice" in twice.stderr
+    before = (files / "q.keras").read_bytes()
+    itself = run("export", files / "q.keras", files / "q.keras")
+    assert itself.returncode == 2 and "must not be the model's own file" in itself.stderr
+    assert (files / "q.keras").read_bytes() == before
+
+
+def test_a_full_or_closed_output_is_no_traceback(files):
+    command = [sys.executable, "-m", "tfopt", "inspect", str(files / "q.tflite")]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
+    assert result.returncode != 0 and "Traceback" not in result.stderr
+    assert "No space left" in result.stderr
+    closed = subprocess.run(f"{' '.join(command)} | true", shell=True, stderr=subprocess.PIPE, text=True)
+    assert "Traceback" not in closed.stderr and "Exception ignored" not in closed.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tfopt import conversion
-from tfopt._files import check_parent
+from tfopt._files import check_parent, is_same_file
 from tfopt.conversion import ExportReport
 from tfopt.kernels import IntegerModel
 
@@ -84,6 +84,11 @@ def export(
     (('int8',), {'FULLY_CONNECTED': 1}, {})
     """
     check_parent(path, "path")
+    if isinstance(model, (str, os.PathLike)) and is_same_file(model, path):
+        raise ValueError(
+            f"The 'path' argument must not be the model's own file. Got {str(path)!r} for both, and the model would be "
+            "lost. Name another file, such as one that ends in .tflite."
+        )
     loaded = _load(Path(model)) if isinstance(model, (str, os.PathLike)) else model
     if calibration is not None:
         loaded = _quantized(loaded, calibration, format)

@@ -1,12 +1,19 @@
 """Files are written whole or not at all."""
 
+import contextlib
 import os
-import tempfile
+import re
+import secrets
+import stat
+import time
 from pathlib import Path
+
+# A temporary file that is older was left by a process that was killed, in seconds.
+_LEFTOVER = 3600.0
 
 
 def check_parent(path: str | os.PathLike, argument: str) -> Path:
-    """The path, if its folder exists: to be checked before the long work and not after it.
+    """The path, if a file can be written there: to be checked before the long work and not after it.
 
     Args:
         path: where a file is to be written.
@@ -16,26 +23,56 @@ def check_parent(path: str | os.PathLike, argument: str) -> Path:
         `path` as a `Path`.
 
     Raises:
-        ValueError: the folder does not exist, or `path` is itself a folder.
+        TypeError: `path` is no path.
+        ValueError: the folder does not exist or may not be written to, or `path` is a folder or a device.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"The '{argument}' argument must be a path. Got {path!r} instead. Pass one such as 'model.tflite'."
+        )
     path = Path(path)
-    if not path.parent.is_dir():
+    parent = Path(os.path.realpath(path)).parent
+    if not parent.is_dir():
         raise ValueError(
             f"The '{argument}' argument must name a file in a folder that exists. Got {str(path)!r}, but there is no "
-            f"folder {str(path.parent)!r}. Create it first, for example with os.makedirs."
+            f"folder {str(parent if path.is_symlink() else path.parent)!r}. Create it first, for example with "
+            "os.makedirs."
         )
     if path.is_dir():
         raise ValueError(
             f"The '{argument}' argument must name a file. Got the folder {str(path)!r} instead. "
             f"Add a file name, such as {str(path / 'model.tflite')!r}."
         )
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"The '{argument}' argument must name a file. Got the device or pipe {str(path)!r} instead, which cannot "
+            "be replaced in one step. Write to a file, and copy it."
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"The '{argument}' argument must name a file in a folder that you may write to. Got {str(path)!r}. Choose "
+            "another folder, or change its permissions."
+        )
     return path
+
+
+def is_same_file(first: str | os.PathLike, second: str | os.PathLike) -> bool:
+    """Whether two paths lead to one file that exists.
+
+    >>> from tfopt._files import is_same_file
+    >>> is_same_file("no such file", "no such file")
+    False
+    """
+    with contextlib.suppress(OSError):
+        return os.path.samefile(first, second)
+    return False
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, but never a part of it.
 
-    The bytes go to a temporary file in the same folder, which then takes the name in one step.
+    The bytes go to a temporary file in the same folder, which then takes the name in one step. A symbolic link stays
+    one, and a file that is replaced keeps its permissions.
 
     Args:
         path: the file to create or replace.
@@ -48,18 +85,30 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
     ...     os.listdir(folder)
     ['a']
     """
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path = Path(os.path.realpath(path))
+    _remove_leftovers(path)
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+    # Of a new file: what the user's umask leaves of this.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        # mkstemp makes a file that only its owner may read; a new file gets what the user's umask says.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what writers of this file left behind that were killed."""
+    pattern = re.compile(re.escape(f".{path.name[:200]}.") + "[0-9a-f]{16}")
+    for old in path.parent.iterdir():
+        if pattern.fullmatch(old.name):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > _LEFTOVER:
+                    old.unlink()

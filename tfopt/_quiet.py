@@ -4,14 +4,18 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+
+_one_at_a_time = threading.RLock()
 
 
 @contextlib.contextmanager
 def quiet(*descriptors: int) -> Iterator[list[str]]:
     """Captures what is written to file descriptors, such as 1 and 2, without `sys.stdout` and `sys.stderr`.
 
-    Python's exceptions are raised as usual. A descriptor that does not exist, as under pythonw, is ignored.
+    Python's exceptions are raised as usual. A descriptor that does not exist, as under pythonw, is ignored. One thread
+    at a time: a second one would take the first one's file for the terminal, and give that back.
 
     Args:
         *descriptors: their numbers.
@@ -27,7 +31,7 @@ def quiet(*descriptors: int) -> Iterator[list[str]]:
     ['from a library']
     """
     log: list[str] = []
-    with tempfile.TemporaryFile("w+", errors="replace") as stream:
+    with _one_at_a_time, tempfile.TemporaryFile("w+", errors="replace") as stream:
         kept = []
         try:
             for number in descriptors:

@@ -1,8 +1,11 @@
 """The base of all reports: a report prints as a table, and converts to Markdown and to plain JSON types."""
 
 import dataclasses
+import html
 import io
 from typing import Any
+
+from tfopt._text import printable
 
 TERMINAL_WIDTH = 80
 
@@ -25,31 +28,36 @@ class Table:
         from rich.table import Table as RichTable
 
         table = RichTable(
-            title=self.title, title_justify="left", title_style="bold", box=None, pad_edge=False
+            title=printable(self.title), title_justify="left", title_style="bold", box=None, pad_edge=False
         )
         for index, column in enumerate(self.columns):
             numbers = all(row[index][:1].isdigit() or row[index] in ("", "-") for row in self.rows)
             table.add_column(column, justify="right" if index and numbers else "left", overflow="fold")
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*map(printable, row))
         stream = io.StringIO()
         console = Console(file=stream, width=TERMINAL_WIDTH, color_system=None, markup=False, highlight=False)
         console.print(table)
         for note in self.notes:
-            console.print(note)
+            console.print(printable(note))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def to_markdown(self) -> str:
         """The same table in Markdown, with the title as a heading."""
-        lines = [f"## {self.title}", "", _markdown_row(self.columns)]
+        lines = [f"## {_markdown(self.title)}", "", _markdown_row(self.columns)]
         lines.append(_markdown_row((":--", *("--:",) * (len(self.columns) - 1))))
         lines.extend(_markdown_row(row) for row in self.rows)
-        lines.extend(text for note in self.notes for text in ("", note))
+        lines.extend(text for note in self.notes for text in ("", _markdown(note)))
         return "\n".join(lines) + "\n"
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(_markdown(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _markdown(text: str) -> str:
+    """Text in which names cannot be taken for HTML."""
+    return html.escape(printable(text), quote=False)
 
 
 class Report:

@@ -3,6 +3,17 @@
 from collections.abc import Mapping
 
 
+def printable(text: str) -> str:
+    """Text without characters that would do something to a terminal: names in a file may hold any.
+
+    >>> printable("conv\\x1b[2J")
+    'conv\\\\x1b[2J'
+    """
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def percent(fraction: float) -> str:
     """A fraction as a percentage that reads 100% or 0% only when it is exactly that.
 

@@ -6,7 +6,9 @@ A command is a module of `tfopt.commands` that defines its absl flags and a `mai
 
 import importlib
 import os
+import re
 import sys
+from types import ModuleType
 
 # Command -> what it does, in one line.
 COMMANDS = {
@@ -17,34 +19,105 @@ COMMANDS = {
     "compare": "accuracy, size, latency and memory, side by side",
 }
 
+# Exit codes beside 0: something that was to be shown does not hold; what was asked cannot be done; Ctrl-C.
+DOES_NOT_HOLD, CANNOT, INTERRUPTED = 1, 2, 130
+
 
 def run() -> None:
     """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer letters than a name has
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("--help", "-h", "help"):
-        print(_usage())
-        return
+    try:
+        code = _usage() if name in ("--help", "-h", "help") else _command(name, sys.argv[2:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"\ntfopt {name}: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except (
+        BrokenPipeError
+    ):  # who reads the output has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = CANNOT
+    sys.exit(code)
+
+
+def _command(name: str, given: list[str]) -> int:
     if name not in COMMANDS:
-        sys.exit(f"There is no command {name!r}.\n\n{_usage()}")
-    # TensorFlow reads its log level when it is loaded, and its start-up messages are of no use to the user of a
-    # command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from absl import app
+        print(f"There is no command {name!r}.\n\n{_commands()}", file=sys.stderr)
+        return CANNOT
+    if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        _silence_libraries()
+    from absl import flags
 
     command = importlib.import_module(f"tfopt.commands.{name}")
+    if {"--help", "-h", "-help"} & set(given):
+        print(_help(command))
+        return 0
+    try:
+        arguments = flags.FLAGS([f"tfopt {name}", *given])[1:]
+        return int(command.main(arguments) or 0)
+    except flags.Error as error:
+        print(f"tfopt {name}: {_flag_error(error)} tfopt {name} --help lists the flags.", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+        print(f"tfopt {name}: {_sentence(error)}", file=sys.stderr)
+    return CANNOT
 
-    def main(argv: list[str]) -> int | None:
-        try:
-            return command.main(argv[1:])
-        except (ValueError, TypeError, RuntimeError) as error:
-            sys.exit(f"tfopt {name}: {error}")
 
-    app.run(main, argv=[f"tfopt {name}", *sys.argv[2:]])
+def _silence_libraries() -> None:
+    """Leaves standard error to Python: TensorFlow's start-up messages are of no use to the user of a command.
+
+    Some come before TensorFlow reads its log level. Who sets that level wants to see them.
+    """
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    own = os.dup(2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
 
 
-def _usage() -> str:
+def _flag_error(error: Exception) -> str:
+    missing = re.match(r"flag --(\w+)=None: ", str(error))
+    return f"The flag --{missing[1]} is missing." if missing else f"{error}".rstrip(".") + "."
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
+
+
+def _usage() -> int:
+    print(_commands())
+    return 0
+
+
+def _commands() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
     return "\n".join(
         ["usage: tfopt COMMAND [arguments] [--flags]", "", *lines, "", "tfopt COMMAND --help lists flags."]
     )
+
+
+def _help(command: ModuleType) -> str:
+    """A command's own words and its flags, in 80 columns."""
+    import textwrap
+
+    from absl import flags
+
+    blocks = [textwrap.fill(part, 80) for part in (command.__doc__ or "").strip().split("\n\n")]
+    for flag in flags.FLAGS.get_key_flags_for_module(command):
+        values = getattr(flag.parser, "enum_values", None)
+        kind = "|".join(values) if values else flag.flag_type()
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name} <{kind}>"
+        default = f" (default: {flag.default_as_str})" if flag.default else ""
+        # absl puts the values of an enum before, and what several values mean behind.
+        text = flag.help.removeprefix(f"<{kind}>: ").split(";\n")[0]
+        blocks.append(f"  {name}\n" + textwrap.indent(textwrap.fill(f"{text}{default}", 72), " " * 6))
+    return "\n\n".join(blocks)

@@ -1,10 +1,9 @@
 """tfopt verify MODEL.keras FILE.tflite --data SAMPLES.npz: exit code 1 if they differ."""
 
-import keras
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_samples, take
+from tfopt.commands._arguments import load_model, load_samples, take
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."
@@ -33,7 +32,7 @@ def main(arguments: list[str]) -> int:
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
     samples, _ = load_samples(_DATA.value)
     report = tfopt.verify(
-        keras.models.load_model(model, compile=False),
+        load_model(model),
         path,
         samples,
         tolerance=_TOLERANCE.value,

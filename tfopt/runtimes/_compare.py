@@ -175,7 +175,11 @@ def _load(name: str, model: Any) -> keras.Model | TFLiteFile:
             f"The 'models' argument must hold Keras models and paths. Got {type(model).__name__} for '{name}'. "
             "Pass the model itself, or the path of its .tflite or .keras file."
         )
-    if not isinstance(model, bytes) and os.fspath(model).endswith(".keras") and os.path.isfile(model):
+    if (
+        not isinstance(model, bytes)
+        and str(os.fspath(model)).lower().endswith(".keras")
+        and os.path.isfile(model)
+    ):
         return keras.saving.load_model(model)
     return TFLiteFile.read(model)
 

@@ -68,8 +68,19 @@ def accuracy_for(y: np.ndarray, predictions: np.ndarray) -> keras.metrics.Metric
     y = np.asarray(y)
     if predictions.ndim < 2 or predictions.shape[-1] == 1:
         return keras.metrics.BinaryAccuracy()
+    classes = predictions.shape[-1]
     if y.ndim < predictions.ndim or y.shape[-1] == 1:
+        if y.size and not (y.min() >= 0 and y.max() < classes):
+            raise ValueError(
+                f"The 'y' argument must hold numbers of classes from 0 to {classes - 1}, as the model has {classes} "
+                f"outputs. Got {y.min()} to {y.max()}. Pass a metric of your own if they are something else."
+            )
         return keras.metrics.SparseCategoricalAccuracy()
+    if y.shape[-1] != classes:
+        raise ValueError(
+            f"The 'y' argument must hold a value for each of the model's {classes} outputs, or the number of a class. "
+            f"Got labels of shape {y.shape}."
+        )
     return keras.metrics.CategoricalAccuracy()
 
 
