@@ -172,3 +172,13 @@ def test_a_full_or_closed_output_is_no_traceback(files):
     assert "No space left" in result.stderr
     closed = subprocess.run(f"{' '.join(command)} | true", shell=True, stderr=subprocess.PIPE, text=True)
     assert "Traceback" not in closed.stderr and "Exception ignored" not in closed.stderr
+
+
+def test_check_and_bench(files, tmp_path):
+    shape = (4, 8)
+    keras.Sequential([keras.Input(shape), keras.layers.LSTM(3, name="lstm")]).save(tmp_path / "lstm.keras")
+    checked = run("check", tmp_path / "lstm.keras", "--target", "tflm", "--json")
+    assert checked.returncode in (0, 1), checked.stderr
+    assert json.loads(checked.stdout)["layers"][0]["path"] == "lstm"
+    timed = run("bench", files / "q.tflite", "--runs", "60")
+    assert timed.returncode == 0 and "60 calls of each file" in timed.stdout, timed.stderr

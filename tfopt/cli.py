@@ -17,6 +17,8 @@ COMMANDS = {
     "inspect": "list the operators, grids and weights of a .tflite file",
     "verify": "prove that a .tflite computes what a .keras model computes",
     "compare": "accuracy, size, latency and memory, side by side",
+    "check": "what a target leaves float or refuses, before any training",
+    "bench": "latency of .tflite files, in turns",
 }
 
 # Exit codes beside 0: something that was to be shown does not hold; what was asked cannot be done; Ctrl-C.

@@ -283,3 +283,11 @@ def test_two_replicas_train_as_one(blobs):
     for a, b in zip(one.weights, two.weights, strict=True):
         # Ranges are the mean of the replicas' own, so they differ a little from those of the whole batch.
         np.testing.assert_allclose(a, b, atol=0.1 if a.name == "observed" else 0.01)
+
+
+def test_a_quantized_model_is_not_quantized_again():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="net")
+    q = tfopt.quantize(model, np.ones((4, 4), "float32"))
+    for again in (lambda: tfopt.quantize(q, np.ones((4, 4))), lambda: tfopt.check(q)):
+        with pytest.raises(ValueError, match="Got 'net', which is quantized already"):
+            again()

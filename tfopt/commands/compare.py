@@ -4,11 +4,16 @@ import keras
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, load_samples, name_apart
+from tfopt.commands._arguments import load_model, load_samples, name_apart, show
+from tfopt.runtimes import RUNTIMES
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with arrays 'x' and 'y': inputs and targets, samples first."
 )
+_RUNTIME = flags.DEFINE_enum(
+    "runtime", "xnnpack", list(RUNTIMES), "The runtime of the .tflite files; tflm is TFLite Micro."
+)
+flags.declare_key_flag("json")
 flags.mark_flag_as_required("data")
 
 
@@ -17,7 +22,8 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         raise ValueError("Expected at least one MODEL.keras or FILE.tflite. Got nothing instead.")
     x, y = load_samples(_DATA.value)
-    print(tfopt.compare({name: _load(path) for name, path in name_apart(arguments).items()}, x, y))
+    models = {name: _load(path) for name, path in name_apart(arguments).items()}
+    show(tfopt.compare(models, x, y, runtime=_RUNTIME.value))
 
 
 def _load(path: str) -> keras.Model | str:

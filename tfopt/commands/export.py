@@ -3,7 +3,7 @@
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_samples, take
+from tfopt.commands._arguments import load_samples, show, take
 from tfopt.conversion import write_c_array
 
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4", "int8", "int16")
@@ -19,6 +19,7 @@ _OUTPUT = flags.DEFINE_enum("output_dtype", None, _TYPES, "Type of the outputs; 
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
 _SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros sparsely, where LiteRT reads it.")
 _C_ARRAY = flags.DEFINE_string("c_array", None, "Write the file as a C array too: a .cc, .cpp or .c file.")
+flags.declare_key_flag("json")
 
 
 def main(arguments: list[str]) -> None:
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> None:
         )
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
-    print(report)
+    show(report)
     if _C_ARRAY.value:
         source, header = write_c_array(path, _C_ARRAY.value)
         print(f"Written as an array: {source}, {header}")

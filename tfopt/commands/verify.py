@@ -3,7 +3,7 @@
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, load_samples, take
+from tfopt.commands._arguments import load_model, load_samples, show, take
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."
@@ -24,6 +24,7 @@ _OVERLAY = flags.DEFINE_string(
     None,
     "Write a JSON file that Model Explorer shows over the graph: the difference in steps at each node.",
 )
+flags.declare_key_flag("json")
 flags.mark_flag_as_required("data")
 
 
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
         runtime=_RUNTIME.value,
         per_tensor=True if _OVERLAY.value else _PER_TENSOR.value,
     )
-    print(report)
+    show(report)
     if _OVERLAY.value:
         report.to_model_explorer(_OVERLAY.value)
     return 0 if report.passed else 1

@@ -10,12 +10,14 @@ class IntegerModel:
     """A model that computes on integer grids.
 
     Attributes:
+        name: the model's.
         target: the runtime whose kernels it computes as, a key of `TARGETS`.
         placed: what was done to each layer when the model was quantized: has `layers`, rows with the `path` of the
             user's layer and the names of its `weights` and `quantizer`; None where that is not known.
         pack_weights: whether codes of four bits or fewer are stored two to a byte, where kernels read that.
     """
 
+    name: str
     target: str = "litert"
     placed: Any = None
     pack_weights: bool = True

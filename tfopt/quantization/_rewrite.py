@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfopt.graph import Graph, capture
-from tfopt.kernels import FAMILIES, TARGETS, float_where_lacking
+from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization.placement import Placement, decompose, place, round_constants, split_activations
 from tfopt.quantization.post_training import equalize_graph
@@ -38,7 +38,15 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         calibration: its inputs, which show a subclassed model's shapes.
         config: the scheme.
         equalize: whether to give the channels between two layers like ranges.
+
+    Raises:
+        ValueError: the model is quantized already.
     """
+    if isinstance(model, IntegerModel):
+        raise ValueError(
+            f"The 'model' argument must be a float model. Got {model.name!r}, which is quantized already. Quantize the "
+            "model that it was made from, or train this one on."
+        )
     captured = capture(model, _first_batch(model, calibration))
     target = TARGETS[config.target]
     graph = decompose(captured, target.absent)

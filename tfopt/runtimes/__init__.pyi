@@ -1,3 +1,4 @@
+from ._bench import BenchReport, BenchRow, bench
 from ._compare import CompareReport, compare
 from ._inspect import InspectReport, OperatorRow, inspect
 from ._latency import Latency, measure_latency
@@ -21,6 +22,8 @@ from ._verify_report import KernelSummary, VerifyReport
 __all__ = [
     "RUNTIMES",
     "Arena",
+    "BenchReport",
+    "BenchRow",
     "CannotRunError",
     "CompareReport",
     "CompareRow",
@@ -44,6 +47,7 @@ __all__ = [
     "Tensor",
     "TensorParity",
     "VerifyReport",
+    "bench",
     "compare",
     "encode_sparse",
     "estimate_npu",

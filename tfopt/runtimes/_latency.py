@@ -10,6 +10,7 @@ import numpy as np
 
 from tfopt.runtimes._codes import to_dtype
 from tfopt.runtimes._registry import load
+from tfopt.runtimes._runtime import Runtime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,12 @@ def measure_latency(
     """
     check_count("runs", runs, least=1)
     check_count("warmup", warmup, least=0)
-    loaded = load(path, runtime, num_threads)
+    loaded = prepared(load(path, runtime, num_threads), shapes)
+    return time_calls(loaded.invoke, runs, warmup, num_threads)
+
+
+def prepared(loaded: Runtime, shapes: Sequence[tuple[int, ...]] | None = None) -> Runtime:
+    """A runtime whose inputs are set to random numbers of a fixed seed."""
     rng = np.random.default_rng(0)
     feeds = []
     for at, tensor in enumerate(loaded.file.inputs):
@@ -83,20 +89,23 @@ def measure_latency(
         values = rng.integers(0, 2, shape) if integer else rng.uniform(0, 1, shape)
         feeds.append(to_dtype(values, tensor))
     loaded.set_inputs(feeds)
-    return time_calls(loaded.invoke, runs, warmup, num_threads)
+    return loaded
 
 
 def time_calls(call: Callable[[], Any], runs: int, warmup: int, num_threads: int = 1) -> Latency:
     """Times a function of no arguments, one call at a time."""
     for _ in range(warmup):
         call()
-    times = np.empty(runs)
-    for i in range(runs):
-        start = time.perf_counter_ns()
-        call()
-        times[i] = (time.perf_counter_ns() - start) / 1e6
+    times = [time_call(call) for _ in range(runs)]
     p5, median, p95 = (float(p) for p in np.percentile(times, [5, 50, 95]))
     return Latency(median, p5, p95, runs, num_threads)
+
+
+def time_call(call: Callable[[], Any]) -> float:
+    """Milliseconds of one call."""
+    start = time.perf_counter_ns()
+    call()
+    return (time.perf_counter_ns() - start) / 1e6
 
 
 def check_count(argument: str, value: int, least: int) -> None:
