@@ -101,6 +101,29 @@ def _reason(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def is_tflite(path: str) -> bool:
+    """Whether a path names a .tflite file, and not a model of Keras.
+
+    >>> is_tflite("net.TFLITE"), is_tflite("net.keras")
+    (True, False)
+    """
+    return path.lower().endswith(".tflite")
+
+
+def try_files(paths: list[str], runtimes: list[str]) -> None:
+    """Runs .tflite files once, each in a process of its own: they may come from anywhere, and be damaged.
+
+    Raises:
+        CannotRunError: a file ends its process, takes too long or too much memory.
+    """
+    from tfopt.runtimes._trial import try_file
+
+    for path in paths:
+        if is_tflite(path) and Path(path).is_file():
+            for runtime in runtimes:
+                try_file(path, runtime)
+
+
 def name_apart(paths: list[str]) -> dict[str, Any]:
     """Each path by its file name, or whole where several files have that name.
 

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from tfopt.commands._arguments import name_apart, show
+from tfopt.commands._arguments import name_apart, show, try_files
 from tfopt.runtimes import RUNTIMES, bench
 
 _RUNS = flags.DEFINE_integer("runs", 200, "Calls to time of each file.", lower_bound=60)
@@ -15,4 +15,5 @@ def main(arguments: list[str]) -> None:
     """Runs the command."""
     if not arguments:
         raise ValueError("Expected at least one FILE.tflite. Got nothing instead.")
+    try_files(arguments, [_RUNTIME.value])
     show(bench(name_apart(arguments), _RUNS.value, _RUNTIME.value, _THREADS.value))

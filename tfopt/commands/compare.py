@@ -4,7 +4,7 @@ import keras
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, load_samples, name_apart, show
+from tfopt.commands._arguments import is_tflite, load_model, load_samples, name_apart, show, try_files
 from tfopt.runtimes import RUNTIMES
 
 _DATA = flags.DEFINE_string(
@@ -22,9 +22,10 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         raise ValueError("Expected at least one MODEL.keras or FILE.tflite. Got nothing instead.")
     x, y = load_samples(_DATA.value)
+    try_files(arguments, [_RUNTIME.value])
     models = {name: _load(path) for name, path in name_apart(arguments).items()}
     show(tfopt.compare(models, x, y, runtime=_RUNTIME.value))
 
 
 def _load(path: str) -> keras.Model | str:
-    return path if path.lower().endswith(".tflite") else load_model(path)
+    return path if is_tflite(path) else load_model(path)

@@ -3,7 +3,7 @@
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, load_samples, show, take
+from tfopt.commands._arguments import load_model, load_samples, show, take, try_files
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."
@@ -31,6 +31,7 @@ flags.mark_flag_as_required("data")
 def main(arguments: list[str]) -> int:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    try_files([path], _RUNTIME.value)
     samples, _ = load_samples(_DATA.value)
     report = tfopt.verify(
         load_model(model),
