@@ -29,9 +29,9 @@ class Pruning(keras.callbacks.Callback):
     `round(schedule(n) * size)` zeros: by default in each layer, the smallest weights (Han et al. 2015,
     https://arxiv.org/abs/1506.02626), on a schedule such as that of Zhu & Gupta (2017,
     https://arxiv.org/abs/1710.01878). Where whole units are removed (blocks, channels, heads), the count is that, or
-    lower by less than one unit; one unit of each layer is always kept. The zeros are in the weights themselves, so
-    that any `ModelCheckpoint` is as sparse as the log, and a run that is resumed from weights and optimizer continues
-    where it stopped: the masks are made from the zeros.
+    lower by less than one unit; and each layer keeps one unit, the most important, whatever is asked. The zeros are
+    in the weights themselves, so that any `ModelCheckpoint` is as sparse as the log, and a run that is resumed from
+    weights and optimizer continues where it stopped: the masks are made from the zeros.
 
     While `fit` runs, each pruned weight has the constraint `mask * own(mask * weight)`, where `own` is the constraint
     that you gave it; it is restored when training ends. A later `fit` is therefore free to fill the zeros: pass
