@@ -14,6 +14,10 @@ READ = "read"  # each index is what one channel contributes to others: the input
 
 STAYS = -1
 
+# Carried weights that become zero with their channel, because a channel of zeros would not be zero behind them: they
+# are added to it, or scale what is not zero.
+FOLLOWERS = ("bias", "gamma", "beta")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slot:
@@ -70,6 +74,63 @@ class Channels:
     axes: dict[int, dict[int, np.ndarray]]
     groups: tuple[Group, ...]
     reasons: dict[int, str]
+
+    def without(self, stays: np.ndarray, reasons: dict[int, str]) -> "Channels":
+        """The same, but for units that cannot be removed after all.
+
+        Args:
+            stays: bool array with an entry per unit.
+            reasons: for each such unit, the reason.
+        """
+        numbers = np.full(self.count + 1, STAYS)
+        numbers[:-1][~stays] = np.arange((~stays).sum())
+        slots, why = [], dict(self.reasons)
+        for slot in self.slots:
+            lost = [unit for unit in slot.units.tolist() if unit >= 0 and stays[unit]]
+            if lost and slot.role == MADE:
+                why[id(slot.op)] = reasons[lost[0]]
+            slots.append(dataclasses.replace(slot, units=numbers[slot.units]))
+        axes = {
+            tensor: {axis: numbers[units] for axis, units in found.items()}
+            for tensor, found in self.axes.items()
+        }
+        return channels_of(self.graph, int((~stays).sum()), slots, axes, why)
+
+
+def channels_of(
+    graph: Graph,
+    count: int,
+    slots: list[Slot],
+    axes: dict[int, dict[int, np.ndarray]],
+    reasons: dict[int, str],
+) -> Channels:
+    """The units of the slots sorted into groups; slots and axes on which every index stays are left out."""
+    free = tuple(slot for slot in slots if (slot.units >= 0).any())
+    axes = {
+        tensor: {axis: units for axis, units in found.items() if (units >= 0).any()}
+        for tensor, found in axes.items()
+    }
+    return Channels(graph, count, free, axes, _groups(graph, count, free), reasons)
+
+
+def _groups(graph: Graph, count: int, slots: tuple[Slot, ...]) -> tuple[Group, ...]:
+    """Units with equally many slices of the same weights go together."""
+    paths = {id(node.op): node.path for node in reversed(graph.nodes)}
+    places: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    for number, slot in enumerate(slots):
+        found, slices = np.unique(slot.units[slot.units >= 0], return_counts=True)
+        for unit, many in zip(found.tolist(), slices.tolist(), strict=True):
+            places[unit].append((number, many))
+    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for unit, here in enumerate(places):
+        alike.setdefault(tuple(here), []).append(unit)
+    groups = []
+    for key, units in alike.items():
+        makers = [(slots[number], many) for number, many in key if slots[number].role == MADE]
+        if makers:
+            names = tuple(dict.fromkeys(paths[id(slot.op)] for slot, _ in makers))
+            groups.append(Group(np.array(units), names, max(many * slot.width for slot, many in makers)))
+    return tuple(groups)
 
 
 def components(count: int, edges: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

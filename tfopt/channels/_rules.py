@@ -29,6 +29,9 @@ class ChannelRule:
         values: for a layer whose weights are cut, their new values, unless these are just the remaining old ones.
         layer: the class of the new layer, if it is not that of the old one.
         call: for an operation with sizes or positions among its arguments, the node that replaces it.
+        bias: for a layer that multiplies channels with a kernel and adds a bias, the axes of its output that the bias
+            indexes, or would index: what removed channels leave behind for the kernel is added to it.
+        counts_zeros: whether the layer is exact only if removed channels are zero where it reads them.
     """
 
     flow: Callable[[ChannelTracer, Node], None]
@@ -37,6 +40,8 @@ class ChannelRule:
     values: Callable[[Node, Sizes, list[np.ndarray]], list[np.ndarray]] = lambda node, sizes, values: values
     layer: type[keras.layers.Layer] | None = None
     call: Callable[[Node, Sizes], Node] | None = None
+    bias: Callable[[Node], tuple[int, ...]] | None = None
+    counts_zeros: bool = False
 
 
 def _weight_shape(op: Operation, sizes: Sizes, name: str) -> tuple[int, ...]:
@@ -90,6 +95,8 @@ def _layer_norm_config(node: Node, sizes: Sizes) -> Config:
 
 def _reshape_call(node: Node, sizes: Sizes) -> Node:
     shape = [-1 if size is None else size for size in sizes.shape(node.output)[1:]]
+    if shape_rules.folds_batch(node.inputs[0].shape, node.output.shape):
+        return dataclasses.replace(node, op=type(node.op)((-1, *shape)), args=(node.inputs[0],), kwargs={})
     layer = keras.layers.Reshape(shape, name=node.op.name)
     return dataclasses.replace(node, op=layer, args=(node.inputs[0],), kwargs={})
 
@@ -122,16 +129,28 @@ _TIE = ChannelRule(arithmetic.tie)
 _REDUCE = ChannelRule(arithmetic.reduce)
 _GLOBAL_POOL = ChannelRule(arithmetic.global_pool)
 _PERMUTE = ChannelRule(shape_rules.permute)
-_CONVOLUTION = ChannelRule(with_weights.convolution, ("kernel", "bias"), _convolution_config)
-_TRANSPOSED = ChannelRule(with_weights.transposed, ("kernel", "bias"), _last_of("filters", "kernel", -2))
+_CONVOLUTION = ChannelRule(
+    with_weights.convolution, ("kernel", "bias"), _convolution_config, bias=with_weights.bias_axis
+)
+_TRANSPOSED = ChannelRule(
+    with_weights.transposed,
+    ("kernel", "bias"),
+    _last_of("filters", "kernel", -2),
+    bias=with_weights.bias_axis,
+)
 _DEPTHWISE = ChannelRule(with_weights.depthwise, ("kernel", "bias"))
 _SEPARABLE = ChannelRule(
     with_weights.separable,
     ("depthwise_kernel", "pointwise_kernel", "bias"),
     _last_of("filters", "pointwise_kernel"),
+    bias=with_weights.bias_axis,
 )
 _LAYER_NORM = ChannelRule(
-    with_weights.over_channels, ("gamma", "beta"), _layer_norm_config, layer=PartialLayerNormalization
+    with_weights.over_channels,
+    ("gamma", "beta"),
+    _layer_norm_config,
+    layer=PartialLayerNormalization,
+    counts_zeros=True,
 )
 
 # Compute each number by itself.
@@ -148,8 +167,12 @@ _ELEMENTWISE = """
 # removed.
 CHANNEL_RULES: dict[str, ChannelRule] = {
     # makes channels
-    "Dense": ChannelRule(with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel")),
-    "EinsumDense": ChannelRule(with_weights.einsum_dense, ("kernel", "bias"), _einsum_config),
+    "Dense": ChannelRule(
+        with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel"), bias=with_weights.bias_axis
+    ),
+    "EinsumDense": ChannelRule(
+        with_weights.einsum_dense, ("kernel", "bias"), _einsum_config, bias=with_weights.bias_axes
+    ),
     "Embedding": ChannelRule(with_weights.embedding, ("embeddings",), _last_of("output_dim", "embeddings")),
     **{f"Conv{n}D": _CONVOLUTION for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": _TRANSPOSED for n in (1, 2, 3)},
@@ -162,7 +185,9 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     ),
     "LayerNormalization": _LAYER_NORM,
     "PartialLayerNormalization": _LAYER_NORM,
-    "RMSNormalization": ChannelRule(with_weights.over_channels, ("scale",), _rms_config, _rms_values),
+    "RMSNormalization": ChannelRule(
+        with_weights.over_channels, ("scale",), _rms_config, _rms_values, counts_zeros=True
+    ),
     "GroupNormalization": ChannelRule(with_weights.group_norm, ("gamma", "beta"), _group_norm_config),
     "PReLU": ChannelRule(with_weights.prelu, ("alpha",)),
     # `keras.applications.convnext`: gamma times its input.

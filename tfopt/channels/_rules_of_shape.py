@@ -63,6 +63,9 @@ def reshape(tracer: ChannelTracer, node: Node) -> None:
     if getattr(node.op, "data_format", None) == "channels_first":
         unknown(tracer, node, f"{node.path} transposes channels_first before it flattens")
         return
+    if out.shape[1:].count(None) > 1:
+        unknown(tracer, node, f"{node.path} makes several sizes that are open")
+        return
     for before, after in matched_axes(x.shape, out.shape):
         labelled = {axis: channels for axis, channels in tracer.axes(x).items() if axis in before}
         if not labelled:
@@ -115,11 +118,14 @@ def matched_axes(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[list
 
     >>> matched_axes((None, 4, 4, 8), (None, 16, 8))
     [([0], [0]), ([1, 2], [1]), ([3], [2])]
+    >>> matched_axes((None, 4, 8), (None, 8))  # positions become samples
+    [([0, 1], [0]), ([2], [1])]
     """
     head: list[tuple[list[int], list[int]]] = []
     tail: list[tuple[list[int], list[int]]] = []
     i, j = list(range(len(before))), list(range(len(after)))
-    while i and j and before[i[0]] == after[j[0]]:
+    into_batch = folds_batch(before, after)
+    while i and j and before[i[0]] == after[j[0]] and not into_batch:
         head.append(([i.pop(0)], [j.pop(0)]))
     while i and j and before[i[-1]] == after[j[-1]]:
         tail.insert(0, ([i.pop()], [j.pop()]))
@@ -137,6 +143,12 @@ def matched_axes(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[list
                     left.append(i.pop(0))
             middle.append((left, right))
     return [*head, *middle, *tail]
+
+
+def folds_batch(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Whether axes become part of the batch, or come out of it: a sample has another size than before."""
+    samples = before[1:], after[1:]
+    return all(None not in sizes for sizes in samples) and math.prod(samples[0]) != math.prod(samples[1])
 
 
 def key_of(node: Node, rank: int) -> list[Any]:

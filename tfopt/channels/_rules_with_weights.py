@@ -149,6 +149,18 @@ def einsum_dense(tracer: ChannelTracer, node: Node) -> None:
         tracer.pin_axes(node.output, f"the activation of {node.path} mixes channels or is not known")
 
 
+def bias_axis(node: Node) -> tuple[int, ...]:
+    """The axis of the output that the bias of a convolution or a Dense indexes."""
+    return (channel_axis(node.op, node.output),)
+
+
+def bias_axes(node: Node) -> tuple[int, ...]:
+    """The axes that the bias of an EinsumDense indexes, or could index: those that its kernel makes."""
+    left, _, output = einsum_letters(node.op, len(node.inputs[0].shape))
+    letters = node.op.bias_axes or [letter for letter in output if letter not in left]
+    return tuple(output.index(letter) for letter in letters)
+
+
 def embedding(tracer: ChannelTracer, node: Node) -> None:
     """`embeddings[token, out]`."""
     tracer.pin_axes(node.inputs[0], f"{node.path} uses these channels as indices")
