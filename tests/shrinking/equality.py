@@ -13,11 +13,7 @@ def found(model: keras.Model) -> Channels:
 
 
 def masked(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.Model:
-    """A copy of the original in which the removed channels are zero where they are made, and nothing is missing.
-
-    Zeroed are kernels' output axes, and biases, gammas and betas unless weights are "as they are". All others are left
-    as they are, so that a wrong idea of where a channel's values go shows.
-    """
+    """A copy of the original in which the removed channels are zero where they are made, and nothing is missing."""
     copies = {}
 
     def replace(op, name):
@@ -25,17 +21,26 @@ def masked(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> ker
         return copies[id(op)]
 
     model = build_model(channels.graph, replace)
+    set_to_zero(channels, kept, weights, copies)
+    return model
+
+
+def set_to_zero(channels: Channels, kept: np.ndarray, weights: str = "zeroed", copies=None) -> None:
+    """Sets the weights that make removed channels to zero, in the graph's own layers or in copies of them.
+
+    These are kernels' output axes, and biases, gammas and betas unless weights are "as they are". All others are left
+    as they are, so that a wrong idea of where a channel's values go shows.
+    """
     for slot in channels.slots:
         follows = slot.role == "carried" and slot.weight in ("bias", "gamma", "beta")
         if slot.role != "made" and not (follows and weights == "zeroed"):
             continue
         gone = np.append(~kept, False)[slot.units]
         place = [w.name for w in slot.op.weights].index(slot.weight)
-        weight = copies[id(slot.op)].weights[place]
+        weight = (copies[id(slot.op)] if copies else slot.op).weights[place]
         values = np.array(weight)
         np.moveaxis(values, slot.axis, 0)[gone] = 0.0
         weight.assign(values)
-    return model
 
 
 def op_is_layer(op) -> bool:

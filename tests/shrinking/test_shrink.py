@@ -93,6 +93,24 @@ def test_counts_are_multiples_but_never_above_what_there_is(ratio, units, diviso
     assert 1 <= kept <= units and (nearest or kept == units)
 
 
+@pytest.mark.parametrize("divisor", [1, 4, 8])
+@pytest.mark.parametrize("budget", [{"channels": 0.5}, {"macs": 0.6}])
+@pytest.mark.parametrize("parts", [(8, 8), (6, 10), (12, 20)])
+def test_a_layer_whose_channels_part_has_a_multiple_too(parts, budget, divisor):
+    """Before, a layer of 16 channels in two groups ended at 14 or 12 with divisor=8."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(sum(parts), 3, padding="same")(inputs)
+    left, right = x[..., : parts[0]], x[..., parts[0] :]
+    right = layers.Add()([right, layers.Conv2D(parts[1], 3, padding="same")(right)])
+    x = layers.Conv2D(32, 3)(layers.ReLU()(layers.Concatenate()([left, right])))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    for row in shrink(model, **budget, divisor=divisor).report.layers:
+        assert row.after % divisor == 0 or row.after == row.before
+        assert row.after < row.before or row.reason
+        if row.reason.startswith("no smaller number"):
+            assert divisor == 8 and parts != (12, 20)
+
+
 def test_heads_count_with_their_size():
     inputs = keras.Input((6, 8))
     x = layers.MultiHeadAttention(4, 4, name="attention")(inputs, inputs)

@@ -21,10 +21,11 @@ from tfopt.channels import (
 )
 from tfopt.graph import LayerFilter, Node, capture
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
+from tfopt.shrinking._counts import families
 from tfopt.shrinking._criteria import ScoreFunction, score
 from tfopt.shrinking._cut import cut
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
-from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving, step_of
+from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving
 
 
 def shrink(
@@ -214,15 +215,20 @@ def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, diviso
     makers = dict.fromkeys(path for group in groups for path in group.makers)
     others = tuple(path for path in makers if path != node.path)
     if before == after and not reason:
-        reason = _why_whole(groups, divisor)
+        reason = _why_whole(channels, groups, divisor)
     return ShrunkLayer(node.path, before, after, others, reason)
 
 
-def _why_whole(groups: list[Group], divisor: int) -> str:
+def _why_whole(channels: Channels, groups: list[Group], divisor: int) -> str:
     if all(len(group.units) == 1 for group in groups):
         return "its channels can only be removed all together"
-    if all(len(group.units) <= step_of(group, divisor) for group in groups):
+    if all(len(group.units) * group.width <= divisor for group in groups) and len(groups) == 1:
         return f"it has no more channels than divisor={divisor}"
+    for family in families(channels):
+        ones = [1] * len(family.sizes)
+        here = any(group in groups for group in family.groups)
+        if here and family.nearest(ones, ones, family.sizes, divisor) in (None, family.sizes):
+            return f"no smaller number is a multiple of divisor={divisor} in all layers that it goes with"
     return "its channels score higher than those removed"
 
 
