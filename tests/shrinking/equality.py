@@ -32,11 +32,11 @@ def set_to_zero(channels: Channels, kept: np.ndarray, weights: str = "zeroed", c
     as they are, so that a wrong idea of where a channel's values go shows.
     """
     for slot in channels.slots:
-        follows = slot.role == "carried" and slot.weight in ("bias", "gamma", "beta")
+        follows = slot.role == "carried" and slot.weight.rsplit("/")[-1] in ("bias", "gamma", "beta")
         if slot.role != "made" and not (follows and weights == "zeroed"):
             continue
         gone = np.append(~kept, False)[slot.units]
-        place = [w.name for w in slot.op.weights].index(slot.weight)
+        place = [id(w) for w in slot.op.weights].index(id(slot.variable))
         weight = (copies[id(slot.op)] if copies else slot.op).weights[place]
         values = np.array(weight)
         np.moveaxis(values, slot.axis, 0)[gone] = 0.0

@@ -233,11 +233,34 @@ def einsum_mixer():
     return keras.Model(inputs, layers.Dense(2)(ops.mean(x, axis=1)))
 
 
-def with_recurrence():
-    """What has no rule: the channels that the LSTM reads stay."""
+def recurrent():
+    """Hidden units, step by step: each has a column in every gate, and a row of the recurrent kernel."""
+    inputs = keras.Input((6, 8))
+    x = layers.GRU(9, return_sequences=True)(layers.Dense(16)(inputs))
+    x = layers.Bidirectional(layers.LSTM(8, return_sequences=True))(x)
+    x = layers.Bidirectional(layers.GRU(6, return_sequences=True, reset_after=False), merge_mode="sum")(x)
+    x, *states = layers.LSTM(8, return_sequences=True, return_state=True)(x)
+    x = layers.LSTM(8, return_sequences=True)(x, initial_state=states)
+    return keras.Model(inputs, layers.Dense(2)(layers.SimpleRNN(7)(x)))
+
+
+def not_followed():
+    """What has no rule: the channels that a loop of cells reads stay."""
     inputs = keras.Input((6, 8))
     x = layers.Dense(12, activation="relu")(layers.Dense(16)(inputs))
-    return keras.Model(inputs, layers.Dense(2)(layers.LSTM(4)(x)))
+    return keras.Model(inputs, layers.Dense(2)(layers.RNN(layers.LSTMCell(4))(x)))
+
+
+def blocks():
+    """Pixel shuffles in both orders, tensors stacked and taken apart, norms that are operations."""
+    inputs = keras.Input(IMAGE)
+    x = ops.reshape(ops.normalize(_conv(16, inputs)), (-1, 8, 8, 4, 2, 2))
+    x = ops.reshape(ops.transpose(x, (0, 1, 4, 2, 5, 3)), (-1, 16, 16, 4))
+    x = ops.depth_to_space(_conv(16, x, activation="relu"), 2)
+    x = layers.UnitNormalization()(_conv(6, ops.space_to_depth(x, 4)))
+    upper, lower = ops.unstack(ops.stack([x, _conv(6, x)], axis=1), axis=1)
+    x = ops.where(upper > 0.0, upper, ops.pad(ops.flip(lower, 1), ((0, 0), (0, 0), (0, 0), (0, 0))))
+    return _head(inputs, x / (1.0 + ops.norm(x, axis=1, keepdims=True)))
 
 
 CASES: dict[str, Callable[[], keras.Model]] = {
@@ -273,7 +296,9 @@ CASES: dict[str, Callable[[], keras.Model]] = {
     "sequence": sequence,
     "encoder_decoder": encoder_decoder,
     "einsum_mixer": einsum_mixer,
-    "with_recurrence": with_recurrence,
+    "recurrent": recurrent,
+    "not_followed": not_followed,
+    "blocks": blocks,
 }
 
 

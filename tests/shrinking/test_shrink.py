@@ -58,8 +58,8 @@ def test_report_names_the_layers_that_go_together():
 
 
 def test_report_says_why_channels_stay():
-    reasons = {row.path: row.reason for row in shrink(make("with_recurrence"), channels=0.5).report.layers}
-    assert any("could not be opened: LSTM loops over time" in reason for reason in reasons.values())
+    reasons = {row.path: row.reason for row in shrink(make("not_followed"), channels=0.5).report.layers}
+    assert any("could not be opened: RNN loops over time" in reason for reason in reasons.values())
     reasons = {row.path: row.reason for row in shrink(wide(), channels=0.5, where="first").report.layers}
     assert reasons["second"] == "not selected by where="
 

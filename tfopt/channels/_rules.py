@@ -1,16 +1,18 @@
 """One table with a row per operation: how channels flow through it, and what changes when some are removed."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfopt.channels import _rules_of_arithmetic as arithmetic
+from tfopt.channels import _rules_of_blocks as blocks
+from tfopt.channels import _rules_of_recurrence as recurrence
 from tfopt.channels import _rules_of_shape as shape_rules
 from tfopt.channels import _rules_with_weights as with_weights
-from tfopt.channels._channels import Sizes
+from tfopt.channels._channels import Sizes, variable_of
 from tfopt.channels._layer_norm import PartialLayerNormalization
 from tfopt.channels._tracer import ChannelTracer
 from tfopt.graph import Node, Operation, kind
@@ -31,7 +33,10 @@ class ChannelRule:
         call: for an operation with sizes or positions among its arguments, the node that replaces it.
         bias: for a layer that multiplies channels with a kernel and adds a bias, the axes of its output that the bias
             indexes, or would index: what removed channels leave behind for the kernel is added to it.
-        counts_zeros: whether the layer is exact only if removed channels are zero where it reads them.
+        counts_zeros: for an operation that is exact only if removed channels are zero where it reads them, the axes
+            of which this is true.
+        reads_itself: whether a layer reads its own outputs, so that removed ones must be zero.
+        closed: whether the rule is for the layer as a whole, which capture does not open.
     """
 
     flow: Callable[[ChannelTracer, Node], None]
@@ -41,11 +46,13 @@ class ChannelRule:
     layer: type[keras.layers.Layer] | None = None
     call: Callable[[Node, Sizes], Node] | None = None
     bias: Callable[[Node], tuple[int, ...]] | None = None
-    counts_zeros: bool = False
+    counts_zeros: Callable[[Node], Sequence[int]] | None = None
+    reads_itself: bool = False
+    closed: bool = False
 
 
 def _weight_shape(op: Operation, sizes: Sizes, name: str) -> tuple[int, ...]:
-    return sizes.weight(op, next(w for w in op.weights if w.name == name))
+    return sizes.weight(op, variable_of(op, name))
 
 
 def _last_of(argument: str, weight: str, axis: int = -1) -> Callable[[Node, Sizes], Config]:
@@ -150,7 +157,16 @@ _LAYER_NORM = ChannelRule(
     ("gamma", "beta"),
     _layer_norm_config,
     layer=PartialLayerNormalization,
-    counts_zeros=True,
+    counts_zeros=arithmetic.axes_of,
+)
+
+_NORMALIZE = ChannelRule(arithmetic.carry, counts_zeros=arithmetic.axes_of)
+_RECURRENT = ChannelRule(
+    recurrence.recurrent,
+    ("kernel", "recurrent_kernel", "bias"),
+    recurrence.config,
+    reads_itself=True,
+    closed=True,
 )
 
 # Compute each number by itself.
@@ -161,7 +177,18 @@ _ELEMENTWISE = """
     ReLU Identity Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     GaussianNoise GaussianDropout ActivityRegularization Masking StopGradient
     Absolute Abs Negative Square Sqrt Exp Erf Clip Cast Sign
+    Cbrt Ceil Cos Cosh Erfc Exp2 Expm1 Fabs Floor Isfinite Isinf Isnan Log Log10 Log1p Log2 LogicalNot NanToNum
+    OnesLike Reciprocal Round Rsqrt Sin Sinh Tan Trunc ZerosLike Arctan Arcsinh
 """
+
+# Combine the numbers at the same place of several tensors.
+_OF_SEVERAL = """
+    Add Subtract Multiply Maximum Minimum Average Power Where
+    Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor Hypot Logaddexp
+"""
+
+# Make one number of all along some axes.
+_REDUCTIONS = "Mean Sum Max Min Amax Amin Var Std Norm Prod Logsumexp Any All CountNonzero"
 
 # The kind of an operation (see `tfopt.graph.kind`) -> its rule. The channels of an operation without a rule cannot be
 # removed.
@@ -186,9 +213,14 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     "LayerNormalization": _LAYER_NORM,
     "PartialLayerNormalization": _LAYER_NORM,
     "RMSNormalization": ChannelRule(
-        with_weights.over_channels, ("scale",), _rms_config, _rms_values, counts_zeros=True
+        with_weights.over_channels, ("scale",), _rms_config, _rms_values, counts_zeros=arithmetic.axes_of
     ),
     "GroupNormalization": ChannelRule(with_weights.group_norm, ("gamma", "beta"), _group_norm_config),
+    # reads and makes them, step by step
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), _RECURRENT),
+    "Bidirectional": dataclasses.replace(
+        _RECURRENT, flow=recurrence.bidirectional, config=recurrence.bidirectional_config
+    ),
     "PReLU": ChannelRule(with_weights.prelu, ("alpha",)),
     # `keras.applications.convnext`: gamma times its input.
     "LayerScale": ChannelRule(
@@ -205,9 +237,11 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     },
     **{name: _CHANNELS for name in ("MaxPool", "AveragePool", "Resizing", "Resize")},
     **{f"Global{name}Pooling{n}D": _GLOBAL_POOL for n in (1, 2, 3) for name in ("Max", "Average")},
-    **{name: _REDUCE for name in ("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Std")},
+    **dict.fromkeys(_REDUCTIONS.split(), _REDUCE),
+    "Normalize": _NORMALIZE,
+    "UnitNormalization": _NORMALIZE,
     # ties those of several tensors
-    **{name: _TIE for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Power")},
+    **dict.fromkeys(_OF_SEVERAL.split(), _TIE),
     "TrueDivide": ChannelRule(arithmetic.divide),
     "Divide": ChannelRule(arithmetic.divide),
     "Matmul": ChannelRule(arithmetic.matmul),
@@ -224,6 +258,12 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     "Split": ChannelRule(shape_rules.split, call=_split_call),
     "Repeat": ChannelRule(shape_rules.repeat),
     "RepeatVector": ChannelRule(shape_rules.repeat_vector),
+    "Stack": ChannelRule(blocks.stack),
+    "Unstack": ChannelRule(blocks.unstack),
+    "Flip": ChannelRule(blocks.flip),
+    "Pad": ChannelRule(blocks.pad),
+    "DepthToSpace": ChannelRule(blocks.depth_to_space),
+    "SpaceToDepth": ChannelRule(blocks.space_to_depth),
 }
 
 
@@ -232,6 +272,8 @@ def rule_of(node: Node) -> ChannelRule | None:
     if names := getattr(node.op, "weights_of_no_channel", ()):
         # Such a layer treats all channels in the same way, and keeps zeros: a quantizer, for instance.
         return ChannelRule(arithmetic.tie, tuple(names))
-    row = None if node.opaque else CHANNEL_RULES.get(kind(node.op))
+    row = CHANNEL_RULES.get(kind(node.op))
     held = {with_weights.base_name(w) for w in getattr(node.op, "weights", ())}
-    return row if row is not None and held <= set(row.weights) else None
+    if row is None or (node.opaque and not row.closed) or not held <= set(row.weights):
+        return None
+    return row

@@ -33,6 +33,11 @@ def softmax(tracer: ChannelTracer, node: Node) -> None:
         tracer.pin(tracer.at(node.inputs[0], axis), f"{node.path} mixes all channels")
 
 
+def axes_of(node: Node) -> Sequence[int]:
+    """The axes that a normalization sums over."""
+    return [node.op.axis] if isinstance(node.op.axis, int) else list(node.op.axis)
+
+
 def global_pool(tracer: ChannelTracer, node: Node) -> None:
     """Keeps the batch and the channels."""
     x = node.inputs[0]

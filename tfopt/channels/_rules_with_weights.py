@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfopt.channels._channels import CARRIED, READ
+from tfopt.channels._channels import CARRIED, READ, variable_of
 from tfopt.channels._tracer import ChannelTracer
 from tfopt.graph import Node, Operation, Tensor, activation_name, einsum_letters
 
@@ -27,7 +27,7 @@ def has(op: Operation, weight: str) -> bool:
 
 def shape_of(op: Operation, weight: str) -> tuple[int, ...]:
     """The shape of the layer's weight of that name."""
-    return next(tuple(w.shape) for w in op.weights if w.name == weight)
+    return tuple(variable_of(op, weight).shape)
 
 
 def channel_axis(op: Operation, tensor: Tensor) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfopt.channels._channels import MADE, STAYS, Channels, Slot, channels_of, components
+from tfopt.channels._channels import MADE, STAYS, Channels, Slot, channels_of, components, variable_of
 from tfopt.graph import Graph, Node, Operation, Tensor
 
 
@@ -79,22 +79,31 @@ class ChannelTracer:
         return known[0] if known else None
 
     def slot(
-        self, op: Operation, weight: str, axis: int, channels: np.ndarray | None, role: str, width: int = 1
+        self,
+        op: Operation,
+        weight: str,
+        axis: int,
+        channels: np.ndarray | None,
+        role: str,
+        width: int = 1,
+        gates: int = 1,
     ) -> None:
         """Records which channels index an axis of a weight. In a shared layer all calls are tied."""
-        size = next(w.shape[axis] for w in op.weights if w.name == weight)
+        size = variable_of(op, weight).shape[axis]
         reason = f"{self.paths[id(op)]} reads inputs that stay"
         if channels is None:
             channels = self.stays(size, reason)
-        old = self.slots.setdefault((id(op), weight, axis), Slot(op, weight, axis, channels, role, width))
+        old = self.slots.setdefault(
+            (id(op), weight, axis), Slot(op, weight, axis, channels, role, width, gates)
+        )
         self.tie(old.units, channels)
 
-    def made(self, op: Operation, weight: str, axis: int, width: int = 1) -> np.ndarray:
+    def made(self, op: Operation, weight: str, axis: int, width: int = 1, gates: int = 1) -> np.ndarray:
         """The channels that a weight axis makes: new ones, or those of the first call of a shared layer."""
         slot = self.slots.get((id(op), weight, axis))
         if slot is None:
-            size = next(w.shape[axis] for w in op.weights if w.name == weight)
-            self.slot(op, weight, axis, self.new(size), MADE, width)
+            size = variable_of(op, weight).shape[axis]
+            self.slot(op, weight, axis, self.new(size), MADE, width, gates)
         return self.slots[id(op), weight, axis].units
 
     def finish(self) -> Channels:

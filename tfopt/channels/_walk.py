@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
-from tfopt.channels._channels import CARRIED, FOLLOWERS, MADE, READ, Channels
+from tfopt.channels._channels import MADE, READ, Channels
 from tfopt.channels._rules import rule_of
 from tfopt.graph import Node, Tensor, substitute, tensors_in
 
@@ -43,8 +43,8 @@ def _masked(channels: Channels, gone: np.ndarray, dense: Values, followers: bool
     """The values with zeros for the removed units."""
     values = dict(dense)
     for slot in channels.slots:
-        if slot.role == MADE or (followers and slot.role == CARRIED and slot.weight in FOLLOWERS):
-            weight = next(w for w in slot.op.weights if w.name == slot.weight)
+        if slot.role == MADE or (followers and slot.follows):
+            weight = slot.variable
             value = np.array(values[id(weight)][1] if id(weight) in values else weight)
             np.moveaxis(value, slot.axis, 0)[np.append(gone, False)[slot.units]] = 0
             values[id(weight)] = weight, value
@@ -110,17 +110,35 @@ class Walk:
                     outputs = list(self._without_running(node, values, error))
                 for tensor, value in zip(tensors_in(node.outputs), outputs, strict=True):
                     values[id(tensor)] = self._bounded(tensor, value)
+                self._read_itself(node, values)
 
     def _read(self, node: Node, values: dict[int, np.ndarray]) -> None:
         row = rule_of(node)
-        if row is not None and node.inputs and (row.counts_zeros or id(node.op) in self._readers):
-            tensor = node.inputs[0]
+        if row is None or not node.inputs:
+            return
+        tensor = node.inputs[0]
+        if id(node.op) in self._readers:
             self.found.append(Reading(node, *self._left(tensor, values[id(tensor)])))
+        elif row.counts_zeros is not None:
+            axes = [axis % len(tensor.shape) for axis in row.counts_zeros(node)]
+            self.found.append(Reading(node, *self._left(tensor, values[id(tensor)], axes)))
 
-    def _left(self, tensor: Tensor, value: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    def _read_itself(self, node: Node, values: dict[int, np.ndarray]) -> None:
+        row = rule_of(node)
+        if row is not None and row.reads_itself:
+            for tensor in tensors_in(node.outputs):
+                reason = f"{node.path} reads what these units leave behind at every step"
+                self.refused.update(dict.fromkeys(self._left(tensor, values[id(tensor)])[1], reason))
+
+    def _left(
+        self, tensor: Tensor, value: np.ndarray, axes: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, tuple[int, ...]]:
+        """What the removed channels of a tensor are, on all axes or on some, and the units that are not zero."""
         left = np.where(self.mask(tensor, value.shape), value, np.zeros((), value.dtype))
         units: set[int] = set()
         for axis, here in self._channels.axes.get(id(tensor), {}).items():
+            if axes is not None and axis not in axes:
+                continue
             some = np.moveaxis(left, axis, 0).reshape(left.shape[axis], -1).any(axis=1)
             units.update(here[some & self._gone[here]].tolist())
         return left, tuple(sorted(units))
@@ -143,7 +161,7 @@ class Walk:
             units.update(self._left(tensor, values[id(tensor)])[1])
         for slot in self._channels.slots:
             if slot.op is node.op and slot.weight == "bias":
-                bias = next(w for w in slot.op.weights if w.name == "bias")
+                bias = slot.variable
                 value = self._weights[id(bias)][1] if id(bias) in self._weights else np.asarray(bias)
                 units.update(slot.units[(value != 0) & self._gone[slot.units]].tolist())
         self.refused.update(dict.fromkeys(units, f"{node.path} could not be run here: {_first_line(error)}"))

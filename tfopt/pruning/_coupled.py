@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tfopt.channels import FOLLOWERS, Slot, channel_groups, exactly_removable
 from tfopt.channels import Group as Channels
+from tfopt.channels import Slot, channel_groups, exactly_removable
 from tfopt.graph import kind
 from tfopt.pruning._first_and_last import graphs_of
 from tfopt.pruning._group import Group, Member
@@ -40,7 +40,7 @@ def coupled_groups(
         for units in channels.groups:
             here = [slot for slot in channels.slots if np.isin(slot.units, units.units).any()]
             made = [slot for slot in here if slot.role == "made"]
-            kernels = [_variable(slot) for slot in made]
+            kernels = [slot.variable for slot in made]
             mine = [selected[id(kernel)] for kernel in kernels if id(kernel) in selected]
             if not mine:
                 continue
@@ -61,15 +61,13 @@ def coupled_groups(
 
 
 def _group(units: Channels, made: list[Slot], slots: list[Slot]) -> Group:
-    followers = [slot for slot in slots if slot.role == "carried" and slot.weight in FOLLOWERS]
+    followers = [slot for slot in slots if slot.follows]
     gammas = [slot for slot in followers if slot.weight == "gamma" and kind(slot.op) == "BatchNormalization"]
     return Group(
         Lanes(len(units.units)),
         tuple(_member(slot, units.units) for slot in made),
         tuple(
-            _member(slot, units.units)
-            for slot in followers
-            if slot.op.trainable and _variable(slot).trainable
+            _member(slot, units.units) for slot in followers if slot.op.trainable and slot.variable.trainable
         ),
         tuple(_member(slot, units.units) for slot in gammas),
     )
@@ -86,13 +84,9 @@ def _rest_of(slot: Slot) -> Group:
     return Group(Lanes(len(fixed)), (kernel,), tuple(followers))
 
 
-def _variable(slot: Slot) -> keras.Variable:
-    return next(weight for weight in slot.op.weights if weight.name == slot.weight)
-
-
 def _member(slot: Slot, units: np.ndarray) -> Member:
     """The slices of a weight that belong to the units, unit by unit."""
-    variable = _variable(slot)
+    variable = slot.variable
     order = np.concatenate([np.flatnonzero(slot.units == unit) for unit in units])
     inputs = layout_of(slot.op, variable).inputs if len(variable.shape) > 1 else ()
     shape = tuple(variable.shape)

@@ -103,7 +103,7 @@ def families(channels: Channels) -> list[Family]:
     table = np.array(
         [
             [
-                int(np.isin(slot.units, group.units).sum()) // len(group.units) * slot.width
+                slot.channels(int(np.isin(slot.units, group.units).sum()) // len(group.units))
                 for group in channels.groups
             ]
             for slot in makers
@@ -119,7 +119,7 @@ def families(channels: Channels) -> list[Family]:
         left -= together
         columns = sorted(together)
         layers = tuple(
-            (tuple(row[columns].tolist()), int((slot.units < 0).sum()) * slot.width)
+            (tuple(row[columns].tolist()), slot.channels(int((slot.units < 0).sum())))
             for slot, row in zip(makers, table, strict=True)
             if row[columns].any()
         )

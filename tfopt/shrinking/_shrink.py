@@ -19,7 +19,7 @@ from tfopt.channels import (
     exactly_removable,
     leftovers,
 )
-from tfopt.graph import LayerFilter, Node, capture
+from tfopt.graph import LayerFilter, Node, capture, tensors_in
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
 from tfopt.shrinking._counts import families
 from tfopt.shrinking._criteria import ScoreFunction, score
@@ -208,9 +208,9 @@ def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkR
 def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, divisor: int) -> ShrunkLayer:
     reason = channels.reasons.get(id(node.op), "")
     if slot is None:
-        last = node.output.shape[-1]
+        last = tensors_in(node.outputs)[0].shape[-1]
         return ShrunkLayer(node.path, last, last, reason=reason)
-    before, after = len(slot.units) * slot.width, int(sizes.mask(slot.units).sum()) * slot.width
+    before, after = slot.channels(len(slot.units)), slot.channels(int(sizes.mask(slot.units).sum()))
     groups = [group for group in channels.groups if node.path in group.makers]
     makers = dict.fromkeys(path for group in groups for path in group.makers)
     others = tuple(path for path in makers if path != node.path)
