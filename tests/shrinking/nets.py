@@ -260,7 +260,7 @@ def blocks():
     x = layers.UnitNormalization()(_conv(6, ops.space_to_depth(x, 4)))
     upper, lower = ops.unstack(ops.stack([x, _conv(6, x)], axis=1), axis=1)
     x = ops.where(upper > 0.0, upper, ops.pad(ops.flip(lower, 1), ((0, 0), (0, 0), (0, 0), (0, 0))))
-    return _head(inputs, x / (1.0 + ops.norm(x, axis=1, keepdims=True)))
+    return _head(inputs, x / (1.0 + ops.norm(x, axis=(1, 2), keepdims=True)))
 
 
 CASES: dict[str, Callable[[], keras.Model]] = {

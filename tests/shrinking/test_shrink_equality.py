@@ -134,3 +134,12 @@ def test_partial_layer_norm_needs_room():
         PartialLayerNormalization(channels=5, epsilon=0.1).get_config()
     )
     assert (layer.channels, layer.epsilon) == (5, 0.1)
+
+
+def test_channels_that_would_be_divided_by_stay():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(6, name="hidden")(inputs)
+    x = keras.layers.Dense(2)(keras.layers.Dense(6)(inputs) / hidden)
+    channels = found(keras.Model(inputs, x))
+    assert channels.count == 0
+    assert any("reads infinity" in reason for reason in channels.reasons.values())

@@ -32,6 +32,8 @@ def contribution(
         sums = [np.asarray(keras.ops.convert_to_numpy(linear(reading.left))) for reading in readings]
     except Exception as error:
         return None, f"{path} could not be run on what these channels leave behind: {error}"
+    if not all(np.isfinite(reading.left).all() for reading in readings):
+        return None, f"{path} reads infinity, or no number at all, of these channels once they are removed"
     means = []
     for reading, values in zip(readings, sums, strict=True):
         rest = tuple(axis for axis in range(values.ndim) if axis not in axes)

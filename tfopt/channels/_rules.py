@@ -1,8 +1,7 @@
 """One table with a row per operation: how channels flow through it, and what changes when some are removed."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,41 +13,8 @@ from tfopt.channels import _rules_of_shape as shape_rules
 from tfopt.channels import _rules_with_weights as with_weights
 from tfopt.channels._channels import Sizes, variable_of
 from tfopt.channels._layer_norm import PartialLayerNormalization
-from tfopt.channels._tracer import ChannelTracer
+from tfopt.channels._rule import ATTRIBUTE, ChannelRule, Config
 from tfopt.graph import Node, Operation, kind
-
-Config = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class ChannelRule:
-    """What one kind of operation does with channels.
-
-    Attributes:
-        flow: records in a `ChannelTracer` which weights and outputs are indexed by the channels of the inputs.
-        weights: names of all weights that `flow` knows; a layer with other weights is not changed.
-        config: for a layer whose weights are cut, the arguments of its config that change.
-        values: for a layer whose weights are cut, their new values, unless these are just the remaining old ones.
-        layer: the class of the new layer, if it is not that of the old one.
-        call: for an operation with sizes or positions among its arguments, the node that replaces it.
-        bias: for a layer that multiplies channels with a kernel and adds a bias, the axes of its output that the bias
-            indexes, or would index: what removed channels leave behind for the kernel is added to it.
-        counts_zeros: for an operation that is exact only if removed channels are zero where it reads them, the axes
-            of which this is true.
-        reads_itself: whether a layer reads its own outputs, so that removed ones must be zero.
-        closed: whether the rule is for the layer as a whole, which capture does not open.
-    """
-
-    flow: Callable[[ChannelTracer, Node], None]
-    weights: tuple[str, ...] = ()
-    config: Callable[[Node, Sizes], Config] = lambda node, sizes: {}
-    values: Callable[[Node, Sizes, list[np.ndarray]], list[np.ndarray]] = lambda node, sizes, values: values
-    layer: type[keras.layers.Layer] | None = None
-    call: Callable[[Node, Sizes], Node] | None = None
-    bias: Callable[[Node], tuple[int, ...]] | None = None
-    counts_zeros: Callable[[Node], Sequence[int]] | None = None
-    reads_itself: bool = False
-    closed: bool = False
 
 
 def _weight_shape(op: Operation, sizes: Sizes, name: str) -> tuple[int, ...]:
@@ -183,7 +149,7 @@ _ELEMENTWISE = """
 
 # Combine the numbers at the same place of several tensors.
 _OF_SEVERAL = """
-    Add Subtract Multiply Maximum Minimum Average Power Where
+    Add Subtract Multiply Divide TrueDivide Maximum Minimum Average Power Where
     Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor Hypot Logaddexp
 """
 
@@ -242,8 +208,6 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     "UnitNormalization": _NORMALIZE,
     # ties those of several tensors
     **dict.fromkeys(_OF_SEVERAL.split(), _TIE),
-    "TrueDivide": ChannelRule(arithmetic.divide),
-    "Divide": ChannelRule(arithmetic.divide),
     "Matmul": ChannelRule(arithmetic.matmul),
     "Einsum": ChannelRule(arithmetic.einsum),
     "DotProductAttention": ChannelRule(arithmetic.dot_product_attention),
@@ -272,7 +236,7 @@ def rule_of(node: Node) -> ChannelRule | None:
     if names := getattr(node.op, "weights_of_no_channel", ()):
         # Such a layer treats all channels in the same way, and keeps zeros: a quantizer, for instance.
         return ChannelRule(arithmetic.tie, tuple(names))
-    row = CHANNEL_RULES.get(kind(node.op))
+    row = vars(type(node.op)).get(ATTRIBUTE) or CHANNEL_RULES.get(kind(node.op))
     held = {with_weights.base_name(w) for w in getattr(node.op, "weights", ())}
     if row is None or (node.opaque and not row.closed) or not held <= set(row.weights):
         return None

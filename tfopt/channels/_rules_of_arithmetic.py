@@ -77,14 +77,6 @@ def tie(tracer: ChannelTracer, node: Node) -> None:
         )
 
 
-def divide(tracer: ChannelTracer, node: Node) -> None:
-    """Carries the numerator; the divisor's channels are pinned, because division by a channel of zeros is undefined."""
-    if any(tracer.axes(tensor) for tensor in node.inputs[1:]) or node.args[0] is not node.inputs[0]:
-        for tensor in node.inputs:
-            tracer.pin_axes(tensor, f"{node.path} divides by these channels")
-    tie(tracer, node)
-
-
 def einsum(tracer: ChannelTracer, node: Node, equation: str | None = None) -> None:
     """Axes with the same letter in the output are tied; those summed over are pinned."""
     equation = (equation or node.op.subscripts).replace(" ", "")

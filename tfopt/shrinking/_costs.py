@@ -114,7 +114,8 @@ def macs_of(graph: Graph, sizes: Sizes) -> int:
         if None in factors:
             raise ValueError(
                 f"The multiply-accumulates of {node.path!r} ({kind(node.op)}) depend on a size that is open: its "
-                f"outputs have shape {tensors_in(node.outputs)[0].shape}. Build the model with fixed input sizes to count them."
+                f"outputs have shape {tensors_in(node.outputs)[0].shape}. Build the model with fixed input sizes to "
+                "count them."
             )
         total += math.prod(factor or 0 for factor in factors)
     return total

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
-from tfopt.channels import CHANNEL_RULES, Channels, Sizes, leftovers, rule_of, with_bias
-from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, kind, tensors_in
+from tfopt.channels import ChannelRule, Channels, Leftovers, Sizes, leftovers, rule_of, with_bias
+from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, tensors_in
+from tfopt.shrinking._check_registered import check_registered, is_registered
 
 
 def cut(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.Model:
@@ -37,18 +38,8 @@ def cut(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.
     [(3, 2), (2,), (2, 2), (2,)]
     """
     kept = np.asarray(kept, bool)
-    if kept.shape != (channels.count,):
-        raise ValueError(
-            f"The 'kept' argument must be a bool array of shape ({channels.count},), an entry per unit. "
-            f"Got shape {kept.shape} instead."
-        )
     sizes = Sizes(channels, kept)
-    left = leftovers(channels, ~kept, weights)
-    if left.refused:
-        raise ValueError(
-            f"The 'kept' argument must keep channels whose removal is not exact: {next(iter(left.refused.values()))}. "
-            "Got one that does not. Pass what exactly_removable found as 'channels'."
-        )
+    left = _left(channels, kept, weights)
     changed = _changed(channels, kept, sizes)
     first = {id(node.op): node for node in reversed(channels.graph.nodes)}
     made: list[tuple[Node, Operation]] = []
@@ -63,7 +54,7 @@ def cut(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.
     def replace(op: Operation, name: str) -> Operation:
         if id(op) not in changed and id(op) not in left.biases:
             return clone_operation(op, name)
-        row = CHANNEL_RULES[kind(op)]
+        row = _row(first[id(op)])
         config = {**op.get_config(), **row.config(first[id(op)], sizes), "name": name}
         if id(op) in left.biases and all(weight.name != "bias" for weight in op.weights):
             config.update(with_bias(first[id(op)]))
@@ -73,12 +64,41 @@ def cut(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.
 
     model = build_model(channels.graph.map_nodes(adjust), replace)
     for node, layer in made:
-        values = [sizes.take(node.op, weight) for weight in node.op.weights]
-        values = CHANNEL_RULES[kind(node.op)].values(node, sizes, values)
-        if id(node.op) in left.biases:
-            values = _with_bias(node, values, *left.biases[id(node.op)], sizes)
-        layer.set_weights(values)
+        layer.set_weights(_values(node, sizes, left))
+        if is_registered(node.op):
+            check_registered(node, layer, channels, kept)
     return model
+
+
+def _left(channels: Channels, kept: np.ndarray, weights: str) -> Leftovers:
+    """What the removed units leave behind, if they can be removed."""
+    if kept.shape != (channels.count,):
+        raise ValueError(
+            f"The 'kept' argument must be a bool array of shape ({channels.count},), an entry per unit. "
+            f"Got shape {kept.shape} instead."
+        )
+    left = leftovers(channels, ~kept, weights)
+    if left.refused:
+        raise ValueError(
+            f"The 'kept' argument must keep channels whose removal is not exact: {next(iter(left.refused.values()))}. "
+            "Got one that does not. Pass what exactly_removable found as 'channels'."
+        )
+    return left
+
+
+def _values(node: Node, sizes: Sizes, left: Leftovers) -> list[np.ndarray]:
+    """The values of the smaller layer's weights."""
+    values = _row(node).values(node, sizes, [sizes.take(node.op, weight) for weight in node.op.weights])
+    return (
+        _with_bias(node, values, *left.biases[id(node.op)], sizes) if id(node.op) in left.biases else values
+    )
+
+
+def _row(node: Node) -> ChannelRule:
+    row = rule_of(node)
+    if row is None:
+        raise ValueError(f"{node.path} has channels to remove, but no rule says how.")
+    return row
 
 
 def _with_bias(
