@@ -14,7 +14,7 @@ from . import (
 from ._export_from import export
 from ._model_report import report
 from ._shrink_to_latency import shrink
-from .channels import PartialLayerNormalization
+from .channels import PartialLayerNormalization, register_channels
 from .conversion import ExportReport
 from .distillation import (
     AttentionMaps,
@@ -111,6 +111,7 @@ __all__ = [
     "pruning",
     "quantization",
     "quantize",
+    "register_channels",
     "register_quantized",
     "report",
     "runtimes",

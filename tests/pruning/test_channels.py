@@ -24,6 +24,7 @@ NETS = (
     "flatten_dense",
     "shared_layer",
     "split_and_slice",
+    "partial_block",
     "attention",
     "grouped_queries",
 )

@@ -39,7 +39,7 @@ def statistics(model: keras.Model, blobs: Any, *needs: str, where: Any = ".*") -
     """What is collected for each kernel, by the name of its layer."""
     groups, _ = find_groups(model, where, "unstructured")
     found = collect(needs, groups, model, Samples(blobs), 0)
-    return {g.kernels[0].layer.name: found[id(g.kernels[0].variable)] for g in groups}
+    return {g.kernels[0].layer.name: found[id(g.kernels[0])] for g in groups}
 
 
 CASES = [

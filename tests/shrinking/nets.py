@@ -152,6 +152,37 @@ def split_and_slice():
     return _head(inputs, layers.Concatenate()([_conv(6, y[..., :4]), y[..., 4:]]))
 
 
+def partial_block():
+    """C2f, CSP: the channels of one kernel part, a half meets others, and one norm is behind all of them."""
+    inputs = keras.Input(IMAGE)
+    x = _conv(16, inputs)
+    left, right = x[..., :8], x[..., 8:]
+    last = layers.Add()([right, _conv(8, right)])
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Concatenate()([left, right, last])))
+    return _head(inputs, layers.GroupNormalization(6)(layers.Concatenate()([_conv(4, x), _conv(8, x)])))
+
+
+def into_the_batch():
+    """Positions become samples, as in window attention and TimeDistributed."""
+    inputs = keras.Input(IMAGE)
+    x = ops.reshape(_conv(12, inputs), (-1, 4, 2, 4, 2, 12))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, 4, 12))
+    x = x + layers.MultiHeadAttention(3, 4)(x, x)
+    x = ops.reshape(ops.transpose(ops.reshape(x, (-1, 4, 4, 2, 2, 12)), (0, 1, 3, 2, 4, 5)), (-1, 64, 12))
+    x = layers.TimeDistributed(layers.Dense(10, activation="relu"))(x)
+    x = layers.Dense(8)(ops.reshape(x, (-1, 10)))
+    return keras.Model(inputs, layers.Dense(3)(ops.mean(ops.reshape(x, (-1, 64, 8)), axis=1)))
+
+
+def constants():
+    """Channels of zeros leave f(0), what a norm without gamma makes of its mean, and borders that are averaged."""
+    inputs = keras.Input(IMAGE)
+    x = layers.BatchNormalization(scale=False)(_conv(8, inputs, activation="softplus"))
+    x = layers.Conv2D(8, 2, use_bias=False, activation="exponential")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", activation="hard_sigmoid")(x)
+    return _head(inputs, layers.Activation("sigmoid")(x))
+
+
 def shared_layer():
     inputs = keras.Input(IMAGE)
     shared, norm = layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization()
@@ -202,11 +233,34 @@ def einsum_mixer():
     return keras.Model(inputs, layers.Dense(2)(ops.mean(x, axis=1)))
 
 
-def with_recurrence():
-    """What has no rule: the channels that the LSTM reads stay."""
+def recurrent():
+    """Hidden units, step by step: each has a column in every gate, and a row of the recurrent kernel."""
+    inputs = keras.Input((6, 8))
+    x = layers.GRU(9, return_sequences=True)(layers.Dense(16)(inputs))
+    x = layers.Bidirectional(layers.LSTM(8, return_sequences=True))(x)
+    x = layers.Bidirectional(layers.GRU(6, return_sequences=True, reset_after=False), merge_mode="sum")(x)
+    x, *states = layers.LSTM(8, return_sequences=True, return_state=True)(x)
+    x = layers.LSTM(8, return_sequences=True)(x, initial_state=states)
+    return keras.Model(inputs, layers.Dense(2)(layers.SimpleRNN(7)(x)))
+
+
+def not_followed():
+    """What has no rule: the channels that a loop of cells reads stay."""
     inputs = keras.Input((6, 8))
     x = layers.Dense(12, activation="relu")(layers.Dense(16)(inputs))
-    return keras.Model(inputs, layers.Dense(2)(layers.LSTM(4)(x)))
+    return keras.Model(inputs, layers.Dense(2)(layers.RNN(layers.LSTMCell(4))(x)))
+
+
+def blocks():
+    """Pixel shuffles in both orders, tensors stacked and taken apart, norms that are operations."""
+    inputs = keras.Input(IMAGE)
+    x = ops.reshape(ops.normalize(_conv(16, inputs)), (-1, 8, 8, 4, 2, 2))
+    x = ops.reshape(ops.transpose(x, (0, 1, 4, 2, 5, 3)), (-1, 16, 16, 4))
+    x = ops.depth_to_space(_conv(16, x, activation="relu"), 2)
+    x = layers.UnitNormalization()(_conv(6, ops.space_to_depth(x, 4)))
+    upper, lower = ops.unstack(ops.stack([x, _conv(6, x)], axis=1), axis=1)
+    x = ops.where(upper > 0.0, upper, ops.pad(ops.flip(lower, 1), ((0, 0), (0, 0), (0, 0), (0, 0))))
+    return _head(inputs, x / (1.0 + ops.norm(x, axis=(1, 2), keepdims=True)))
 
 
 CASES: dict[str, Callable[[], keras.Model]] = {
@@ -233,18 +287,19 @@ CASES: dict[str, Callable[[], keras.Model]] = {
     "attention_by_hand": attention_by_hand,
     "channel_shuffle": channel_shuffle,
     "split_and_slice": split_and_slice,
+    "partial_block": partial_block,
+    "into_the_batch": into_the_batch,
+    "constants": constants,
     "shared_layer": shared_layer,
     "nested_deep": nested_deep,
     "volume": volume,
     "sequence": sequence,
     "encoder_decoder": encoder_decoder,
     "einsum_mixer": einsum_mixer,
-    "with_recurrence": with_recurrence,
+    "recurrent": recurrent,
+    "not_followed": not_followed,
+    "blocks": blocks,
 }
-
-# Cases in which a channel whose weights are zero is not zero where it is read: sigmoid(0) is 0.5, and a Dense along
-# another axis adds its bias to every channel.
-NOT_ZERO_AT_ZERO = ("sigmoid_chain", "einsum_mixer")
 
 
 def make(name: str) -> keras.Model:

@@ -58,8 +58,8 @@ def test_report_names_the_layers_that_go_together():
 
 
 def test_report_says_why_channels_stay():
-    reasons = {row.path: row.reason for row in shrink(make("with_recurrence"), channels=0.5).report.layers}
-    assert any("could not be opened: LSTM loops over time" in reason for reason in reasons.values())
+    reasons = {row.path: row.reason for row in shrink(make("not_followed"), channels=0.5).report.layers}
+    assert any("could not be opened: RNN loops over time" in reason for reason in reasons.values())
     reasons = {row.path: row.reason for row in shrink(wide(), channels=0.5, where="first").report.layers}
     assert reasons["second"] == "not selected by where="
 
@@ -91,6 +91,24 @@ def test_counts_are_multiples_but_never_above_what_there_is(ratio, units, diviso
     kept = int(keep_ratio(channels, np.arange(float(units)), ratio, divisor).sum())
     nearest = kept % divisor == 0 and (kept == divisor or abs(kept - ratio * units) <= divisor / 2)
     assert 1 <= kept <= units and (nearest or kept == units)
+
+
+@pytest.mark.parametrize("divisor", [1, 4, 8])
+@pytest.mark.parametrize("budget", [{"channels": 0.5}, {"macs": 0.6}])
+@pytest.mark.parametrize("parts", [(8, 8), (6, 10), (12, 20)])
+def test_a_layer_whose_channels_part_has_a_multiple_too(parts, budget, divisor):
+    """Before, a layer of 16 channels in two groups ended at 14 or 12 with divisor=8."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(sum(parts), 3, padding="same")(inputs)
+    left, right = x[..., : parts[0]], x[..., parts[0] :]
+    right = layers.Add()([right, layers.Conv2D(parts[1], 3, padding="same")(right)])
+    x = layers.Conv2D(32, 3)(layers.ReLU()(layers.Concatenate()([left, right])))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    for row in shrink(model, **budget, divisor=divisor).report.layers:
+        assert row.after % divisor == 0 or row.after == row.before
+        assert row.after < row.before or row.reason
+        if row.reason.startswith("no smaller number"):
+            assert divisor == 8 and parts != (12, 20)
 
 
 def test_heads_count_with_their_size():

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.shrinking.equality import assert_equal, masked
-from tests.shrinking.nets import CASES, NOT_ZERO_AT_ZERO, inputs_for, make
-from tfopt.channels import PartialLayerNormalization, channel_groups
-from tfopt.graph import capture
+from tests.shrinking.equality import assert_equal, found, masked
+from tests.shrinking.nets import CASES, inputs_for, make
+from tfopt.channels import PartialLayerNormalization
 from tfopt.shrinking import cost, count_macs, cut, keep_ratio, report_of, score
 
 
@@ -18,13 +17,13 @@ def test_outputs_equal_those_of_the_masked_original(name):
     model = make(name)
     x = inputs_for(model)
     before = keras.tree.map_structure(np.array, model(x, training=False))
-    channels = channel_groups(capture(model))
+    channels = found(model)
     kept = keep_ratio(channels, score(channels), 0.5, divisor=1)
 
     small = cut(channels, kept)
 
     assert not kept.all()
-    original = masked(channels, kept, read=name in NOT_ZERO_AT_ZERO)
+    original = masked(channels, kept)
     assert_equal(small(x, training=False), original(x, training=False))
     # The test would pass if nothing were removed, or if it did not matter.
     assert small.count_params() < model.count_params()
@@ -34,14 +33,34 @@ def test_outputs_equal_those_of_the_masked_original(name):
     keras.tree.map_structure(np.testing.assert_array_equal, model(x, training=False), before)
 
 
+# A layer without a bias reads what removed channels leave behind.
+GETS_A_BIAS = ("einsum_mixer", "constants")
+
+
+def added_biases(channels, small):
+    before = {
+        node.op.name: {weight.name for weight in getattr(node.op, "weights", ())}
+        for node in channels.graph.nodes
+    }
+    return [
+        weight
+        for layer in small.layers
+        for weight in layer.weights
+        if weight.name == "bias" and "bias" not in before.get(layer.name, {"bias"})
+    ]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_costs_are_those_predicted(name):
-    channels = channel_groups(capture(make(name)))
+    channels = found(make(name))
     kept = keep_ratio(channels, score(channels), 0.5, divisor=1)
     small = cut(channels, kept)
     report = report_of(channels, kept)
 
-    assert small.count_params() == cost(channels, "params")(kept) == report.params[1]
+    biases = sum(np.size(bias) for bias in added_biases(channels, small))
+    assert small.count_params() == cost(channels, "params")(kept) + biases
+    assert report.params[1] == cost(channels, "params")(kept)
+    assert (biases > 0) == (name in GETS_A_BIAS)
     assert count_macs(small) == cost(channels, "macs")(kept) == report.macs[1]
     assert report.macs[1] < report.macs[0]
 
@@ -52,7 +71,7 @@ def test_costs_are_those_predicted(name):
 def test_any_choice_of_channels_equals_its_mask(name, seed):
     keras.utils.set_random_seed(0)
     model = make(name)
-    channels = channel_groups(capture(model))
+    channels = found(model)
     kept = np.random.default_rng(seed).uniform(size=channels.count) < 0.6
     for group in channels.groups:
         kept[group.units[0]] = True
@@ -65,7 +84,7 @@ def test_a_shrunk_model_saves_loads_and_shrinks_again(name, tmp_path):
     model = make(name)
     x = inputs_for(model)
     for _ in range(2):
-        channels = channel_groups(capture(model))
+        channels = found(model)
         kept = keep_ratio(channels, score(channels), 0.7, divisor=1)
         small = cut(channels, kept)
         assert_equal(small(x), masked(channels, kept)(x))
@@ -91,7 +110,7 @@ def test_channels_first_is_cut_as_channels_last():
     first.set_weights(last.get_weights())
     cuts = []
     for model in (last, first):
-        channels = channel_groups(capture(model))
+        channels = found(model)
         cuts.append(cut(channels, keep_ratio(channels, score(channels), 0.5, divisor=1)))
     for one, other in zip(*(small.get_weights() for small in cuts), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -104,7 +123,7 @@ def test_flattened_channels_first_stay():
         keras.layers.Permute((3, 1, 2))(keras.layers.Dense(6)(inputs))
     )
     x = keras.layers.Dense(2)(keras.layers.Flatten(data_format="channels_first")(x))
-    channels = channel_groups(capture(keras.Model(inputs, x)))
+    channels = found(keras.Model(inputs, x))
     assert channels.count == 0 and "channels_first" in next(iter(channels.reasons.values()))
 
 
@@ -115,3 +134,12 @@ def test_partial_layer_norm_needs_room():
         PartialLayerNormalization(channels=5, epsilon=0.1).get_config()
     )
     assert (layer.channels, layer.epsilon) == (5, 0.1)
+
+
+def test_channels_that_would_be_divided_by_stay():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(6, name="hidden")(inputs)
+    x = keras.layers.Dense(2)(keras.layers.Dense(6)(inputs) / hidden)
+    channels = found(keras.Model(inputs, x))
+    assert channels.count == 0
+    assert any("reads infinity" in reason for reason in channels.reasons.values())

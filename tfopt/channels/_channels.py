@@ -1,6 +1,7 @@
 """Channels: which slices of which weights belong to one channel, and so can only be removed together."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ READ = "read"  # each index is what one channel contributes to others: the input
 
 STAYS = -1
 
+# Carried weights that become zero with their channel, because a channel of zeros would not be zero behind them: they
+# are added to it, or scale what is not zero.
+FOLLOWERS = ("bias", "gamma", "beta")
+
+
+def variable_of(op: Operation, weight: str) -> Any:
+    """A layer's weight by its name, or by the end of its path where layers inside hold weights of the same name."""
+    held = op.weights  # type: ignore[attr-defined]
+    named = [variable for variable in held if variable.name == weight]
+    return named[0] if named else next(v for v in held if v.path.endswith(f"/{weight}"))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Slot:
@@ -21,11 +33,12 @@ class Slot:
 
     Attributes:
         op: the layer that holds the weight.
-        weight: the weight's name, such as `"kernel"`.
+        weight: the weight's name, such as `"kernel"`; the end of its path where several in the layer have this name.
         axis: the axis, counted from 0.
         units: int array with an entry per index on the axis: the unit's number, or -1 where the index stays.
         role: `"made"`, `"carried"` or `"read"`.
         width: channels per index: 1, or the channels of one attention head.
+        gates: indices per channel: 1, or the gates of a recurrent layer.
     """
 
     op: Operation
@@ -34,6 +47,21 @@ class Slot:
     units: np.ndarray
     role: str
     width: int = 1
+    gates: int = 1
+
+    @functools.cached_property
+    def variable(self) -> Any:
+        """The weight itself."""
+        return variable_of(self.op, self.weight)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the weight becomes zero with the channels that it carries."""
+        return self.role == CARRIED and self.weight.rsplit("/", 1)[-1] in FOLLOWERS
+
+    def channels(self, indices: int) -> int:
+        """How many channels so many indices stand for."""
+        return indices * self.width // self.gates
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,6 +98,63 @@ class Channels:
     axes: dict[int, dict[int, np.ndarray]]
     groups: tuple[Group, ...]
     reasons: dict[int, str]
+
+    def without(self, stays: np.ndarray, reasons: dict[int, str]) -> "Channels":
+        """The same, but for units that cannot be removed after all.
+
+        Args:
+            stays: bool array with an entry per unit.
+            reasons: for each such unit, the reason.
+        """
+        numbers = np.full(self.count + 1, STAYS)
+        numbers[:-1][~stays] = np.arange((~stays).sum())
+        slots, why = [], dict(self.reasons)
+        for slot in self.slots:
+            lost = [unit for unit in slot.units.tolist() if unit >= 0 and stays[unit]]
+            if lost and slot.role == MADE:
+                why[id(slot.op)] = reasons[lost[0]]
+            slots.append(dataclasses.replace(slot, units=numbers[slot.units]))
+        axes = {
+            tensor: {axis: numbers[units] for axis, units in found.items()}
+            for tensor, found in self.axes.items()
+        }
+        return channels_of(self.graph, int((~stays).sum()), slots, axes, why)
+
+
+def channels_of(
+    graph: Graph,
+    count: int,
+    slots: list[Slot],
+    axes: dict[int, dict[int, np.ndarray]],
+    reasons: dict[int, str],
+) -> Channels:
+    """The units of the slots sorted into groups; slots and axes on which every index stays are left out."""
+    free = tuple(slot for slot in slots if (slot.units >= 0).any())
+    axes = {
+        tensor: {axis: units for axis, units in found.items() if (units >= 0).any()}
+        for tensor, found in axes.items()
+    }
+    return Channels(graph, count, free, axes, _groups(graph, count, free), reasons)
+
+
+def _groups(graph: Graph, count: int, slots: tuple[Slot, ...]) -> tuple[Group, ...]:
+    """Units with equally many slices of the same weights go together."""
+    paths = {id(node.op): node.path for node in reversed(graph.nodes)}
+    places: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    for number, slot in enumerate(slots):
+        found, slices = np.unique(slot.units[slot.units >= 0], return_counts=True)
+        for unit, many in zip(found.tolist(), slices.tolist(), strict=True):
+            places[unit].append((number, many))
+    alike: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for unit, here in enumerate(places):
+        alike.setdefault(tuple(here), []).append(unit)
+    groups = []
+    for key, units in alike.items():
+        makers = [(slots[number], many) for number, many in key if slots[number].role == MADE]
+        if makers:
+            names = tuple(dict.fromkeys(paths[id(slot.op)] for slot, _ in makers))
+            groups.append(Group(np.array(units), names, max(slot.channels(many) for slot, many in makers)))
+    return tuple(groups)
 
 
 def components(count: int, edges: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -110,10 +195,10 @@ class Sizes:
 
     def __init__(self, channels: Channels | None = None, kept: np.ndarray | None = None) -> None:
         self._axes = channels.axes if channels else {}
-        self._slots: dict[tuple[int, str], list[Slot]] = {}
+        self._slots: dict[int, list[Slot]] = {}
         self._kept = kept
         for slot in channels.slots if channels else ():
-            self._slots.setdefault((id(slot.op), slot.weight), []).append(slot)
+            self._slots.setdefault(id(slot.variable), []).append(slot)
 
     def mask(self, units: np.ndarray) -> np.ndarray:
         """Which entries of an array of units remain."""
@@ -135,13 +220,13 @@ class Sizes:
     def weight(self, op: Operation, weight: Any) -> tuple[int, ...]:
         """The shape of a layer's weight."""
         shape = list(weight.shape)
-        for slot in self._slots.get((id(op), weight.name), ()):
+        for slot in self._slots.get(id(weight), ()):
             shape[slot.axis] = int(self.mask(slot.units).sum())
         return tuple(shape)
 
     def take(self, op: Operation, weight: Any) -> np.ndarray:
         """The weight's surviving values."""
         values = np.asarray(weight)
-        for slot in self._slots.get((id(op), weight.name), ()):
+        for slot in self._slots.get(id(weight), ()):
             values = np.compress(self.mask(slot.units), values, slot.axis)
         return values

@@ -2,45 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
 from tfopt.channels import _rules_of_arithmetic as arithmetic
+from tfopt.channels import _rules_of_blocks as blocks
+from tfopt.channels import _rules_of_recurrence as recurrence
 from tfopt.channels import _rules_of_shape as shape_rules
 from tfopt.channels import _rules_with_weights as with_weights
-from tfopt.channels._channels import Sizes
+from tfopt.channels._channels import Sizes, variable_of
 from tfopt.channels._layer_norm import PartialLayerNormalization
-from tfopt.channels._tracer import ChannelTracer
+from tfopt.channels._rule import ATTRIBUTE, ChannelRule, Config
 from tfopt.graph import Node, Operation, kind
-
-Config = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class ChannelRule:
-    """What one kind of operation does with channels.
-
-    Attributes:
-        flow: records in a `ChannelTracer` which weights and outputs are indexed by the channels of the inputs.
-        weights: names of all weights that `flow` knows; a layer with other weights is not changed.
-        config: for a layer whose weights are cut, the arguments of its config that change.
-        values: for a layer whose weights are cut, their new values, unless these are just the remaining old ones.
-        layer: the class of the new layer, if it is not that of the old one.
-        call: for an operation with sizes or positions among its arguments, the node that replaces it.
-    """
-
-    flow: Callable[[ChannelTracer, Node], None]
-    weights: tuple[str, ...] = ()
-    config: Callable[[Node, Sizes], Config] = lambda node, sizes: {}
-    values: Callable[[Node, Sizes, list[np.ndarray]], list[np.ndarray]] = lambda node, sizes, values: values
-    layer: type[keras.layers.Layer] | None = None
-    call: Callable[[Node, Sizes], Node] | None = None
 
 
 def _weight_shape(op: Operation, sizes: Sizes, name: str) -> tuple[int, ...]:
-    return sizes.weight(op, next(w for w in op.weights if w.name == name))
+    return sizes.weight(op, variable_of(op, name))
 
 
 def _last_of(argument: str, weight: str, axis: int = -1) -> Callable[[Node, Sizes], Config]:
@@ -90,6 +68,8 @@ def _layer_norm_config(node: Node, sizes: Sizes) -> Config:
 
 def _reshape_call(node: Node, sizes: Sizes) -> Node:
     shape = [-1 if size is None else size for size in sizes.shape(node.output)[1:]]
+    if shape_rules.folds_batch(node.inputs[0].shape, node.output.shape):
+        return dataclasses.replace(node, op=type(node.op)((-1, *shape)), args=(node.inputs[0],), kwargs={})
     layer = keras.layers.Reshape(shape, name=node.op.name)
     return dataclasses.replace(node, op=layer, args=(node.inputs[0],), kwargs={})
 
@@ -122,16 +102,37 @@ _TIE = ChannelRule(arithmetic.tie)
 _REDUCE = ChannelRule(arithmetic.reduce)
 _GLOBAL_POOL = ChannelRule(arithmetic.global_pool)
 _PERMUTE = ChannelRule(shape_rules.permute)
-_CONVOLUTION = ChannelRule(with_weights.convolution, ("kernel", "bias"), _convolution_config)
-_TRANSPOSED = ChannelRule(with_weights.transposed, ("kernel", "bias"), _last_of("filters", "kernel", -2))
+_CONVOLUTION = ChannelRule(
+    with_weights.convolution, ("kernel", "bias"), _convolution_config, bias=with_weights.bias_axis
+)
+_TRANSPOSED = ChannelRule(
+    with_weights.transposed,
+    ("kernel", "bias"),
+    _last_of("filters", "kernel", -2),
+    bias=with_weights.bias_axis,
+)
 _DEPTHWISE = ChannelRule(with_weights.depthwise, ("kernel", "bias"))
 _SEPARABLE = ChannelRule(
     with_weights.separable,
     ("depthwise_kernel", "pointwise_kernel", "bias"),
     _last_of("filters", "pointwise_kernel"),
+    bias=with_weights.bias_axis,
 )
 _LAYER_NORM = ChannelRule(
-    with_weights.over_channels, ("gamma", "beta"), _layer_norm_config, layer=PartialLayerNormalization
+    with_weights.over_channels,
+    ("gamma", "beta"),
+    _layer_norm_config,
+    layer=PartialLayerNormalization,
+    counts_zeros=arithmetic.axes_of,
+)
+
+_NORMALIZE = ChannelRule(arithmetic.carry, counts_zeros=arithmetic.axes_of)
+_RECURRENT = ChannelRule(
+    recurrence.recurrent,
+    ("kernel", "recurrent_kernel", "bias"),
+    recurrence.config,
+    reads_itself=True,
+    closed=True,
 )
 
 # Compute each number by itself.
@@ -142,14 +143,29 @@ _ELEMENTWISE = """
     ReLU Identity Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     GaussianNoise GaussianDropout ActivityRegularization Masking StopGradient
     Absolute Abs Negative Square Sqrt Exp Erf Clip Cast Sign
+    Cbrt Ceil Cos Cosh Erfc Exp2 Expm1 Fabs Floor Isfinite Isinf Isnan Log Log10 Log1p Log2 LogicalNot NanToNum
+    OnesLike Reciprocal Round Rsqrt Sin Sinh Tan Trunc ZerosLike Arctan Arcsinh
 """
+
+# Combine the numbers at the same place of several tensors.
+_OF_SEVERAL = """
+    Add Subtract Multiply Divide TrueDivide Maximum Minimum Average Power Where
+    Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor Hypot Logaddexp
+"""
+
+# Make one number of all along some axes.
+_REDUCTIONS = "Mean Sum Max Min Amax Amin Var Std Norm Prod Logsumexp Any All CountNonzero"
 
 # The kind of an operation (see `tfopt.graph.kind`) -> its rule. The channels of an operation without a rule cannot be
 # removed.
 CHANNEL_RULES: dict[str, ChannelRule] = {
     # makes channels
-    "Dense": ChannelRule(with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel")),
-    "EinsumDense": ChannelRule(with_weights.einsum_dense, ("kernel", "bias"), _einsum_config),
+    "Dense": ChannelRule(
+        with_weights.dense, ("kernel", "bias"), _last_of("units", "kernel"), bias=with_weights.bias_axis
+    ),
+    "EinsumDense": ChannelRule(
+        with_weights.einsum_dense, ("kernel", "bias"), _einsum_config, bias=with_weights.bias_axes
+    ),
     "Embedding": ChannelRule(with_weights.embedding, ("embeddings",), _last_of("output_dim", "embeddings")),
     **{f"Conv{n}D": _CONVOLUTION for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": _TRANSPOSED for n in (1, 2, 3)},
@@ -162,8 +178,15 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     ),
     "LayerNormalization": _LAYER_NORM,
     "PartialLayerNormalization": _LAYER_NORM,
-    "RMSNormalization": ChannelRule(with_weights.over_channels, ("scale",), _rms_config, _rms_values),
+    "RMSNormalization": ChannelRule(
+        with_weights.over_channels, ("scale",), _rms_config, _rms_values, counts_zeros=arithmetic.axes_of
+    ),
     "GroupNormalization": ChannelRule(with_weights.group_norm, ("gamma", "beta"), _group_norm_config),
+    # reads and makes them, step by step
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), _RECURRENT),
+    "Bidirectional": dataclasses.replace(
+        _RECURRENT, flow=recurrence.bidirectional, config=recurrence.bidirectional_config
+    ),
     "PReLU": ChannelRule(with_weights.prelu, ("alpha",)),
     # `keras.applications.convnext`: gamma times its input.
     "LayerScale": ChannelRule(
@@ -180,11 +203,11 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     },
     **{name: _CHANNELS for name in ("MaxPool", "AveragePool", "Resizing", "Resize")},
     **{f"Global{name}Pooling{n}D": _GLOBAL_POOL for n in (1, 2, 3) for name in ("Max", "Average")},
-    **{name: _REDUCE for name in ("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Std")},
+    **dict.fromkeys(_REDUCTIONS.split(), _REDUCE),
+    "Normalize": _NORMALIZE,
+    "UnitNormalization": _NORMALIZE,
     # ties those of several tensors
-    **{name: _TIE for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average", "Power")},
-    "TrueDivide": ChannelRule(arithmetic.divide),
-    "Divide": ChannelRule(arithmetic.divide),
+    **dict.fromkeys(_OF_SEVERAL.split(), _TIE),
     "Matmul": ChannelRule(arithmetic.matmul),
     "Einsum": ChannelRule(arithmetic.einsum),
     "DotProductAttention": ChannelRule(arithmetic.dot_product_attention),
@@ -199,6 +222,12 @@ CHANNEL_RULES: dict[str, ChannelRule] = {
     "Split": ChannelRule(shape_rules.split, call=_split_call),
     "Repeat": ChannelRule(shape_rules.repeat),
     "RepeatVector": ChannelRule(shape_rules.repeat_vector),
+    "Stack": ChannelRule(blocks.stack),
+    "Unstack": ChannelRule(blocks.unstack),
+    "Flip": ChannelRule(blocks.flip),
+    "Pad": ChannelRule(blocks.pad),
+    "DepthToSpace": ChannelRule(blocks.depth_to_space),
+    "SpaceToDepth": ChannelRule(blocks.space_to_depth),
 }
 
 
@@ -207,6 +236,8 @@ def rule_of(node: Node) -> ChannelRule | None:
     if names := getattr(node.op, "weights_of_no_channel", ()):
         # Such a layer treats all channels in the same way, and keeps zeros: a quantizer, for instance.
         return ChannelRule(arithmetic.tie, tuple(names))
-    row = None if node.opaque else CHANNEL_RULES.get(kind(node.op))
+    row = vars(type(node.op)).get(ATTRIBUTE) or CHANNEL_RULES.get(kind(node.op))
     held = {with_weights.base_name(w) for w in getattr(node.op, "weights", ())}
-    return row if row is not None and held <= set(row.weights) else None
+    if row is None or (node.opaque and not row.closed) or not held <= set(row.weights):
+        return None
+    return row

@@ -33,6 +33,11 @@ def softmax(tracer: ChannelTracer, node: Node) -> None:
         tracer.pin(tracer.at(node.inputs[0], axis), f"{node.path} mixes all channels")
 
 
+def axes_of(node: Node) -> Sequence[int]:
+    """The axes that a normalization sums over."""
+    return [node.op.axis] if isinstance(node.op.axis, int) else list(node.op.axis)
+
+
 def global_pool(tracer: ChannelTracer, node: Node) -> None:
     """Keeps the batch and the channels."""
     x = node.inputs[0]
@@ -70,14 +75,6 @@ def tie(tracer: ChannelTracer, node: Node) -> None:
         tracer.put(
             out, axis, tracer.join(parts, f"{node.path} combines these channels with channels that stay")
         )
-
-
-def divide(tracer: ChannelTracer, node: Node) -> None:
-    """Carries the numerator; the divisor's channels are pinned, because division by a channel of zeros is undefined."""
-    if any(tracer.axes(tensor) for tensor in node.inputs[1:]) or node.args[0] is not node.inputs[0]:
-        for tensor in node.inputs:
-            tracer.pin_axes(tensor, f"{node.path} divides by these channels")
-    tie(tracer, node)
 
 
 def einsum(tracer: ChannelTracer, node: Node, equation: str | None = None) -> None:

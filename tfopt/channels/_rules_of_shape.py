@@ -63,6 +63,9 @@ def reshape(tracer: ChannelTracer, node: Node) -> None:
     if getattr(node.op, "data_format", None) == "channels_first":
         unknown(tracer, node, f"{node.path} transposes channels_first before it flattens")
         return
+    if out.shape[1:].count(None) > 1:
+        unknown(tracer, node, f"{node.path} makes several sizes that are open")
+        return
     for before, after in matched_axes(x.shape, out.shape):
         labelled = {axis: channels for axis, channels in tracer.axes(x).items() if axis in before}
         if not labelled:
@@ -75,24 +78,41 @@ def reshape(tracer: ChannelTracer, node: Node) -> None:
         ((source, channels),) = labelled.items()
         view = [len(channels) if axis == source else 1 for axis in before]
         elements = np.broadcast_to(channels.reshape(view), sizes).reshape([out.shape[axis] for axis in after])
-        place = _axis_to_cut(tracer, node, elements)
+        place = _axis_to_cut(tracer, node, elements, after[0])
         ahead = np.moveaxis(elements, place, 0).reshape(elements.shape[place], -1)
         tracer.tie(np.broadcast_to(ahead[:, :1], ahead.shape), ahead)
         tracer.put(out, after[place], ahead[:, 0].copy())
 
 
-def _axis_to_cut(tracer: ChannelTracer, node: Node, elements: np.ndarray) -> int:
+def _axis_to_cut(tracer: ChannelTracer, node: Node, elements: np.ndarray, first: int) -> int:
     """Where channels are spread over several axes, the axis along which they are removed.
 
-    The axis on which the channels differ while they repeat along all others, if there is one; the second to last
-    (heads) if attention follows; else the last.
+    The axis on which the channels differ while they repeat along all others, if there is one; the one that alone
+    becomes the last axis again (a pixel shuffle); the second to last (heads) if attention follows; else the last.
     """
     for axis in range(elements.ndim):
         rows = np.moveaxis(elements, axis, 0).reshape(elements.shape[axis], -1)
         if elements.shape[axis] > 1 and (rows == rows[:, :1]).all():
             return axis
     wide = [axis for axis, size in enumerate(elements.shape) if size > 1] or [elements.ndim - 1]
+    alone = _becomes_last(tracer, node)
+    if alone is not None and alone - first in wide:
+        return alone - first
     return wide[-2] if len(wide) > 1 and _attention_follows(tracer, node) else wide[-1]
+
+
+def _becomes_last(tracer: ChannelTracer, node: Node) -> int | None:
+    """The axis of a reshape's output that is the last axis, by itself, of the next reshape, with only moves between."""
+    rank = len(node.output.shape)
+    order = list(range(rank))
+    reader = tracer.graph.only_consumer(node.output)
+    while reader is not None and kind(reader.op) in ("Transpose", "Permute", "Swapaxes", "Moveaxis"):
+        order = [order[axis] for axis in _permutation(reader, rank)]
+        node, reader = reader, tracer.graph.only_consumer(reader.output)
+    if reader is None or kind(reader.op) != "Reshape" or len(reader.output.shape) >= rank:
+        return None
+    *_, (before, after) = matched_axes(node.output.shape, reader.output.shape)
+    return order[before[0]] if len(before) == len(after) == 1 else None
 
 
 _LOOKED_THROUGH = ("Transpose", "Permute", "Swapaxes", "GetItem", "Split", "Unstack", "Multiply", "Squeeze")
@@ -115,11 +135,14 @@ def matched_axes(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[list
 
     >>> matched_axes((None, 4, 4, 8), (None, 16, 8))
     [([0], [0]), ([1, 2], [1]), ([3], [2])]
+    >>> matched_axes((None, 4, 8), (None, 8))  # positions become samples
+    [([0, 1], [0]), ([2], [1])]
     """
     head: list[tuple[list[int], list[int]]] = []
     tail: list[tuple[list[int], list[int]]] = []
     i, j = list(range(len(before))), list(range(len(after)))
-    while i and j and before[i[0]] == after[j[0]]:
+    into_batch = folds_batch(before, after)
+    while i and j and before[i[0]] == after[j[0]] and not into_batch:
         head.append(([i.pop(0)], [j.pop(0)]))
     while i and j and before[i[-1]] == after[j[-1]]:
         tail.insert(0, ([i.pop()], [j.pop()]))
@@ -137,6 +160,12 @@ def matched_axes(before: Sequence[Any], after: Sequence[Any]) -> list[tuple[list
                     left.append(i.pop(0))
             middle.append((left, right))
     return [*head, *middle, *tail]
+
+
+def folds_batch(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Whether axes become part of the batch, or come out of it: a sample has another size than before."""
+    samples = before[1:], after[1:]
+    return all(None not in sizes for sizes in samples) and math.prod(samples[0]) != math.prod(samples[1])
 
 
 def key_of(node: Node, rank: int) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfopt.channels._channels import CARRIED, READ
+from tfopt.channels._channels import CARRIED, READ, variable_of
 from tfopt.channels._tracer import ChannelTracer
 from tfopt.graph import Node, Operation, Tensor, activation_name, einsum_letters
 
@@ -27,7 +27,7 @@ def has(op: Operation, weight: str) -> bool:
 
 def shape_of(op: Operation, weight: str) -> tuple[int, ...]:
     """The shape of the layer's weight of that name."""
-    return next(tuple(w.shape) for w in op.weights if w.name == weight)
+    return tuple(variable_of(op, weight).shape)
 
 
 def channel_axis(op: Operation, tensor: Tensor) -> int:
@@ -147,6 +147,18 @@ def einsum_dense(tracer: ChannelTracer, node: Node) -> None:
     name = activation_name(op)
     if getattr(op, "activation", None) is not None and (name is None or name in _ACROSS_CHANNELS):
         tracer.pin_axes(node.output, f"the activation of {node.path} mixes channels or is not known")
+
+
+def bias_axis(node: Node) -> tuple[int, ...]:
+    """The axis of the output that the bias of a convolution or a Dense indexes."""
+    return (channel_axis(node.op, node.output),)
+
+
+def bias_axes(node: Node) -> tuple[int, ...]:
+    """The axes that the bias of an EinsumDense indexes, or could index: those that its kernel makes."""
+    left, _, output = einsum_letters(node.op, len(node.inputs[0].shape))
+    letters = node.op.bias_axes or [letter for letter in output if letter not in left]
+    return tuple(output.index(letter) for letter in letters)
 
 
 def embedding(tracer: ChannelTracer, node: Node) -> None:

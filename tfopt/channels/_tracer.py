@@ -1,10 +1,11 @@
 """The tracer: a number for every channel of every tensor, with the record of which numbers are tied or pinned."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfopt.channels._channels import MADE, STAYS, Channels, Group, Slot, components
+from tfopt.channels._channels import MADE, STAYS, Channels, Slot, channels_of, components, variable_of
 from tfopt.graph import Graph, Node, Operation, Tensor
 
 
@@ -78,22 +79,31 @@ class ChannelTracer:
         return known[0] if known else None
 
     def slot(
-        self, op: Operation, weight: str, axis: int, channels: np.ndarray | None, role: str, width: int = 1
+        self,
+        op: Operation,
+        weight: str,
+        axis: int,
+        channels: np.ndarray | None,
+        role: str,
+        width: int = 1,
+        gates: int = 1,
     ) -> None:
         """Records which channels index an axis of a weight. In a shared layer all calls are tied."""
-        size = next(w.shape[axis] for w in op.weights if w.name == weight)
+        size = variable_of(op, weight).shape[axis]
         reason = f"{self.paths[id(op)]} reads inputs that stay"
         if channels is None:
             channels = self.stays(size, reason)
-        old = self.slots.setdefault((id(op), weight, axis), Slot(op, weight, axis, channels, role, width))
+        old = self.slots.setdefault(
+            (id(op), weight, axis), Slot(op, weight, axis, channels, role, width, gates)
+        )
         self.tie(old.units, channels)
 
-    def made(self, op: Operation, weight: str, axis: int, width: int = 1) -> np.ndarray:
+    def made(self, op: Operation, weight: str, axis: int, width: int = 1, gates: int = 1) -> np.ndarray:
         """The channels that a weight axis makes: new ones, or those of the first call of a shared layer."""
         slot = self.slots.get((id(op), weight, axis))
         if slot is None:
-            size = next(w.shape[axis] for w in op.weights if w.name == weight)
-            self.slot(op, weight, axis, self.new(size), MADE, width)
+            size = variable_of(op, weight).shape[axis]
+            self.slot(op, weight, axis, self.new(size), MADE, width, gates)
         return self.slots[id(op), weight, axis].units
 
     def finish(self) -> Channels:
@@ -117,31 +127,9 @@ class ChannelTracer:
             if slot.role == MADE and (here == STAYS).any():
                 first = slot.units[np.argmax(here == STAYS)]
                 why[id(slot.op)] = reasons[int(roots[first])]
-            if (here != STAYS).any():
-                slots.append(Slot(slot.op, slot.weight, slot.axis, here, slot.role, slot.width))
-        axes = {
-            key: {axis: units[channels] for axis, channels in found.items() if (units[channels] >= 0).any()}
-            for key, found in self._axes.items()
-        }
-        count = int(free.sum())
-        return Channels(self.graph, count, tuple(slots), axes, self._groups(count, slots), why)
-
-    def _groups(self, count: int, slots: list[Slot]) -> tuple[Group, ...]:
-        places: list[list[int]] = [[] for _ in range(count)]
-        for number, slot in enumerate(slots):
-            for unit in np.unique(slot.units[slot.units >= 0]).tolist():
-                places[unit].append(number)
-        alike: dict[tuple[int, ...], list[int]] = {}
-        for unit, here in enumerate(places):
-            alike.setdefault(tuple(here), []).append(unit)
-        groups = []
-        for found, units in alike.items():
-            makers = [slots[number] for number in found if slots[number].role == MADE]
-            if makers:
-                paths = tuple(dict.fromkeys(self.paths[id(slot.op)] for slot in makers))
-                per_unit = [int((slot.units == units[0]).sum()) * slot.width for slot in makers]
-                groups.append(Group(np.array(units), paths, max(per_unit)))
-        return tuple(groups)
+            slots.append(dataclasses.replace(slot, units=here))
+        axes = {key: {axis: units[at] for axis, at in found.items()} for key, found in self._axes.items()}
+        return channels_of(self.graph, int(free.sum()), slots, axes, why)
 
 
 def unknown(tracer: ChannelTracer, node: Node, reason: str) -> None:

@@ -38,7 +38,7 @@ class MaskSet:
         # A batch norm after a concatenation follows several groups.
         every = [member for group in groups for member in group.members]
         self.members = list({id(member.variable): member for member in every}.values())
-        self.kernels = [member for group in groups for member in group.kernels]
+        self.kernels = kernels_of(groups)
         self.flips: list[Any] = []  # weights whose mask has changed, a count per update
         self._units: list[Any] = []
         variables = [member.variable for member in self.members]
@@ -132,6 +132,12 @@ class MaskSet:
         for member, constraint in zip(self.members, self._constraints, strict=True):
             member.variable.constraint = constraint.inner
         remove_masks(self.model, [constraint.mask for constraint in self._constraints])
+
+
+def kernels_of(groups: Sequence[Group]) -> list[Member]:
+    """The counted weights of groups, each once: the channels of one kernel may be in several groups."""
+    kernels = [member for group in groups for member in group.kernels]
+    return list({id(member.variable): member for member in kernels}.values())
 
 
 def zeros_in(members: Sequence[Member]) -> list[int]:

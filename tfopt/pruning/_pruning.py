@@ -11,7 +11,7 @@ from tfopt.pruning._backend import synchronize
 from tfopt.pruning._budgets import Bounds, check_scope
 from tfopt.pruning._criteria import get_criterion
 from tfopt.pruning._find_groups import find_groups
-from tfopt.pruning._mask_set import MaskSet, zeros_in
+from tfopt.pruning._mask_set import MaskSet, kernels_of, zeros_in
 from tfopt.pruning._optimizer_steps import in_steps, progress, warn_if_unfinished
 from tfopt.pruning._options import check_data, check_options, check_where, growth_of
 from tfopt.pruning._regrowth import Regrowth
@@ -138,7 +138,7 @@ class Pruning(keras.callbacks.Callback):
                 "The 'report' of Pruning is made in fit. Call model.fit(..., callbacks=[pruning]) first."
             )
         synchronize(self.model)
-        members = [member for group in self._groups for member in group.kernels]
+        members = kernels_of(self._groups)
         pruned = [
             LayerSparsity(path_of(member.layer), tuple(member.variable.shape), zeros)
             for member, zeros in zip(members, zeros_in(members), strict=True)

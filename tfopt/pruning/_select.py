@@ -12,7 +12,7 @@ from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import unit_mask, unstructured_mask
 
-# For each kernel, by `id(variable)`: what criteria need besides the weight, by name.
+# For each member, by `id(member)`: what criteria need besides the weight, by name.
 Statistics = dict[int, dict[str, Any]]
 
 
@@ -21,7 +21,7 @@ def unit_scores(group: Group, criterion: Criterion, statistics: Statistics) -> A
     layouts = tuple(member.layout for member in group.kernels)
     function = _scorer(group.pattern, layouts, criterion.function, criterion.needs)
     weights = [ops.convert_to_tensor(member.variable) for member in group.kernels]
-    extra = [statistics[id(member.variable)][name] for member in group.kernels for name in criterion.needs]
+    extra = [statistics[id(member)][name] for member in group.kernels for name in criterion.needs]
     return compiled(function)(*weights, *extra)
 
 

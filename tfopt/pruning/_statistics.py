@@ -49,7 +49,7 @@ def collect(
     """
     needs = set(needs)
     members = [member for group in groups for member in group.kernels]
-    found: Statistics = {id(member.variable): {} for member in members}
+    found: Statistics = {id(member): {} for member in members}
     if needs & {"gradient", "squared_gradient"}:
         _add(found, members, ("gradient", "squared_gradient"), _gradients(members, model, samples))
     if "input_norm" in needs:
@@ -67,7 +67,7 @@ def _add(
     found: Statistics, members: Sequence[Member], names: tuple[str, ...], values: Iterable[tuple[Any, ...]]
 ) -> None:
     for member, tensors in zip(members, values, strict=True):
-        found[id(member.variable)].update(zip(names, tensors, strict=True))
+        found[id(member)].update(zip(names, tensors, strict=True))
 
 
 def _noise(member: Member, seed: int) -> Any:

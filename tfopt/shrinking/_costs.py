@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 
 from tfopt.channels import Channels, Sizes, channel_axis
-from tfopt.graph import Graph, Node, Tensor, capture, einsum_letters, folds_into, kind
+from tfopt.graph import Graph, Node, Tensor, capture, einsum_letters, folds_into, kind, tensors_in
 
 Shape = tuple[int | None, ...]
 Shapes = Callable[[Tensor], Shape]
@@ -60,6 +60,10 @@ def _over_inputs(node: Node, shape: Shapes, sizes: Sizes) -> list[int | None]:
     return [_kernels(node, sizes), *_spatial(node, shape(node.inputs[0]), node.inputs[0])]
 
 
+def _over_steps(node: Node, shape: Shapes, sizes: Sizes) -> list[int | None]:
+    return [_kernels(node, sizes), shape(node.inputs[0])[1]]
+
+
 def _einsum_dense(node: Node, shape: Shapes, sizes: Sizes) -> list[int | None]:
     _, kernel, output = einsum_letters(node.op, len(node.inputs[0].shape))
     rows = [s for letter, s in zip(output, shape(node.output), strict=True) if letter not in kernel]
@@ -94,6 +98,7 @@ MACS: dict[str, Callable[[Node, Shapes, Sizes], list[int | None]]] = {
     },
     **{f"Conv{n}DTranspose": _over_inputs for n in (1, 2, 3)},
     "EinsumDense": _einsum_dense,
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "Bidirectional"), _over_steps),
     "Matmul": _matmul,
     "Einsum": _einsum,
     "DotProductAttention": _attention,
@@ -109,7 +114,8 @@ def macs_of(graph: Graph, sizes: Sizes) -> int:
         if None in factors:
             raise ValueError(
                 f"The multiply-accumulates of {node.path!r} ({kind(node.op)}) depend on a size that is open: its "
-                f"outputs have shape {node.output.shape}. Build the model with fixed input sizes to count them."
+                f"outputs have shape {tensors_in(node.outputs)[0].shape}. Build the model with fixed input sizes to "
+                "count them."
             )
         total += math.prod(factor or 0 for factor in factors)
     return total
@@ -174,7 +180,7 @@ def bytes_of(graph: Graph, sizes: Sizes) -> int:
 
 def _weight_bytes(node: Node, sizes: Sizes) -> int:
     name = kind(node.op)
-    last = sizes.shape(node.output)[-1] if node.op.weights else 0
+    last = sizes.shape(tensors_in(node.outputs)[0])[-1] if node.op.weights else 0
     if name == "BatchNormalization":
         return (last or 0) * (1 + CHANNEL_BYTES)  # a 1x1 depthwise convolution
     if name in _INT8:

@@ -72,7 +72,7 @@ def score(
 
 
 def _weight(slot: Slot) -> np.ndarray:
-    return np.asarray(next(w for w in slot.op.weights if w.name == slot.weight), "float64")
+    return np.asarray(slot.variable, "float64")
 
 
 def _mean_over_units(

@@ -3,24 +3,29 @@
 import keras
 import numpy as np
 
-from tfopt.channels import CHANNEL_RULES, Channels, Sizes, rule_of
-from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, kind, tensors_in
+from tfopt.channels import ChannelRule, Channels, Leftovers, Sizes, leftovers, rule_of, with_bias
+from tfopt.graph import Expansion, Node, Operation, build_model, clone_operation, tensors_in
+from tfopt.shrinking._check_registered import check_registered, is_registered
 
 
-def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
+def cut(channels: Channels, kept: np.ndarray, weights: str = "zeroed") -> keras.Model:
     """A new model without the units that are not kept; all other weights keep their values.
 
-    Its outputs are, up to float rounding, those of the model in which the removed channels are zero.
+    Its outputs are, up to float rounding, those of the model in which the removed channels are zero where they are
+    made. What they leave behind, such as sigmoid(0), is added to the biases of the layers that read them; layers
+    without a bias get one where they need it.
 
     Args:
-        channels: what `channel_groups` found.
+        channels: what `channel_groups` and `exactly_removable` found.
         kept: bool array with an entry per unit.
+        weights: `"zeroed"`: the biases, gammas and betas of removed channels are zero too; `"as they are"`: they are
+            not, and what they leave behind counts.
 
     Returns:
         A Functional model that shares no layer with the old one.
 
     Raises:
-        ValueError: `kept` has another length, or leaves a weight without any channel.
+        ValueError: `kept` has another length, leaves a weight without any channel, or the result would not be exact.
 
     >>> import keras, numpy as np
     >>> from tfopt.graph import capture
@@ -33,12 +38,8 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
     [(3, 2), (2,), (2, 2), (2,)]
     """
     kept = np.asarray(kept, bool)
-    if kept.shape != (channels.count,):
-        raise ValueError(
-            f"The 'kept' argument must be a bool array of shape ({channels.count},), an entry per unit. "
-            f"Got shape {kept.shape} instead."
-        )
     sizes = Sizes(channels, kept)
+    left = _left(channels, kept, weights)
     changed = _changed(channels, kept, sizes)
     first = {id(node.op): node for node in reversed(channels.graph.nodes)}
     made: list[tuple[Node, Operation]] = []
@@ -51,19 +52,68 @@ def cut(channels: Channels, kept: np.ndarray) -> keras.Model:
         return [new], new.outputs
 
     def replace(op: Operation, name: str) -> Operation:
-        if id(op) not in changed:
+        if id(op) not in changed and id(op) not in left.biases:
             return clone_operation(op, name)
-        row = CHANNEL_RULES[kind(op)]
+        row = _row(first[id(op)])
         config = {**op.get_config(), **row.config(first[id(op)], sizes), "name": name}
+        if id(op) in left.biases and all(weight.name != "bias" for weight in op.weights):
+            config.update(with_bias(first[id(op)]))
         new = (row.layer or type(op)).from_config(config)
         made.append((first[id(op)], new))
         return new
 
     model = build_model(channels.graph.map_nodes(adjust), replace)
     for node, layer in made:
-        values = [sizes.take(node.op, weight) for weight in node.op.weights]
-        layer.set_weights(CHANNEL_RULES[kind(node.op)].values(node, sizes, values))
+        layer.set_weights(_values(node, sizes, left))
+        if is_registered(node.op):
+            check_registered(node, layer, channels, kept)
     return model
+
+
+def _left(channels: Channels, kept: np.ndarray, weights: str) -> Leftovers:
+    """What the removed units leave behind, if they can be removed."""
+    if kept.shape != (channels.count,):
+        raise ValueError(
+            f"The 'kept' argument must be a bool array of shape ({channels.count},), an entry per unit. "
+            f"Got shape {kept.shape} instead."
+        )
+    left = leftovers(channels, ~kept, weights)
+    if left.refused:
+        raise ValueError(
+            f"The 'kept' argument must keep channels whose removal is not exact: {next(iter(left.refused.values()))}. "
+            "Got one that does not. Pass what exactly_removable found as 'channels'."
+        )
+    return left
+
+
+def _values(node: Node, sizes: Sizes, left: Leftovers) -> list[np.ndarray]:
+    """The values of the smaller layer's weights."""
+    values = _row(node).values(node, sizes, [sizes.take(node.op, weight) for weight in node.op.weights])
+    return (
+        _with_bias(node, values, *left.biases[id(node.op)], sizes) if id(node.op) in left.biases else values
+    )
+
+
+def _row(node: Node) -> ChannelRule:
+    row = rule_of(node)
+    if row is None:
+        raise ValueError(f"{node.path} has channels to remove, but no rule says how.")
+    return row
+
+
+def _with_bias(
+    node: Node, values: list[np.ndarray], bias: np.ndarray, first: int, sizes: Sizes
+) -> list[np.ndarray]:
+    """The values of a layer's weights with `bias` added to its bias; if it has none, this is its bias."""
+    for axis, size in enumerate(bias.shape):
+        units = sizes.units(node.output, first + axis)
+        if units is not None and size == len(units):
+            bias = np.compress(sizes.mask(units), bias, axis)
+    names = [weight.name for weight in node.op.weights]
+    if "bias" not in names:
+        return [*values, bias]
+    place = names.index("bias")
+    return [*values[:place], values[place] + bias, *values[place + 1 :]]
 
 
 def _changed(channels: Channels, kept: np.ndarray, sizes: Sizes) -> set[int]:

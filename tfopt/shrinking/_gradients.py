@@ -38,7 +38,7 @@ def squared_contributions(slots: list[Slot], model: keras.Model | None, data: An
             "criterion='taylor' runs on the TensorFlow backend only. "
             f"Got {keras.backend.backend()!r}. Use criterion='magnitude' instead."
         )
-    weights = [next(w for w in slot.op.weights if w.name == slot.weight) for slot in slots]
+    weights = [slot.variable for slot in slots]
     totals = [np.zeros(len(slot.units)) for slot in slots]
     count = 0
     for x, y in batches(data, len(getattr(model, "inputs", None) or [0]), "data"):

@@ -6,14 +6,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tfopt.channels import Channels, Group
+from tfopt.shrinking._counts import families
 
 # Under a global budget a group keeps at least this part of its units, so that no layer becomes a bottleneck.
 LEAST = 0.1
-
-
-def step_of(group: Group, divisor: int) -> int:
-    """How many units are removed at a time, so that channel counts stay multiples of `divisor`."""
-    return divisor // math.gcd(divisor, group.width)
 
 
 def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: int = 8) -> np.ndarray:
@@ -23,7 +19,9 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
         channels: what `channel_groups` found.
         scores: a score per unit; the lowest are removed first, infinity never.
         ratio: part of the channels of each group to keep, in (0, 1).
-        divisor: channel counts are rounded to the nearest multiple: at least one multiple, at most the current count.
+        divisor: each layer keeps the nearest multiple: at least one multiple, at most the current count. Where the
+            channels of a layer are in several groups, the groups are rounded together; all are kept where no smaller
+            numbers suit every layer.
 
     Returns:
         A bool array: which units are kept.
@@ -37,50 +35,58 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
     >>> int(keep_ratio(channels, np.arange(32.0), 0.4).sum())  # 12.8, to a multiple of 8
     16
     """
-    kept = np.zeros(channels.count, bool)
-    for group in channels.groups:
-        step = step_of(group, divisor)
-        count = max(step, math.floor(ratio * len(group.units) / step + 0.5) * step)
-        kept[_best(group, scores, count)] = True
-    return kept | np.isinf(scores)
+    return _keep(channels, scores, divisor, lambda group: ratio * len(group.units), lambda group: 1)
 
 
 def keep_nonzero(channels: Channels, scores: np.ndarray, divisor: int = 8) -> np.ndarray:
-    """All units except those that score 0, rounded up to a multiple of `divisor`: a bool array."""
-    kept = np.zeros(channels.count, bool)
-    for group in channels.groups:
-        step = step_of(group, divisor)
-        count = max(1, math.ceil((scores[group.units] > 0).sum() / step)) * step
-        kept[_best(group, scores, count)] = True
+    """All units except those that score 0, and as many of these as make multiples of `divisor`: a bool array."""
+
+    def needed(group: Group) -> int:
+        return max(1, int((scores[group.units] > 0).sum()))
+
+    return _keep(channels, scores, divisor, needed, needed)
+
+
+def _keep(
+    channels: Channels,
+    scores: np.ndarray,
+    divisor: int,
+    ideal: Callable[[Group], float],
+    least: Callable[[Group], int],
+) -> np.ndarray:
+    kept = np.isinf(scores)
+    for family in families(channels):
+        wanted, low = [ideal(group) for group in family.groups], [least(group) for group in family.groups]
+        counts = family.nearest(wanted, low, family.sizes, divisor) or family.sizes
+        for group, count in zip(family.groups, counts, strict=True):
+            order = np.argsort(-scores[group.units], kind="stable")
+            kept[group.units[order[:count]]] = True
     return kept
-
-
-def _best(group: Group, scores: np.ndarray, count: int) -> np.ndarray:
-    order = np.argsort(-scores[group.units], kind="stable")
-    return group.units[order[:count]]
 
 
 def ranked_chunks(channels: Channels, scores: np.ndarray, divisor: int = 8) -> list[np.ndarray]:
     """Units in the order of removal under a global budget, in chunks that keep counts multiples of `divisor`.
 
-    A chunk's score is the mean of its units'; within a group chunks go from the lowest score up. A tenth of
-    each group is in no chunk.
+    A chunk's score is the mean of its units'; within a family of groups chunks go from the lowest score up. A tenth
+    of each group is in no chunk.
     """
     chunks: list[tuple[float, np.ndarray]] = []
-    for group in channels.groups:
-        step = step_of(group, divisor)
-        order = group.units[np.argsort(scores[group.units], kind="stable")]
-        order = order[np.isfinite(scores[order])]
-        fixed = len(group.units) - len(order)
-        floor = max(step, math.ceil(LEAST * len(group.units) / step) * step) - fixed
-        start, worst = 0, -np.inf
-        # The first chunk brings the count down to a multiple.
-        stop = len(group.units) % step or step
-        while len(order) - stop >= max(floor, 0) and stop <= len(order):
-            chunk = order[start:stop]
-            worst = max(worst, float(scores[chunk].mean()))
+    for family in families(channels):
+        orders = [group.units[np.argsort(scores[group.units], kind="stable")] for group in family.groups]
+        least = [
+            max(1, math.ceil(LEAST * len(order)), int(np.isinf(scores[order]).sum())) for order in orders
+        ]
+        counts, worst, steps = family.sizes, -np.inf, family.steps(divisor)
+        for step in range(1, steps):
+            ideal = [max(size * (1 - step / steps), 1) for size in family.sizes]
+            fewer = family.nearest(ideal, least, counts, divisor)
+            if fewer is None or fewer == counts:
+                continue
+            # Of each group, those after the ones removed so far.
+            spans = zip(orders, counts, fewer, strict=True)
+            chunk = np.concatenate([order[len(order) - old : len(order) - new] for order, old, new in spans])
+            worst, counts = max(worst, float(scores[chunk].mean())), fewer
             chunks.append((worst, chunk))
-            start, stop = stop, stop + step
     return [chunk for _, chunk in sorted(chunks, key=lambda pair: pair[0])]
 
 

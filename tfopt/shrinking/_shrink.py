@@ -1,5 +1,6 @@
 """`shrink`: removes channels from a model, so that it is smaller and faster."""
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Callable
@@ -8,13 +9,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt.channels import MADE, Channels, Group, Sizes, Slot, channel_groups
-from tfopt.graph import LayerFilter, Node, capture
+from tfopt.channels import (
+    MADE,
+    Channels,
+    Group,
+    Sizes,
+    Slot,
+    channel_groups,
+    exactly_removable,
+    leftovers,
+)
+from tfopt.graph import LayerFilter, Node, capture, tensors_in
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
+from tfopt.shrinking._counts import families
 from tfopt.shrinking._criteria import ScoreFunction, score
 from tfopt.shrinking._cut import cut
 from tfopt.shrinking._report import ShrinkReport, ShrunkLayer
-from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving, step_of
+from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_saving
 
 
 def shrink(
@@ -37,16 +48,18 @@ def shrink(
     remove the channels with the lowest scores in the whole model until what is left is within the budget, but at most
     nine tenths of a layer. Channels that meet in an addition, a gate or a shared layer are coupled, and only removed
     together. Channels that cannot be followed through the graph are kept, and the report says why. The outputs are, up
-    to float rounding, those of the model in which the removed channels are zero: removing channels that
-    `Pruning(pattern="channels")` made zero changes nothing (run `update_batch_norm` if their biases were not zero).
-    Fine-tune the result afterwards, or call this several times with training in between.
+    to float rounding, those of the model in which the removed channels are zero, with their biases, gammas and betas.
+    What is left of them behind a sigmoid, sigmoid(0), is added to the next layer's bias; where that cannot be done
+    exactly, as before a padded convolution, the channels are kept. Removing channels whose filters are zero, as
+    `Pruning(pattern="channels")` makes them, changes nothing at all, whatever their biases are. Fine-tune the result
+    afterwards, or call this several times with training in between.
 
     Dependencies between layers follow Fang et al. (2023), "DepGraph", https://arxiv.org/abs/2301.12900.
 
     Args:
         model: a built Keras model of any form. It is not changed.
         channels: part of the channels of each layer to keep, in (0, 1); or `"zero"` to remove only those whose filters
-            are all zero.
+            are all zero, and keep what their biases add to the outputs.
         macs: multiply-accumulates for one sample: a part in (0, 1), or a count from 1 up.
         params: parameters: a part in (0, 1), or a count.
         bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
@@ -89,6 +102,9 @@ def shrink(
             f"The 'divisor' argument must be an integer of at least 1. Got {divisor!r} instead. 8 suits SIMD kernels."
         )
     found = channel_groups(capture(model), where)
+    weights = "as they are" if budget == "zero" else "zeroed"
+    if budget != "zero":
+        found = exactly_removable(found)
     if not found.groups:
         raise ValueError(
             f"The model {model.name!r} must have a layer whose channels can be removed. Got none: {_reasons(found)}. "
@@ -99,10 +115,18 @@ def shrink(
             f"The 'latency_of' argument must say how to measure latency={latency!r}. Got none: call tfopt.shrink, "
             "which measures the int8 file on LiteRT, or pass a function from a model to milliseconds."
         )
-    scores = score(found, "magnitude" if budget == "zero" else criterion, model, data)
-    kept = _select(found, scores, criterion, name, budget, divisor, latency_of)
-    small = cut(found, kept)
-    small.report = report_of(found, kept, divisor)
+    while True:
+        scores = score(found, "magnitude" if budget == "zero" else criterion, model, data)
+        kept = _select(found, scores, criterion, name, budget, divisor, latency_of)
+        # Zero filters with biases may leave what no other bias can hold: only now is it known which are removed.
+        refused = leftovers(found, ~kept, weights).refused
+        if not refused:
+            break
+        found = found.without(np.isin(np.arange(found.count), list(refused)), refused)
+    small = cut(found, kept, weights)
+    report = report_of(found, kept, divisor)
+    # Layers may have got biases.
+    small.report = dataclasses.replace(report, params=(report.params[0], small.count_params()))
     return small
 
 
@@ -184,22 +208,27 @@ def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkR
 def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, divisor: int) -> ShrunkLayer:
     reason = channels.reasons.get(id(node.op), "")
     if slot is None:
-        last = node.output.shape[-1]
+        last = tensors_in(node.outputs)[0].shape[-1]
         return ShrunkLayer(node.path, last, last, reason=reason)
-    before, after = len(slot.units) * slot.width, int(sizes.mask(slot.units).sum()) * slot.width
+    before, after = slot.channels(len(slot.units)), slot.channels(int(sizes.mask(slot.units).sum()))
     groups = [group for group in channels.groups if node.path in group.makers]
     makers = dict.fromkeys(path for group in groups for path in group.makers)
     others = tuple(path for path in makers if path != node.path)
     if before == after and not reason:
-        reason = _why_whole(groups, divisor)
+        reason = _why_whole(channels, groups, divisor)
     return ShrunkLayer(node.path, before, after, others, reason)
 
 
-def _why_whole(groups: list[Group], divisor: int) -> str:
+def _why_whole(channels: Channels, groups: list[Group], divisor: int) -> str:
     if all(len(group.units) == 1 for group in groups):
         return "its channels can only be removed all together"
-    if all(len(group.units) <= step_of(group, divisor) for group in groups):
+    if all(len(group.units) * group.width <= divisor for group in groups) and len(groups) == 1:
         return f"it has no more channels than divisor={divisor}"
+    for family in families(channels):
+        ones = [1] * len(family.sizes)
+        here = any(group in groups for group in family.groups)
+        if here and family.nearest(ones, ones, family.sizes, divisor) in (None, family.sizes):
+            return f"no smaller number is a multiple of divisor={divisor} in all layers that it goes with"
     return "its channels score higher than those removed"
 
 
