@@ -17,8 +17,10 @@ from ._shrink_to_latency import shrink
 from .channels import PartialLayerNormalization
 from .conversion import ExportReport
 from .distillation import (
+    DIST,
     AttentionMaps,
     AttentionTransfer,
+    BinarySoftTargets,
     BoundedRegression,
     DecoupledTargets,
     DistillationLoss,
@@ -27,6 +29,7 @@ from .distillation import (
     FeatureMatching,
     HiddenStates,
     LogitMSE,
+    OutputMatching,
     RelationalKD,
     SelfDistillation,
     SimilarityPreserving,
@@ -61,9 +64,11 @@ from .shrinking import ShrinkReport, count_macs, make_student, update_batch_norm
 __version__: str
 
 __all__ = [
+    "DIST",
     "SET",
     "AttentionMaps",
     "AttentionTransfer",
+    "BinarySoftTargets",
     "BoundedRegression",
     "CompareReport",
     "ConstantSparsity",
@@ -80,6 +85,7 @@ __all__ = [
     "Iterative",
     "LogitMSE",
     "OneShot",
+    "OutputMatching",
     "PartialLayerNormalization",
     "PolynomialDecay",
     "Pruning",

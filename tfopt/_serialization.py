@@ -15,8 +15,10 @@ from typing import Any
 SERIALIZABLE: dict[str, tuple[str, ...]] = {
     "channels": ("PartialLayerNormalization",),
     "distillation": (
+        "DIST",
         "AttentionMaps",
         "AttentionTransfer",
+        "BinarySoftTargets",
         "BoundedRegression",
         "DecoupledTargets",
         "Distiller",
@@ -25,6 +27,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "HiddenStates",
         "KerasDistillationLoss",
         "LogitMSE",
+        "OutputMatching",
         "RelationalKD",
         "SelfDistillation",
         "SimilarityPreserving",
