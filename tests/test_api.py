@@ -11,6 +11,7 @@ import pytest
 import tfopt
 from tfopt import (
     channels,
+    clustering,
     conversion,
     distillation,
     graph,
@@ -24,6 +25,7 @@ from tfopt import (
 PACKAGES = (
     tfopt,
     channels,
+    clustering,
     conversion,
     distillation,
     graph,
@@ -103,6 +105,7 @@ def serializable():
         "DecoupledTargets": tfopt.DecoupledTargets(alpha=0.5, temperature=2.0),
         "EMATeacher": tfopt.EMATeacher(0.9),
         "FeatureMatching": tfopt.FeatureMatching(["a"]),
+        "HalvingClusters": tfopt.HalvingClusters(16, end_step=9, initial_clusters=64),
         "HiddenStates": tfopt.HiddenStates(["a"], weight=2.0),
         "KerasDistillationLoss": distillation.KerasDistillationLoss(
             keras.distillation.LogitsDistillation(temperature=2.0)

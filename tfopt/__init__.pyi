@@ -1,5 +1,6 @@
 from . import (
     channels,
+    clustering,
     conversion,
     distillation,
     distribute,
@@ -15,6 +16,7 @@ from ._export_from import export
 from ._model_report import report
 from ._shrink_to_latency import shrink
 from .channels import PartialLayerNormalization
+from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
 from .distillation import (
     DIST,
@@ -70,6 +72,8 @@ __all__ = [
     "AttentionTransfer",
     "BinarySoftTargets",
     "BoundedRegression",
+    "Clustering",
+    "ClusteringReport",
     "CompareReport",
     "ConstantSparsity",
     "CosineDecay",
@@ -81,6 +85,7 @@ __all__ = [
     "ExportReport",
     "FakeQuantize",
     "FeatureMatching",
+    "HalvingClusters",
     "HiddenStates",
     "Iterative",
     "LogitMSE",
@@ -104,6 +109,7 @@ __all__ = [
     "cache_teacher",
     "channels",
     "check",
+    "clustering",
     "compare",
     "conversion",
     "count_macs",

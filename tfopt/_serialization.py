@@ -14,6 +14,7 @@ from typing import Any
 # Public package -> its classes with `@keras.saving.register_keras_serializable(package="tfopt")`.
 SERIALIZABLE: dict[str, tuple[str, ...]] = {
     "channels": ("PartialLayerNormalization",),
+    "clustering": ("HalvingClusters",),
     "distillation": (
         "DIST",
         "AttentionMaps",
