@@ -11,6 +11,7 @@ import pytest
 import tfopt
 from tfopt import (
     channels,
+    clustering,
     conversion,
     distillation,
     graph,
@@ -24,6 +25,7 @@ from tfopt import (
 PACKAGES = (
     tfopt,
     channels,
+    clustering,
     conversion,
     distillation,
     graph,
@@ -90,6 +92,7 @@ def serializable():
     return {
         "AttentionMaps": tfopt.AttentionMaps([("a", "b")]),
         "AttentionTransfer": tfopt.AttentionTransfer(["a"], weight=0.5),
+        "BinarySoftTargets": tfopt.BinarySoftTargets(temperature=2.0, teacher_classes=[1, 0]),
         "BoundedRegression": tfopt.BoundedRegression(margin=0.1),
         "ConstantSparsity": tfopt.ConstantSparsity(0.5, begin_step=3),
         "CosineDecay": tfopt.CosineDecay(0.8, end_step=9),
@@ -98,14 +101,17 @@ def serializable():
         "OneShot": tfopt.OneShot(0.5, step=3),
         "RigL": tfopt.RigL(end_step=9),
         "SET": tfopt.SET(end_step=9, drop_fraction=0.2),
+        "DIST": tfopt.DIST(beta=2.0, gamma=0.5, teacher_from_logits=True),
         "DecoupledTargets": tfopt.DecoupledTargets(alpha=0.5, temperature=2.0),
         "EMATeacher": tfopt.EMATeacher(0.9),
         "FeatureMatching": tfopt.FeatureMatching(["a"]),
+        "HalvingClusters": tfopt.HalvingClusters(16, end_step=9, initial_clusters=64),
         "HiddenStates": tfopt.HiddenStates(["a"], weight=2.0),
         "KerasDistillationLoss": distillation.KerasDistillationLoss(
             keras.distillation.LogitsDistillation(temperature=2.0)
         ),
         "LogitMSE": tfopt.LogitMSE(from_logits=True),
+        "OutputMatching": tfopt.OutputMatching("huber", weight=0.5),
         "RelationalKD": tfopt.RelationalKD(["a"], angle=1.0),
         "SelfDistillation": tfopt.SelfDistillation({"early": "late"}),
         "SimilarityPreserving": tfopt.SimilarityPreserving(["a"]),

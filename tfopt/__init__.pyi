@@ -1,5 +1,6 @@
 from . import (
     channels,
+    clustering,
     conversion,
     distillation,
     distribute,
@@ -15,10 +16,13 @@ from ._export_from import export
 from ._model_report import report
 from ._shrink_to_latency import shrink
 from .channels import PartialLayerNormalization, register_channels
+from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
 from .distillation import (
+    DIST,
     AttentionMaps,
     AttentionTransfer,
+    BinarySoftTargets,
     BoundedRegression,
     DecoupledTargets,
     DistillationLoss,
@@ -27,6 +31,7 @@ from .distillation import (
     FeatureMatching,
     HiddenStates,
     LogitMSE,
+    OutputMatching,
     RelationalKD,
     SelfDistillation,
     SimilarityPreserving,
@@ -61,10 +66,14 @@ from .shrinking import ShrinkReport, count_macs, make_student, update_batch_norm
 __version__: str
 
 __all__ = [
+    "DIST",
     "SET",
     "AttentionMaps",
     "AttentionTransfer",
+    "BinarySoftTargets",
     "BoundedRegression",
+    "Clustering",
+    "ClusteringReport",
     "CompareReport",
     "ConstantSparsity",
     "CosineDecay",
@@ -76,10 +85,12 @@ __all__ = [
     "ExportReport",
     "FakeQuantize",
     "FeatureMatching",
+    "HalvingClusters",
     "HiddenStates",
     "Iterative",
     "LogitMSE",
     "OneShot",
+    "OutputMatching",
     "PartialLayerNormalization",
     "PolynomialDecay",
     "Pruning",
@@ -98,6 +109,7 @@ __all__ = [
     "cache_teacher",
     "channels",
     "check",
+    "clustering",
     "compare",
     "conversion",
     "count_macs",

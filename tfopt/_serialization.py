@@ -14,9 +14,12 @@ from typing import Any
 # Public package -> its classes with `@keras.saving.register_keras_serializable(package="tfopt")`.
 SERIALIZABLE: dict[str, tuple[str, ...]] = {
     "channels": ("PartialLayerNormalization",),
+    "clustering": ("HalvingClusters",),
     "distillation": (
+        "DIST",
         "AttentionMaps",
         "AttentionTransfer",
+        "BinarySoftTargets",
         "BoundedRegression",
         "DecoupledTargets",
         "Distiller",
@@ -25,6 +28,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "HiddenStates",
         "KerasDistillationLoss",
         "LogitMSE",
+        "OutputMatching",
         "RelationalKD",
         "SelfDistillation",
         "SimilarityPreserving",

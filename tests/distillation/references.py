@@ -86,3 +86,20 @@ def angles(t, s):
 def bounded(t, s, y, margin=0.0):
     errors = [((x - y) ** 2).mean(-1) for x in (t, s)]
     return np.where(errors[1] + margin > errors[0], errors[1], 0.0)
+
+
+def bernoulli(t, s, temperature):
+    p, q = (1 / (1 + np.exp(-z / temperature)) for z in (t, s))
+    return temperature**2 * (p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))).mean(-1)
+
+
+def dist(t, s, beta=1.0, gamma=1.0, temperature=1.0):
+    """The share of each sample: its own correlation over classes, and its terms of those over samples."""
+    p, q = (softmax(z / temperature).reshape(-1, z.shape[-1]) for z in (t, s))
+    inter = np.array([1 - np.corrcoef(a, b)[0, 1] for a, b in zip(p, q, strict=True)])
+    intra = np.zeros(len(p))
+    for a, b in zip(p.T, q.T, strict=True):
+        a, b = ((x - x.mean()) / x.std() for x in (a, b))
+        np.testing.assert_allclose(((a - b) ** 2).mean() / 2, 1 - np.corrcoef(a, b)[0, 1], rtol=1e-9)
+        intra += (a - b) ** 2 / 2 / p.shape[1]
+    return (temperature**2 * (beta * inter + gamma * intra)).reshape(t.shape[:-1])

@@ -49,7 +49,7 @@ def test_a_loss_of_ones_own(blobs):
         (
             {"losses": list},
             ValueError,
-            r"'losses' argument .* at least one .* Leave it out to use \[SoftTargets\(\)\]",
+            r"'losses' argument .* at least one .* Leave it out to use what suits",
         ),
         (
             {"student_loss_weight": -1},

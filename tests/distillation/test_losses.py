@@ -16,9 +16,11 @@ import tfopt.distillation as td
 from tests.distillation.references import (
     angles,
     attention,
+    bernoulli,
     bounded,
     centered_mse,
     decoupled,
+    dist,
     distances,
     kl,
     log_softmax,
@@ -66,6 +68,33 @@ LOSSES = {
         ((5, 4), (5, 4)),
         td.DecoupledTargets(from_logits=True),
         extra=(LABELS,),
+    ),
+    "binary_soft_targets": Row(
+        lambda t, s: td.binary_soft_targets(t, s, 3.0),
+        lambda t, s: bernoulli(t, s, 3.0),
+        ((5, 4), (5, 4)),
+        td.BinarySoftTargets(3.0, from_logits=True),
+    ),
+    "dist_relations": Row(
+        lambda t, s: td.dist_relations(t, s, 2.0, 0.5, 3.0),
+        lambda t, s: dist(t, s, 2.0, 0.5, 3.0),
+        ((5, 4), (5, 4)),
+        td.DIST(2.0, 0.5, 3.0, from_logits=True),
+    ),
+    "dist_relations of positions": Row(
+        td.dist_relations, dist, ((5, 3, 4), (5, 3, 4)), td.DIST(from_logits=True)
+    ),
+    "output matching": Row(
+        td.OutputMatching().call,
+        lambda t, s: ((t - s) ** 2).mean(-1),
+        ((5, 3, 4), (5, 3, 4)),
+        td.OutputMatching(),
+    ),
+    "output matching by a Keras loss": Row(
+        td.OutputMatching(keras.losses.Huber(0.5)).call,
+        lambda t, s: (0.5 * np.where(abs(t - s) < 0.5, (t - s) ** 2, abs(t - s) - 0.25)).mean(-1),
+        ((5, 4), (5, 4)),
+        td.OutputMatching(keras.losses.Huber(0.5)),
     ),
     "feature_mse": Row(
         td.feature_mse, lambda t, s: ((t - s) ** 2).mean(-1), ((5, 3, 4), (5, 3, 4)), td.FeatureMatching()

@@ -108,7 +108,10 @@ def test_config_round_trip():
     loss = SoftTargets(temperature=2.5, from_logits=True, weight=0.3, name="soft")
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert copy.get_config() == loss.get_config()
-    assert loss.get_config() == {"temperature": 2.5, "from_logits": True, "weight": 0.3, "name": "soft"}
+    assert loss.get_config() == {
+        **{"temperature": 2.5, "from_logits": True, "weight": 0.3, "name": "soft"},
+        **{"teacher_from_logits": None, "teacher_classes": None},
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,32 +151,39 @@ def ending_in(activation, units=3, name="net"):
             "softmax",
             "linear",
             True,
-            r"from_logits=True, but the teacher 'teacher' ends in 'softmax'.*from_logits=False",
+            r"from_logits=True, but the teacher 'teacher' ends in 'softmax'.*"
+            r"Pass from_logits=True and teacher_from_logits=False",
         ),
         (
             "linear",
             "softmax",
             True,
-            r"from_logits=True, but the student 'student' ends in 'softmax'.*from_logits=False",
+            r"from_logits=True, but the student 'student' ends in 'softmax'.*"
+            r"Pass from_logits=False and teacher_from_logits=True",
         ),
         (
             "linear",
             "softmax",
             False,
-            r"from_logits=False, but the teacher 'teacher' ends in 'linear'.*from_logits=True",
+            r"from_logits=False, but the teacher 'teacher' ends in 'linear'.*"
+            r"Pass from_logits=False and teacher_from_logits=True",
         ),
         (
             "softmax",
             "linear",
             False,
-            r"from_logits=False, but the student 'student' ends in 'linear'.*from_logits=True",
+            r"from_logits=False, but the student 'student' ends in 'linear'.*"
+            r"Pass from_logits=True and teacher_from_logits=False",
         ),
         (
             "sigmoid",
             "sigmoid",
             False,
-            r"the teacher 'teacher' ends in 3 independent 'sigmoid' columns.*softmax",
+            r"the teacher 'teacher' ends in 3 independent 'sigmoid' columns.*BinarySoftTargets",
         ),
+        ("linear", "linear", False, r"ends in 'linear'.*Pass from_logits=True for logits.*OutputMatching"),
+        ("softmax", "softmax", True, r"ends in 'softmax'.*softmaxed twice. Pass from_logits=False\."),
+        ("tanh", "tanh", True, r"ends in 'tanh', which makes values. Use OutputMatching"),
     ],
 )
 def test_last_activations_that_contradict_from_logits(teacher, student, from_logits, message):
@@ -190,7 +200,7 @@ def test_last_activations_that_fit(activation, units, from_logits):
     distiller = Distiller(
         ending_in(activation, units), ending_in(activation, units), [SoftTargets(from_logits=from_logits)]
     )
-    distiller.compile("sgd", "mse")
+    distiller.compile("sgd")
     assert (
         distiller.train_on_batch(np.ones((2, 4)), np.ones((2, units)), return_dict=True)["distillation_loss"]
         > 0

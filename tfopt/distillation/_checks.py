@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tfopt.distillation.losses._loss import DistillationLoss
+from tfopt.distillation.losses._loss import DistillationLoss, same_sizes, symbolic_inputs
 from tfopt.distillation.teachers._teachers import Teacher, flat_teachers
 
 
@@ -43,6 +43,48 @@ def _check_teacher(student: keras.Model, teacher: Any) -> None:
         )
 
 
+def check_preprocess(student: keras.Model, teacher: Any, preprocess: Any) -> None:
+    """Raise unless each teacher takes what `preprocess` makes of the student's inputs, as far as both are known."""
+    if preprocess is not None and not callable(preprocess):
+        raise TypeError(
+            "The 'preprocess' argument of Distiller must be a Keras layer or a function from the student's inputs to "
+            f"the teacher's. Got {preprocess!r} instead."
+        )
+    if isinstance(preprocess, keras.Layer) and preprocess.weights:
+        raise ValueError(
+            f"The 'preprocess' argument of Distiller must have no weights, which nothing would train. Got "
+            f"{preprocess.name!r}, which has some, instead. Make it a part of the teacher: "
+            "keras.Sequential([layer, teacher])."
+        )
+    given = _single_input(student)
+    made = _made_by(preprocess, given) if preprocess is not None and given is not None else given
+    for one in flat_teachers(teacher):
+        wanted = _single_input(one)
+        if made is None or wanted is None or same_sizes(wanted.shape, made.shape):
+            continue
+        source = "the student has" if preprocess is None else "'preprocess' makes of the student's"
+        raise ValueError(
+            f"The teacher {one.name!r} must take the inputs that {source}, of shape {tuple(made.shape)}. Got a teacher "
+            f"for {tuple(wanted.shape)} instead. Pass preprocess= to Distiller, a layer or function from the student's "
+            "inputs to the teacher's, such as keras.layers.Resizing(height, width) for images."
+        )
+
+
+def _single_input(model: Any) -> Any:
+    """The input of a Keras model, as a Keras tensor; None if it is not known, or if there are several."""
+    inputs = keras.tree.flatten(symbolic_inputs(model)) if isinstance(model, keras.Model) else []
+    return inputs[0] if len(inputs) == 1 else None
+
+
+def _made_by(preprocess: Any, inputs: Any) -> Any:
+    """The Keras tensor that `preprocess` makes; None if it makes several, or cannot be run without data."""
+    try:
+        made = preprocess(inputs)
+    except (TypeError, ValueError, NotImplementedError):
+        return None
+    return made if isinstance(made, keras.KerasTensor) else None
+
+
 def check_losses(losses: Any, student_loss_weight: float) -> None:
     """Raise unless there is at least one distillation loss, and the student's own loss has a valid weight."""
     if not isinstance(losses, (list, tuple)) or not all(isinstance(one, DistillationLoss) for one in losses):
@@ -54,7 +96,7 @@ def check_losses(losses: Any, student_loss_weight: float) -> None:
     if not losses:
         raise ValueError(
             "The 'losses' argument of Distiller must hold at least one distillation loss. Got [] instead. "
-            "Leave it out to use [SoftTargets()]."
+            "Leave it out to use what suits the student's outputs."
         )
     if not (math.isfinite(student_loss_weight) and student_loss_weight >= 0):
         raise ValueError(

@@ -10,14 +10,15 @@ import keras
 from keras import ops
 
 from tfopt.distillation._attached import split_attached
-from tfopt.distillation._checks import check_losses, check_models
+from tfopt.distillation._checks import check_losses, check_models, check_preprocess
+from tfopt.distillation._default_losses import default_losses
 from tfopt.distillation._features import FeaturePlan
 from tfopt.distillation._outputs import OutputOf, flat_losses, pick
 from tfopt.distillation._replicas import replicas
 from tfopt.distillation._serialize import serialize_losses, serialize_model, serialize_teacher
+from tfopt.distillation._supervision import check_supervision
 from tfopt.distillation._taps import run_with_taps
 from tfopt.distillation.losses._loss import DistillationLoss
-from tfopt.distillation.losses._soft_targets import SoftTargets
 from tfopt.distillation.teachers._teachers import Lesson, as_teacher, flat_teachers
 
 
@@ -31,6 +32,7 @@ class _Untracked:
 
     teacher: Any
     plan: FeaturePlan
+    preprocess: Callable[[Any], Any] | None
     # Features and number of the running step: each replica of a MirroredStrategy runs in its own thread.
     step: threading.local = dataclasses.field(default_factory=threading.local)
 
@@ -69,16 +71,22 @@ class Distiller(keras.Model):
             and temperatures may be schedules of the optimizer's step. A loss over outputs reads all of them; if they
             are of several kinds, pass a dict from output to loss (or list of losses), as to `compile`:
             `{"kind": SoftTargets(), "box": BoundedRegression()}`, or with numbers from 0 for models that return
-            lists. Outputs that are not in it are not compared. Defaults to `[SoftTargets()]`.
+            lists. Outputs that are not in it are not compared. By default what suits each output: `SoftTargets` for
+            classes, `BinarySoftTargets` for independent labels, `OutputMatching` for values, as its last activation
+            says or, where it has none, the loss that the student is compiled with.
         student_loss_weight: factor of the loss given to `compile`; finite and not negative. With 0 the student learns
             from the teacher only, not from the labels.
         name: name of the model.
+        preprocess: what turns the student's inputs into the teacher's, where these differ in size or in scale: a Keras
+            layer without weights, such as `keras.layers.Resizing(224, 224)`, or a function, registered with
+            `keras.saving.register_keras_serializable` to be saved. Not for a `TeacherCache`, whose teacher has run.
 
     Raises:
         TypeError: an argument is not of the kind described above.
         ValueError: `student_loss_weight` is negative, `losses` is empty, the teacher is not built or is the
             student itself, or a loss cannot compare the two models (different shapes, a missing layer or output, or
-            probabilities where logits are expected).
+            probabilities where logits are expected); the teacher takes other inputs than `preprocess` makes; or, from
+            `fit`, a loss takes the outputs for another thing than the loss given to `compile` does.
 
     Example:
 
@@ -104,12 +112,14 @@ class Distiller(keras.Model):
         losses: Sequence[DistillationLoss] | dict[str, Any] | None = None,
         student_loss_weight: float = 1.0,
         name: str | None = None,
+        preprocess: Callable[[Any], Any] | None = None,
     ) -> None:
-        losses = [SoftTargets()] if losses is None else losses
         outputs: list[str | None] = []
+        check_models(student, teacher)
+        check_preprocess(student, teacher, preprocess)
+        losses = default_losses(student, teacher) if losses is None else losses
         if isinstance(losses, (list, tuple, dict)):
             losses, outputs = flat_losses(losses)
-        check_models(student, teacher)
         check_losses(losses, student_loss_weight)
         for loss, output in zip(losses, outputs, strict=True):
             if output is None:
@@ -126,7 +136,7 @@ class Distiller(keras.Model):
         self.student_loss_weight = float(student_loss_weight)
         self.student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self.distillation_loss_tracker = keras.metrics.Mean(name="distillation_loss")
-        self._untracked = _Untracked(teacher, plan)
+        self._untracked = _Untracked(teacher, plan, preprocess)
         self._evaluating = False
         self.built = student.built
         self.supports_jit = all(layer.supports_jit for layer in plan.teacher.layers())
@@ -199,6 +209,8 @@ class Distiller(keras.Model):
         step = self._step()
         plan.teacher.follow(step)
         inputs, attached = split_attached(x)
+        if self._untracked.preprocess is not None:
+            inputs = self._untracked.preprocess(inputs)
         lesson = Lesson(inputs, attached, y_pred, student_features)
         outputs, features = keras.tree.map_structure(ops.stop_gradient, plan.teacher.teach(lesson))
         total: Any = 0.0
@@ -238,6 +250,11 @@ class Distiller(keras.Model):
         finally:
             self._untracked.step.number = None
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """As that of any model, once the losses are known to read the outputs as the loss given to `compile` does."""
+        check_supervision(self.loss, self.student, self._untracked.plan.losses, self._loss_outputs)
+        return super().make_train_function(force)
+
     def get_metrics_result(self) -> dict[str, Any]:
         logs = super().get_metrics_result()
         if self._evaluating:
@@ -270,12 +287,14 @@ class Distiller(keras.Model):
             "losses": serialize_losses(self.distillation_losses, self._loss_outputs),
             "student_loss_weight": self.student_loss_weight,
             "name": self.name,
+            "preprocess": keras.saving.serialize_keras_object(self._untracked.preprocess),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Distiller":
-        parts = {
+        parts: dict[str, Any] = {
             key: keras.saving.deserialize_keras_object(config[key], custom_objects=custom_objects)
-            for key in ("student", "teacher", "losses")
+            for key in ("student", "teacher", "losses", "preprocess")
+            if key in config
         }
         return cls(**{**config, **parts})

@@ -3,8 +3,11 @@
 import dataclasses
 from typing import Any
 
+import keras
+
 from tfopt.distillation.losses._keras_losses import as_distillation_loss
 from tfopt.distillation.losses._loss import symbolic_outputs
+from tfopt.graph import final_activations
 
 
 def flat_losses(losses: Any) -> tuple[list[Any], list[str | None]]:
@@ -63,6 +66,14 @@ class OutputOf:
     def name(self) -> str:
         """The model's name."""
         return getattr(self.model, "name", "")
+
+    @property
+    def final_activation(self) -> str | None:
+        """The activation that makes the output, as far as it is known."""
+        model = self.model[0] if isinstance(self.model, (list, tuple)) else self.model
+        if not isinstance(model, keras.Model):
+            return None
+        return pick(final_activations(model), self.output, self.role)
 
     def symbolic_outputs(self) -> Any:
         """The output as a Keras tensor, or None if it is not known before the first batch."""

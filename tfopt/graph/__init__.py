@@ -8,7 +8,7 @@ from tfopt.graph._evaluation import Evaluation
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
-from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, kind
+from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, final_activations, kind
 from tfopt.graph._layer_filter import LayerFilter, selects
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._recursion import deep_recursion
@@ -32,6 +32,7 @@ __all__ = [
     "einsum_axes",
     "einsum_letters",
     "final_activation",
+    "final_activations",
     "flatten_layers",
     "fold_batch_norms",
     "fold_factor",

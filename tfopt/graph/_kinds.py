@@ -1,11 +1,12 @@
 """What an operation is, by one name: the key of every table that has a row per operation."""
 
 import inspect
+from typing import Any
 
 import keras
 
 from tfopt.graph._capture import capture
-from tfopt.graph._graph import Operation
+from tfopt.graph._graph import Graph, Operation, Tensor
 
 # Operations of `keras.ops` and layers that are an activation function, by class name. Names are those
 # of `keras.activations`.
@@ -132,12 +133,35 @@ def final_activation(model: keras.Model) -> str | None:
     >>> final_activation(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")]))
     'softmax'
     """
+    return keras.tree.flatten(final_activations(model))[0]
+
+
+def final_activations(model: keras.Model) -> Any:
+    """The activation that makes each output of the model: a nest like its outputs, or a single None.
+
+    Args:
+        model: a built Keras model.
+
+    Returns:
+        Names and None, as for `final_activation`.
+
+    >>> import keras
+    >>> from tfopt.graph import final_activations
+    >>> inputs = keras.Input((4,))
+    >>> heads = {"box": keras.layers.Dense(4)(inputs), "kind": keras.layers.Dense(2, "softmax")(inputs)}
+    >>> final_activations(keras.Model(inputs, heads))
+    {'box': 'linear', 'kind': 'softmax'}
+    """
     try:
         graph = capture(model)
     except (TypeError, ValueError):
         return None
+    return keras.tree.map_structure(lambda tensor: _maker(graph, tensor), graph.outputs)
+
+
+def _maker(graph: Graph, tensor: Tensor) -> str | None:
     producers = graph.producers
-    node = producers.get(id(keras.tree.flatten(graph.outputs)[0]))
+    node = producers.get(id(tensor))
     while node is not None and (getattr(node.op, "keeps_values", False) or kind(node.op) in _TRANSPARENT):
         node = producers.get(id(node.inputs[0]))
     if node is None or node.opaque:

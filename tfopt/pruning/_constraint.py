@@ -5,10 +5,11 @@ from typing import Any
 
 import keras
 
+from tfopt._training_state import ConstraintChain
 from tfopt.pruning._masks import apply_mask
 
 
-class MaskConstraint(keras.constraints.Constraint):
+class MaskConstraint(ConstraintChain):
     """`mask * inner(mask * weight)`, with `inner` the constraint that the user gave the weight.
 
     The mask is applied last, so that zeros are exact whatever `inner` does. It is applied first too, so that a norm or
@@ -27,17 +28,13 @@ class MaskConstraint(keras.constraints.Constraint):
     """
 
     def __init__(self, mask: keras.Variable, inner: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(inner)
         self.mask = mask
-        self.inner = inner
 
     def __call__(self, w: Any) -> Any:
         """The weight as it must be after an update."""
         w = apply_mask(w, self.mask)
         return w if self.inner is None else apply_mask(self.inner(w), self.mask)
-
-    def get_config(self) -> dict[str, Any]:
-        """Refuse: a mask belongs to one training run and is never saved with a layer."""
-        raise NotImplementedError("A MaskConstraint exists during fit only and cannot be saved.")
 
 
 def own_constraint(variable: keras.Variable) -> Callable[[Any], Any] | None:

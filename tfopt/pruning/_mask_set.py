@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt._training_state import in_force, take_off
 from tfopt.pruning._backend import compiled, create_masks, remove_masks, variable_scope
 from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
@@ -121,7 +122,7 @@ class MaskSet:
     def check_in_force(self) -> None:
         """Raise if another callback has put its own masks on the weights."""
         for member, constraint in zip(self.members, self._constraints, strict=True):
-            if member.variable.constraint is not constraint:
+            if not in_force(member.variable, constraint):
                 raise ValueError(
                     "The 'where' arguments of two Pruning callbacks in one fit must select different layers. Got "
                     f"'{member.variable.path}' selected by both instead. Give each callback layers of its own."
@@ -130,7 +131,7 @@ class MaskSet:
     def remove(self) -> None:
         """Put the weights' own constraints back."""
         for member, constraint in zip(self.members, self._constraints, strict=True):
-            member.variable.constraint = constraint.inner
+            take_off(member.variable, constraint)
         remove_masks(self.model, [constraint.mask for constraint in self._constraints])
 
 

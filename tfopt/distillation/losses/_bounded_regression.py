@@ -68,6 +68,7 @@ class BoundedRegression(DistillationLoss):
 
     scheduled = ("weight", "margin")
     uses_labels = True
+    per_position = True
 
     def __init__(
         self, margin: Setting = 0.0, weight: Setting = 1.0, name: str | None = "bounded_regression"

@@ -1,5 +1,6 @@
 """Decoupled distillation: how sure the teacher is, and what it thinks of the other classes, weighted apart."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -81,6 +82,8 @@ class DecoupledTargets(ClassLoss):
         from_logits: False if both models return probabilities (their logarithm is taken), True for logits.
         weight: factor of this loss in the total loss, a number or a schedule of the training step.
         name: name of the loss.
+        teacher_from_logits: `from_logits` for the teacher alone, where it is another.
+        teacher_classes: for each class of the student, its index in the teacher's output; None for the same classes.
 
     Raises:
         ValueError: `alpha`, `beta` or `weight` is negative, `temperature` is not > 0, or (from the `Distiller`) the
@@ -107,8 +110,10 @@ class DecoupledTargets(ClassLoss):
         from_logits: bool = False,
         weight: Setting = 1.0,
         name: str | None = "decoupled_targets",
+        teacher_from_logits: bool | None = None,
+        teacher_classes: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(from_logits=from_logits, weight=weight, name=name)
+        super().__init__(from_logits, weight, name, teacher_from_logits, teacher_classes)
         self.alpha = check_setting("DecoupledTargets", "alpha", alpha)
         self.beta = check_setting("DecoupledTargets", "beta", beta)
         self.temperature = check_setting("DecoupledTargets", "temperature", temperature, positive=True)

@@ -1,5 +1,6 @@
 """Logit regression: the student's logits follow the teacher's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,12 +42,15 @@ class LogitMSE(ClassLoss):
 
         mean over classes of ((t - mean(t)) - (s - mean(s)))^2        for logits t (teacher) and s (student)
 
-    from Ba & Caruana 2014, arXiv 1312.6184; see `logit_mse`.
+    from Ba & Caruana 2014, arXiv 1312.6184; see `logit_mse`. An offset of all outputs is no difference to a softmax,
+    and so none here: for values (regression, boxes, depth, heat maps) use `OutputMatching`.
 
     Args:
         from_logits: False if both models return probabilities (their logarithm is taken), True for logits.
         weight: factor of this loss in the total loss, a number or a schedule of the training step.
         name: name of the loss.
+        teacher_from_logits: `from_logits` for the teacher alone, where it is another.
+        teacher_classes: for each class of the student, its index in the teacher's output; None for the same classes.
 
     Raises:
         ValueError: `weight` is negative, or (from the `Distiller`) the models' outputs do not fit.
@@ -60,9 +64,14 @@ class LogitMSE(ClassLoss):
     """
 
     def __init__(
-        self, from_logits: bool = False, weight: Setting = 1.0, name: str | None = "logit_mse"
+        self,
+        from_logits: bool = False,
+        weight: Setting = 1.0,
+        name: str | None = "logit_mse",
+        teacher_from_logits: bool | None = None,
+        teacher_classes: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(from_logits=from_logits, weight=weight, name=name)
+        super().__init__(from_logits, weight, name, teacher_from_logits, teacher_classes)
 
     def compare_logits(self, teacher: Any, student: Any, target: Any) -> Any:
         return logit_mse(teacher, student)

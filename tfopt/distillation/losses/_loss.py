@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from tfopt.distillation._settings import (
     Setting,
@@ -30,6 +31,8 @@ class DistillationLoss(keras.losses.Loss):
     - `features`: to get outputs of layers instead of the models' outputs; see `FeatureLoss`.
     - `fits` with `needs`: which shapes can be compared; by default, equal ones.
     - `scheduled`: names of the attributes that may be schedules. `call` sees their values.
+    - `per_position = True`: `call` returns a loss for each position, of shape `outputs.shape[:-1]`; a weight per sample
+      then counts for all positions of the sample.
     - `uses_labels = True`: `call` gets the pair `(teacher, labels)` as its first argument if there are labels.
 
     Args:
@@ -54,6 +57,7 @@ class DistillationLoss(keras.losses.Loss):
 
     scheduled: tuple[str, ...] = ("weight",)
     uses_labels = False
+    per_position = False
     needs = "the same structure and shapes"
     way_out = "Give both models the same heads."
 
@@ -116,7 +120,7 @@ class DistillationLoss(keras.losses.Loss):
         weights = _one_each(sample_weight, len(pairs))
         targets = _one_each(labels if self.uses_labels else None, len(pairs))
         return sum(
-            self(t if y is None else (t, y), s, w)
+            self(t if y is None else (t, y), s, _along_positions(w, s) if self.per_position else w)
             for (t, s), w, y in zip(pairs, weights, targets, strict=True)
         )
 
@@ -161,6 +165,14 @@ def symbolic_outputs(model: Any) -> Any:
         return None
 
 
+def symbolic_inputs(model: Any) -> Any:
+    """The inputs of a Keras model as Keras tensors (a nest of them), or None if they are not known."""
+    try:
+        return capture(model).inputs
+    except (TypeError, ValueError):
+        return None
+
+
 def same_sizes(a: Shape, b: Shape) -> bool:
     """Whether two shapes agree; None stands for a size that is not known yet, as in a batch dimension."""
     return len(a) == len(b) and all(i is None or j is None or i == j for i, j in zip(a, b, strict=True))
@@ -170,6 +182,12 @@ def _one_each(structure: Any, count: int) -> list[Any]:
     """One entry for each output: a single one is used for all."""
     leaves = keras.tree.flatten(structure)
     return leaves if len(leaves) == count else leaves[:1] * count
+
+
+def _along_positions(weight: Any, outputs: Any) -> Any:
+    """A weight per sample, in the rank of a loss per position: Keras would multiply it with the last positions."""
+    missing = 0 if weight is None else len(outputs.shape) - 1 - len(weight.shape)
+    return ops.reshape(weight, (*ops.shape(weight), *(1,) * missing)) if missing > 0 else weight
 
 
 def _shapes(outputs: Any) -> list[tuple[tuple, Shape]]:

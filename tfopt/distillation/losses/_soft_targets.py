@@ -1,5 +1,6 @@
 """Soft targets: the student learns the teacher's whole distribution over classes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -64,6 +65,8 @@ class SoftTargets(ClassLoss):
             otherwise, construction of the `Distiller` fails.
         weight: factor of this loss in the total loss, a number or a schedule of the training step.
         name: name of the loss.
+        teacher_from_logits: `from_logits` for the teacher alone, where it is another.
+        teacher_classes: for each class of the student, its index in the teacher's output; None for the same classes.
 
     Raises:
         ValueError: `temperature` is not a finite number > 0, `weight` is negative, or (from the `Distiller`) the
@@ -87,8 +90,10 @@ class SoftTargets(ClassLoss):
         from_logits: bool = False,
         weight: Setting = 1.0,
         name: str | None = "soft_targets",
+        teacher_from_logits: bool | None = None,
+        teacher_classes: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(from_logits=from_logits, weight=weight, name=name)
+        super().__init__(from_logits, weight, name, teacher_from_logits, teacher_classes)
         self.temperature = check_setting("SoftTargets", "temperature", temperature, positive=True)
 
     def compare_logits(self, teacher: Any, student: Any, target: Any) -> Any:
