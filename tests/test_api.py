@@ -11,6 +11,8 @@ import pytest
 import tfopt
 from tfopt import (
     channels,
+    coding,
+    compression,
     conversion,
     distillation,
     graph,
@@ -24,6 +26,8 @@ from tfopt import (
 PACKAGES = (
     tfopt,
     channels,
+    coding,
+    compression,
     conversion,
     distillation,
     graph,

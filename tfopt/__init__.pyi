@@ -1,5 +1,7 @@
 from . import (
     channels,
+    coding,
+    compression,
     conversion,
     distillation,
     distribute,
@@ -98,7 +100,9 @@ __all__ = [
     "cache_teacher",
     "channels",
     "check",
+    "coding",
     "compare",
+    "compression",
     "conversion",
     "count_macs",
     "distillation",
