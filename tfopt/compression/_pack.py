@@ -8,7 +8,7 @@ import numpy as np
 
 from tfopt._files import check_parent, write_whole
 from tfopt.coding import decode_blocks, encode_blocks, entropy_bytes, histogram, shares
-from tfopt.compression._container import BLOCK_BITS, Container, Stream, deflate, table_bytes
+from tfopt.compression._container import BLOCK_BITS, Container, Stream, deflate, deflated_bytes, table_bytes
 from tfopt.runtimes import BITS, TFLiteFile
 
 # Buffers below so many bytes are not worth a table of their own.
@@ -168,10 +168,10 @@ def _streams(whole: np.ndarray, begin: int, size: int, stride: int, block: int) 
         values = np.ascontiguousarray(whole[first : begin + size : stride])
         stream = Stream(first, len(values), stride, shares(histogram(values)))
         heads = len(deflate(table_bytes(stream.table))) + _BLOCK_HEAD * stream.blocks(block)
-        cost, deflated = entropy_bytes(values) + heads, len(deflate(values.tobytes()))
+        cost, deflated = entropy_bytes(values) + heads, deflated_bytes(values)
         coded += min(cost, deflated)
         if cost < deflated:
             found.append(stream)
-    if stride > 1 and coded >= len(deflate(whole[begin : begin + size].tobytes())):
+    if stride > 1 and coded >= deflated_bytes(whole[begin : begin + size]):
         return []
     return found
