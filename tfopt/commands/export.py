@@ -7,6 +7,7 @@ from absl import flags
 
 import tfopt
 from tfopt.commands._arguments import load_samples, take
+from tfopt.commands._sizes import print_sizes
 from tfopt.compression import CompressionReport, compress_weights
 from tfopt.conversion import ExportReport, write_c_array
 
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> None:
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
     print(report)
+    print_sizes([path])
     if _C_ARRAY.value:
         source, header = write_c_array(path, _C_ARRAY.value)
         print(f"Written as an array: {source}, {header}")

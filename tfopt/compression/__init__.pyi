@@ -2,5 +2,16 @@ from ._compress import check_decoder, compress_weights
 from ._kernels import CompressedKernel
 from ._pack import pack, unpack
 from ._report import CompressionReport
+from ._sizes import FileSizes, SizesReport, sizes
 
-__all__ = ["CompressedKernel", "CompressionReport", "check_decoder", "compress_weights", "pack", "unpack"]
+__all__ = [
+    "CompressedKernel",
+    "CompressionReport",
+    "FileSizes",
+    "SizesReport",
+    "check_decoder",
+    "compress_weights",
+    "pack",
+    "sizes",
+    "unpack",
+]

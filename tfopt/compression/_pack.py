@@ -101,7 +101,10 @@ def pack_bytes(content: bytes, block_bits: int = BLOCK_BITS) -> bytes:
     """
     whole = np.frombuffer(content, np.uint8)
     block = 1 << block_bits
-    streams = [stream for span in _buffers(content) for stream in _streams(whole, *span, block)][: 2**16 - 1]
+    large = [span for _, *span in buffers(content) if span[1] >= _SMALLEST]
+    streams = [
+        stream for begin, size, stride in large for stream in _streams(whole, begin, size, stride, block)
+    ][: 2**16 - 1]
     coded = [np.ascontiguousarray(whole[stream.places]) for stream in streams]
     tables = np.array([stream.table for stream in streams]).reshape(-1, 256)
     blocks = [words for found in encode_blocks(coded, tables, block) for words in found]
@@ -136,8 +139,8 @@ def unpack_bytes(packed: bytes, max_bytes: int = MAX_BYTES) -> bytes:
     return content
 
 
-def _buffers(content: bytes) -> list[tuple[int, int, int]]:
-    """Of each constant of a file: where it begins, its bytes, and the bytes of one number."""
+def buffers(content: bytes) -> list[tuple[int, int, int, int]]:
+    """Of each constant of a file: its number, where it begins, its bytes, and the bytes of one number of it."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content)
@@ -149,12 +152,12 @@ def _buffers(content: bytes) -> list[tuple[int, int, int]]:
         for tensor in (graph.Tensors(number) for number in range(graph.TensorsLength())):
             strides[tensor.Buffer()] = max(1, BITS.get(dtypes[tensor.Type()], 8) // 8)
     base = np.frombuffer(content, np.uint8).ctypes.data
-    found: dict[int, tuple[int, int, int]] = {}
+    found: dict[int, tuple[int, int, int, int]] = {}
     for number, stride in strides.items():
         data = model.Buffers(number).DataAsNumpy()
-        if isinstance(data, np.ndarray) and data.size >= _SMALLEST:
+        if isinstance(data, np.ndarray) and data.size:
             begin = data.ctypes.data - base
-            found[begin] = (begin, data.size, stride)
+            found[begin] = (number, begin, data.size, stride)
     return [found[begin] for begin in sorted(found)]
 
 
