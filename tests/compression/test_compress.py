@@ -10,8 +10,10 @@ from keras import layers
 
 import tfopt
 from tests.compression.conftest import SHAPE, layer_of
+from tfopt.coding._forms import FORMS
 from tfopt.compression import CompressionReport, compress_weights
 from tfopt.compression import _compress as compress_module
+from tfopt.compression import _kernels as kernels_module
 from tfopt.compression._kernels import OVERHEAD
 from tfopt.compression._strip import renumber, strip
 from tfopt.conversion import Flatbuffer
@@ -77,6 +79,29 @@ def test_the_arena_grows_by_no_more_than_the_largest_kernels(compressed):
     assert f"Arena: {report.arena_before.total:,} bytes" in str(report)
     assert max(map(len, str(report).splitlines())) <= 80
     assert report.to_dict()["kernels"][0]["form"] == "prune"
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_tflite_micro_decodes_every_form_on_the_first_and_the_last_axis(form, plain, tmp_path, monkeypatch):
+    """Kernels of few values, other ones in each channel: those of a convolution, depthwise or not, and of a Dense."""
+    rng = np.random.default_rng(0)
+    file = Flatbuffer(plain)
+    for kernel in TFLiteFile.of(file.model).kernels:
+        tables = rng.integers(-9, 9, (kernel.shape[kernel.axis], 5)) * 13
+        codes = np.stack([rng.choice(table, kernel.size // len(tables)) for table in tables])
+        codes *= rng.random(codes.shape) < 0.4
+        moved = codes.reshape([-1, *np.delete(kernel.shape, kernel.axis)])
+        values = np.ascontiguousarray(np.moveaxis(moved, 0, kernel.axis)).astype("int8")
+        file.model.buffers[kernel.buffer].data = values.reshape(-1).view("uint8")
+    file.changed = True
+    (tmp_path / "model.tflite").write_bytes(file.to_bytes())
+    monkeypatch.setattr(kernels_module, "smallest_form", form)
+    monkeypatch.setattr(kernels_module, "OVERHEAD", -10_000)
+    report = compress_weights(tmp_path / "model.tflite")
+    axes = {kernel.axis for kernel in TFLiteFile.of(file.model).kernels if len(kernel.scales) > 1}
+    assert axes == {0, 3}
+    per_channel = {"lookup_tables": 4}  # the two Dense kernels have one grid
+    assert sum(bool(kernel.form) for kernel in report.kernels) == per_channel.get(form.__name__, 6)
 
 
 def test_nothing_is_left_that_the_runtime_does_not_read(compressed):
