@@ -5,6 +5,7 @@ from . import (
     conversion,
     distillation,
     distribute,
+    factorization,
     graph,
     kernels,
     legacy,
@@ -36,6 +37,7 @@ from .distillation import (
     TeacherCache,
     cache_teacher,
 )
+from .factorization import FactorizationReport, factorize
 from .pruning import (
     SET,
     ConstantSparsity,
@@ -76,6 +78,7 @@ __all__ = [
     "EMATeacher",
     "ExponentialDecay",
     "ExportReport",
+    "FactorizationReport",
     "FakeQuantize",
     "FeatureMatching",
     "HiddenStates",
@@ -108,6 +111,8 @@ __all__ = [
     "distillation",
     "distribute",
     "export",
+    "factorization",
+    "factorize",
     "graph",
     "kernels",
     "legacy",
