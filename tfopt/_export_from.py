@@ -1,9 +1,12 @@
 """`tfopt.export`: conversion, of models and of what becomes one: files, and float models with calibration samples."""
 
+import dataclasses
+import functools
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import keras
 from tfopt import conversion
 from tfopt._files import check_parent, is_same_file
 from tfopt.conversion import ExportReport
-from tfopt.kernels import IntegerModel
+from tfopt.kernels import IntegerModel, target_of
+from tfopt.runtimes import TFLiteFile, measure_size
 
 # Formats that a float model is quantized for -> the bits of its activations.
 _BITS = {"int8": 8, "int16": 16}
@@ -30,6 +34,7 @@ def export(
     output_dtype: str | None = None,
     strict: bool = False,
     sparse: bool = False,
+    compress: bool = False,
 ) -> ExportReport:
     """Writes a model as a .tflite file for LiteRT: int8 for what `quantize` returned, else float32.
 
@@ -61,6 +66,8 @@ def export(
         sparse: store kernels with many zeros as their nonzero values and where they stand, if that is smaller and
             LiteRT reads it: the file is smaller, in flash too; what it computes, how fast, and in how much memory
             does not change. int8 FULLY_CONNECTED stays dense, as LiteRT cannot unpack it; the report names each.
+        compress: for a model whose target is `"tflm"`: compress the kernels, which TFLite Micro decodes while it runs,
+            as `tfopt.compression.compress_weights` does; not together with `sparse`.
 
     Returns:
         An `ExportReport`: it prints as a table and has `to_dict()`.
@@ -69,7 +76,8 @@ def export(
         TypeError: `model` is not a Keras 3 model.
         ValueError: the folder does not exist, `batch_size` is below 1, the model is not built or its file cannot be
             read; a shape, format or type does not fit the model, or `calibration` the format; `strict` is set and an
-            operator has no int8 kernel; or the runtime of the model's target lacks an operator of the file.
+            operator has no int8 kernel; the runtime of the model's target lacks an operator of the file, or with
+            `compress` the one that decodes kernels.
         ImportError: the format, or the model's file, needs a package that is not installed.
         RuntimeError: the converter refuses the model.
 
@@ -92,9 +100,9 @@ def export(
     loaded = _load(Path(model)) if isinstance(model, (str, os.PathLike)) else model
     if calibration is not None:
         loaded = _quantized(loaded, calibration, format)
-    return conversion.export(
+    write = functools.partial(
+        conversion.export,
         loaded,
-        path,
         format=format,
         batch_size=batch_size,
         shapes=shapes,
@@ -102,6 +110,30 @@ def export(
         output_dtype=output_dtype,
         strict=strict,
         sparse=sparse,
+    )
+    return _compressed(loaded, path, write, sparse) if compress else write(path)
+
+
+def _compressed(
+    model: Any, path: str | os.PathLike, write: Callable[[Path], ExportReport], sparse: bool
+) -> ExportReport:
+    """Writes the file with its kernels compressed; the plain one goes to a folder that is gone afterwards."""
+    # Imported here: a plain file needs nothing of it.
+    from tfopt.compression import check_decoder, compress_weights
+
+    target = target_of(model)
+    if sparse:
+        raise ValueError(
+            "The 'sparse' and 'compress' arguments exclude each other: no runtime reads both. Got True twice."
+        )
+    check_decoder(target, "compress")
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / Path(path).name
+        exported = write(plain)
+        report = compress_weights(plain, path, target=target)
+    operators = TFLiteFile.read(path).op_counts
+    return dataclasses.replace(
+        exported, path=str(path), size=measure_size(path), operators=operators, compression=report
     )
 
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",
     "inspect": "list the operators, grids and weights of a .tflite file",
     "verify": "prove that a .tflite computes what a .keras model computes",
+    "pack": "make a .tflite file as small as it gets, for transport",
+    "unpack": "give back the .tflite file that was packed",
     "compare": "accuracy, size, latency and memory, side by side",
     "check": "what a target leaves float or refuses, before any training",
     "bench": "latency of .tflite files, in turns",

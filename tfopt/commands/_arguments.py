@@ -1,19 +1,13 @@
 """What commands read from the command line besides flags."""
 
-import json
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import flags
-
-from tfopt._report import Report
 
 if TYPE_CHECKING:
     import keras
-
-_JSON = flags.DEFINE_bool("json", False, "Print JSON in place of a table.")
 
 # What unpacks to more than this is refused: a small file can ask for any amount of memory.
 LARGEST = 2 << 30
@@ -24,11 +18,6 @@ def take(arguments: list[str], *names: str) -> list[str]:
     if len(arguments) != len(names):
         raise ValueError(f"Expected {' '.join(names)}. Got {' '.join(arguments) or 'nothing'} instead.")
     return arguments
-
-
-def show(report: Report) -> None:
-    """Prints a report, as a table or, with --json, as JSON."""
-    print(json.dumps(report.to_dict(), indent=2) if _JSON.value else report)
 
 
 def load_model(path: str) -> "keras.Model":

@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from tfopt.commands._arguments import name_apart, show, try_files
+from tfopt.commands._arguments import name_apart, try_files
+from tfopt.commands._output import show
 from tfopt.runtimes import RUNTIMES, bench
 
 _RUNS = flags.DEFINE_integer("runs", 200, "Calls to time of each file.", lower_bound=60)

@@ -3,7 +3,8 @@
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, show, take
+from tfopt.commands._arguments import load_model, take
+from tfopt.commands._output import show
 from tfopt.kernels import TARGETS
 
 _TARGET = flags.DEFINE_enum("target", "litert", list(TARGETS), "Where the file is to run.")

@@ -4,7 +4,8 @@ import keras
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import is_tflite, load_model, load_samples, name_apart, show, try_files
+from tfopt.commands._arguments import is_tflite, load_model, load_samples, name_apart, try_files
+from tfopt.commands._output import show
 from tfopt.runtimes import RUNTIMES
 
 _DATA = flags.DEFINE_string(
@@ -14,6 +15,7 @@ _RUNTIME = flags.DEFINE_enum(
     "runtime", "xnnpack", list(RUNTIMES), "The runtime of the .tflite files; tflm is TFLite Micro."
 )
 flags.declare_key_flag("json")
+flags.declare_key_flag("sizes")
 flags.mark_flag_as_required("data")
 
 
@@ -24,7 +26,7 @@ def main(arguments: list[str]) -> None:
     x, y = load_samples(_DATA.value)
     try_files(arguments, [_RUNTIME.value])
     models = {name: _load(path) for name, path in name_apart(arguments).items()}
-    show(tfopt.compare(models, x, y, runtime=_RUNTIME.value))
+    show(tfopt.compare(models, x, y, runtime=_RUNTIME.value), arguments)
 
 
 def _load(path: str) -> keras.Model | str:

@@ -1,10 +1,15 @@
-"""tfopt export MODEL.keras FILE.tflite: int8 if the model is quantized, else float32 or the format asked for."""
+"""tfopt export MODEL.keras FILE.tflite: int8 if the model is quantized, else float32 or the format asked for.
+
+With --compress the first argument may be a .tflite file, too.
+"""
 
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_samples, show, take
-from tfopt.conversion import write_c_array
+from tfopt.commands._arguments import is_tflite, load_samples, take
+from tfopt.commands._output import show
+from tfopt.compression import CompressionReport, compress_weights
+from tfopt.conversion import ExportReport, write_c_array
 
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4", "int8", "int16")
 _TYPES = ("int8", "uint8", "int16", "float32")
@@ -18,32 +23,45 @@ _INPUT = flags.DEFINE_enum("input_dtype", None, _TYPES, "Type of the inputs; by 
 _OUTPUT = flags.DEFINE_enum("output_dtype", None, _TYPES, "Type of the outputs; by default the file's own.")
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if a quantized model's file computes anything in float.")
 _SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros sparsely, where LiteRT reads it.")
+_COMPRESS = flags.DEFINE_bool("compress", False, "Compress kernels, which TFLite Micro decodes as it runs.")
 _C_ARRAY = flags.DEFINE_string("c_array", None, "Write the file as a C array too: a .cc, .cpp or .c file.")
 flags.declare_key_flag("json")
+flags.declare_key_flag("sizes")
 
 
 def main(arguments: list[str]) -> None:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    report: ExportReport | CompressionReport
     try:
-        report = tfopt.export(
-            model,
-            path,
-            format=_FORMAT.value,
-            calibration=load_samples(_CALIBRATION.value)[0] if _CALIBRATION.value else None,
-            batch_size=_BATCH_SIZE.value or None,
-            shapes=dict(_shape(text) for text in _SHAPES.value),
-            input_dtype=_INPUT.value,
-            output_dtype=_OUTPUT.value,
-            strict=_STRICT.value,
-            sparse=_SPARSE.value,
-        )
+        report = compress_weights(model, path) if _is_file(model) else _export(model, path)
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
-    show(report)
+    show(report, [path])
     if _C_ARRAY.value:
         source, header = write_c_array(path, _C_ARRAY.value)
         print(f"Written as an array: {source}, {header}")
+
+
+def _is_file(model: str) -> bool:
+    """Whether the model is a file already, and only to be compressed."""
+    return is_tflite(model) and _COMPRESS.value
+
+
+def _export(model: str, path: str) -> ExportReport:
+    return tfopt.export(
+        model,
+        path,
+        format=_FORMAT.value,
+        calibration=load_samples(_CALIBRATION.value)[0] if _CALIBRATION.value else None,
+        batch_size=_BATCH_SIZE.value or None,
+        shapes=dict(_shape(text) for text in _SHAPES.value),
+        input_dtype=_INPUT.value,
+        output_dtype=_OUTPUT.value,
+        strict=_STRICT.value,
+        sparse=_SPARSE.value,
+        compress=_COMPRESS.value,
+    )
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

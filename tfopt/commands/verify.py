@@ -3,7 +3,8 @@
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import load_model, load_samples, show, take, try_files
+from tfopt.commands._arguments import load_model, load_samples, take, try_files
+from tfopt.commands._output import show
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."

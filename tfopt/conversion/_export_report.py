@@ -31,6 +31,7 @@ class ExportReport(Report):
         input_shapes: shape of each input; -1 for a dimension that is open.
         output_shapes: shape of each output, likewise.
         stored: how kernels are stored that were trained on another grid than 8 bits per channel.
+        compression: with `compress=True` what became of the kernels, a `tfopt.compression.CompressionReport`.
 
     Example:
 
@@ -57,6 +58,7 @@ class ExportReport(Report):
     output_shapes: tuple[tuple[int, ...], ...] = ()
     stored: tuple[StoredWeights, ...] = ()
     sparse_kernels: tuple[SparseKernel, ...] = ()
+    compression: Report | None = None
 
     def table(self) -> Table:
         bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
@@ -72,6 +74,16 @@ class ExportReport(Report):
             ("of them zero", percent(self.sparsity)),
         )
         return Table(f"Exported {self.path}", ("what", "value"), rows, self._notes())
+
+    def __str__(self) -> str:
+        parts = (str(self.table()), *([str(self.compression)] if self.compression is not None else []))
+        return "\n\n".join(parts)
+
+    def to_markdown(self) -> str:
+        """The table in Markdown, and that of compressed kernels."""
+        return "\n".join(
+            [self.table().to_markdown(), *([self.compression.to_markdown()] if self.compression else [])]
+        )
 
     def _notes(self) -> tuple[str, ...]:
         notes = (*self._open_dimensions(), *(stored.note for stored in self.stored if stored.note))

@@ -30,6 +30,9 @@ class Target:
         fixed_shapes: whether each tensor has one shape, so that no loop can gather a sequence: such loops, of recurrent
             layers, are unrolled.
         narrow_slopes: whether PRELU takes slopes of 8 bits beside codes of 16.
+        decoder: the operator of its runtime that decodes compressed kernels while a file runs; empty if it has none.
+        constant_weights: TFLite operators that read their kernels when they are prepared, before anything is decoded.
+        instead: what makes its files smaller in place of a decoder.
         note: what its reports must say.
     """
 
@@ -42,6 +45,9 @@ class Target:
     floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fixed_shapes: bool = False
     narrow_slopes: bool = False
+    decoder: str = ""
+    constant_weights: tuple[str, ...] = ()
+    instead: str = "it has no such operator"
     note: str = ""
 
     def float_only(self, num_bits: int) -> tuple[str, ...]:
@@ -52,12 +58,17 @@ class Target:
 TARGETS: dict[str, Target] = {
     # https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec, and tried on LiteRT 2.3:
     # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights.
-    "litert": Target(title="LiteRT"),
+    "litert": Target(
+        title="LiteRT",
+        instead="LiteRT has no such operator, but reads sparse kernels, which export(..., sparse=True) writes",
+    ),
     # The NPU profile of Google Tensor refuses activations with a zero point (google-ai-edge/LiteRT-LM issue 2497).
     "google-tensor": Target(title="Google Tensor", settings={"symmetric": True, "pack_weights": False}),
     # Per-channel FULLY_CONNECTED was refused (https://github.com/tensorflow/tflite-micro/pull/2602) until the reference
     # and CMSIS-NN kernels learned it in September 2024 (https://github.com/tensorflow/tflite-micro/pull/2673); vendors'
     # kernels have not. int4 weights need CMSIS-NN (https://github.com/tensorflow/tflite-micro/pull/2314).
+    # CMSIS-NN refuses SVDF and LSTM whose weights are no constants (svdf.cc, unidirectional_sequence_lstm.cc); those of
+    # a decoded FULLY_CONNECTED it sums each time that it runs, in place of once.
     "tflm": Target(
         title="TFLite Micro",
         settings={"dense_granularity": "tensor", "pack_weights": False},
@@ -67,6 +78,8 @@ TARGETS: dict[str, Target] = {
         floats=_FLOAT_ONLY,
         fixed_shapes=True,
         narrow_slopes=True,
+        decoder="TFLM_DECODE",
+        constant_weights=("SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
     ),
     # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
     # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
@@ -80,6 +93,7 @@ TARGETS: dict[str, Target] = {
         floats=_FLOAT_ONLY,
         fixed_shapes=True,
         narrow_slopes=True,
+        instead="Vela encodes the kernels itself, and leaves decoded ones to the CPU",
         note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
         "tables and softmax is not documented in full, and no device was asked.",
     ),

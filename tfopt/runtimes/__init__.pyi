@@ -12,7 +12,7 @@ from ._schema import Operator
 from ._size import Size, measure_size
 from ._sparse import SparseEncoding, encode_sparse, sparse_bytes
 from ._tensor_parity import TensorParity
-from ._tensors import Tensor
+from ._tensors import BITS, Tensor
 from ._tflite_file import TFLiteFile
 from ._tflite_micro import Arena, TFLiteMicro
 from ._vela import estimate_npu
@@ -20,6 +20,7 @@ from ._verify import verify
 from ._verify_report import KernelSummary, VerifyReport
 
 __all__ = [
+    "BITS",
     "RUNTIMES",
     "Arena",
     "BenchReport",

@@ -9,7 +9,8 @@ import numpy as np
 from tfopt.runtimes._tensors import BITS, Tensor, decode, index_bytes
 
 GRID_CHANGES = ("QUANTIZE", "DEQUANTIZE")
-NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE")  # they read or write floats without computing with them
+# Operators that read or write floats without computing with them.
+NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE", "TFLM_DECODE")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from typing import Any
 
+from tfopt.runtimes._decoder import DECODER, decoded_kernels
 from tfopt.runtimes._memory import peak_live_bytes
 from tfopt.runtimes._schema import GRID_CHANGES, Operator, contents, parse
 from tfopt.runtimes._size import read_bytes
@@ -135,7 +136,8 @@ class TFLiteFile:
     def kernels_of(self, op: Operator) -> tuple[Tensor, ...]:
         """The constant kernels that one operator multiplies with.
 
-        Weight-only, float16 and sparse files keep the kernel in front of a DEQUANTIZE or DENSIFY; that one is returned.
+        Weight-only, float16, sparse and compressed files keep the kernel in front of a DEQUANTIZE, DENSIFY or
+        TFLM_DECODE; that one is returned.
         """
         read = [op.inputs[at] for at in KERNEL_INPUTS.get(op.name, ()) if at < len(op.inputs)]
         stored = [
@@ -146,9 +148,11 @@ class TFLiteFile:
 
     @functools.cached_property
     def _stored(self) -> dict[tuple[int, int], Tensor]:
-        """Constants by the (subgraph, number) of the tensor that a DEQUANTIZE or DENSIFY makes of them."""
+        """Constants by the (subgraph, number) of the tensor that a DEQUANTIZE, DENSIFY or TFLM_DECODE makes of them."""
         stored: dict[tuple[int, int], Tensor] = {}
         for op in self.operators:
+            if op.name == DECODER:
+                stored.update({(op.subgraph, kernel.index): kernel for kernel in decoded_kernels(op)})
             source = op.inputs[0] if op.name in ("DEQUANTIZE", "DENSIFY") else None
             if source is not None:
                 source = stored.get((op.subgraph, source.index), source)

@@ -1,0 +1,5 @@
+"""Compression: files that are smaller, for runtimes that decode kernels, and for transport."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

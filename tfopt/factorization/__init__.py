@@ -1,0 +1,5 @@
+"""Factorization: layers with large kernels become several with small ones."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,248 @@
+"""`factorize`: layers with large kernels become several with small ones."""
+
+import dataclasses
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfopt.factorization._decompositions import product
+from tfopt.factorization._factors import Factors, factors_of
+from tfopt.factorization._report import FactorizationReport, FactorizedLayer
+from tfopt.factorization._select import Ranks, as_given, by_energy, within_budget
+from tfopt.graph import (
+    Expansion,
+    Graph,
+    LayerFilter,
+    Node,
+    build_model,
+    capture,
+    flatten_layers,
+    inline,
+    own_weights,
+    selects,
+)
+from tfopt.kernels import IntegerModel
+from tfopt.shrinking import count_macs
+
+
+def factorize(
+    model: keras.Model,
+    *,
+    energy: float | None = None,
+    params: float | None = None,
+    macs: float | None = None,
+    bytes: float | None = None,
+    ranks: Mapping[str, int | Sequence[int]] | None = None,
+    where: LayerFilter = None,
+) -> keras.Model:
+    """Replaces layers with large kernels by several with small ones, whose product is close to them.
+
+    The matrix of a `Dense`, `EinsumDense`, `Embedding` or pointwise convolution becomes two, by its singular value
+    decomposition; the kernel of a convolution a small one between two pointwise ones, Tucker-2 (Kim et al. 2016,
+    https://arxiv.org/abs/1511.06530). The last of them keeps the layer's name, bias and activation. A layer is
+    factorized only where its factors are cheaper; the report says why one is not. Fine-tune the result afterwards.
+
+    Exactly one argument says how far to go. The budgets find the largest part of its energy, the sum of the squares of
+    the singular values, that every layer can keep within them.
+
+    Args:
+        model: a built Keras model of any form, not quantized. It is not changed.
+        energy: the part of its energy that each layer keeps, in (0, 1].
+        params: parameters that are left: a part in (0, 1), or a count from 1 up.
+        macs: multiply-accumulates for one sample that are left: a part in (0, 1), or a count.
+        bytes: bytes of the int8 file that are left, as estimated from its weights: a part in (0, 1), or a count.
+        ranks: the rank of each layer, by its path or name: `{"dense": 16, "conv": (8, 12)}`, two for a convolution: of
+            its inputs and of its outputs. Others are left as they are.
+        where: which layers may be factorized: a regular expression searched in the layer's path, or a function
+            `layer -> bool`. All by default.
+
+    Returns:
+        A new, uncompiled Functional model, and a `report` attribute: a `FactorizationReport`.
+
+    Raises:
+        ValueError: there is not exactly one of the first five arguments or it is out of range, the budget is below
+            what rank 1 costs, no layer has factors, or the model is quantized or not built.
+        TypeError: `model` is not a Keras 3 model.
+
+    Example:
+
+    >>> import keras
+    >>> from tfopt.factorization import factorize
+    >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64, name="dense")], name="net")
+    >>> small = factorize(model, params=0.5)
+    >>> small.report.layers[0].ranks, model.count_params(), small.count_params()
+    ((15,), 4160, 1984)
+    """
+    name, amount = _one({"energy": energy, "params": params, "macs": macs, "bytes": bytes, "ranks": ranks})
+    if isinstance(model, IntegerModel):
+        raise ValueError(
+            "The 'model' argument must be a float model. Got a quantized one. Factorize the model that it was made "
+            "from, and quantize the result."
+        )
+    graph = capture(model)
+    factors, reasons = _find(graph, where)
+    if not factors:
+        why = "; ".join(f"{path}: {reason}" for path, reason in reasons.values()) or "it has no kernels"
+        raise ValueError(
+            f"The model {model.name!r} must have a layer that has factors. Got none: {why}. Let 'where' select more "
+            "layers."
+        )
+    chosen = _choose(model, list(factors.values()), name, amount)
+    found = dict(zip(factors, chosen, strict=True))
+    small = build_model(graph.map_nodes(_expander(factors, found)))
+    small.report = _report(model, small, graph, factors, found, reasons, name)
+    return small
+
+
+def _one(arguments: dict[str, Any]) -> tuple[str, Any]:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    if len(given) != 1:
+        got = " and ".join(f"{name}={value!r}" for name, value in given.items()) or "none"
+        raise ValueError(
+            f"factorize needs exactly one of energy, params, macs, bytes and ranks. Got {got}. For half of the "
+            "parameters pass params=0.5."
+        )
+    name, value = next(iter(given.items()))
+    if name == "ranks":
+        return name, value
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0 < value < (1 + 1e-9 if name == "energy" else float("inf")):
+        expected = "a part in (0, 1]" if name == "energy" else "a part in (0, 1), or a count of at least 1"
+        raise ValueError(f"The '{name}' argument must be {expected}. Got {value!r} instead. Pass {name}=0.5.")
+    return name, value
+
+
+def _find(graph: Graph, where: LayerFilter) -> tuple[dict[int, Factors], dict[int, tuple[str, str]]]:
+    """The layers that have factors, and the path of each other one with a kernel, and why it has none."""
+    factors: dict[int, Factors] = {}
+    reasons: dict[int, tuple[str, str]] = {}
+    for node in graph.nodes:
+        key = id(node.op)
+        if key in reasons:
+            continue
+        found = factors_of(node)
+        if isinstance(found, str):
+            if found:
+                reasons[key] = node.path, found
+        elif not selects(where, node.op, node.path):
+            reasons[key] = node.path, "'where' does not select it"
+        elif key in factors:
+            factors[key] = dataclasses.replace(factors[key], others=(*factors[key].others, found))
+        else:
+            factors[key] = found
+    return factors, reasons
+
+
+def _choose(model: keras.Model, factors: list[Factors], name: str, amount: Any) -> list[Ranks | None]:
+    if name == "ranks":
+        return as_given(factors, amount)
+    if name == "energy":
+        return by_energy(factors, amount, "params")
+    whole = sum(layer.cost(None, name) for layer in factors)
+    total = _total(model, name, {id(layer.op) for layer in factors}, whole)
+    budget = amount * total if amount < 1 else amount
+    found = within_budget(factors, budget, total - whole, name)
+    if found is None:
+        least = (
+            total - whole + sum(min(f.cost((1,) * len(f.spectra), name), f.cost(None, name)) for f in factors)
+        )
+        raise ValueError(
+            f"The '{name}' argument must leave at least {least:,}, what rank 1 in every layer costs. Got {amount!r} of "
+            f"{total:,}. Raise it, or shrink the model first."
+        )
+    return found
+
+
+def _total(model: keras.Model, of: str, factorized: set[int], whole: int) -> int:
+    """What the model costs."""
+    if of == "macs":
+        return count_macs(model)
+    if of == "params":
+        return model.count_params()
+    # The kernels of the layers that have factors are in `whole`; each of them has one.
+    return whole + sum(
+        int(np.prod(w.shape)) * (1 if len(w.shape) > 1 else 4)
+        for layer in flatten_layers(model)
+        for w in own_weights(layer)
+        if id(layer) not in factorized or len(w.shape) == 1
+    )
+
+
+def _expander(factors: Mapping[int, Factors], ranks: Mapping[int, Ranks | None]):
+    """What replaces the nodes of a layer by those of its factors, the same ones at each call."""
+    made: dict[int, list[keras.layers.Layer]] = {}
+
+    def expand(node: Node) -> Expansion | None:
+        key = id(node.op)
+        chosen = ranks.get(key)
+        if chosen is None:
+            return None
+        parts = made.setdefault(key, factors[key].make(chosen))
+
+        def apply(x: Any) -> Any:
+            for layer in parts:
+                x = layer(x)
+            _fill(node.op, parts, factors[key].split(chosen))
+            return x
+
+        return inline(node, apply)
+
+    return expand
+
+
+def _fill(old: keras.layers.Layer, parts: list[keras.layers.Layer], kernels: Sequence[np.ndarray]) -> None:
+    """Gives the layers their kernels, and the last one the old one's bias."""
+    for layer, kernel in zip(parts, kernels, strict=True):
+        bias = [np.asarray(old.bias)] if getattr(layer, "bias", None) is not None else []
+        layer.set_weights([kernel.astype("float32"), *bias])
+
+
+def _report(
+    model: keras.Model,
+    small: keras.Model,
+    graph: Graph,
+    factors: Mapping[int, Factors],
+    ranks: Mapping[int, Ranks | None],
+    reasons: Mapping[int, tuple[str, str]],
+    name: str,
+) -> FactorizationReport:
+    rows: dict[int, FactorizedLayer] = {}
+    left = "not in 'ranks'" if name == "ranks" else "its factors are not cheaper"
+    for node in graph.nodes:
+        key = id(node.op)
+        if key in reasons:
+            path, reason = reasons[key]
+            size = sum(int(np.prod(w.shape)) for w in node.op.weights if len(w.shape) > 1)
+            rows[key] = FactorizedLayer(path, size, size, reason=reason)
+        elif key in factors and key not in rows:
+            layer, chosen = factors[key], ranks[key]
+            before = layer.whole.values
+            rows[key] = (
+                FactorizedLayer(layer.path, before, before, reason=left)
+                if chosen is None
+                else FactorizedLayer(
+                    layer.path, before, layer.cost(chosen, "params"), chosen, _error(layer, chosen)
+                )
+            )
+    try:
+        macs = (count_macs(model), count_macs(small))
+    except ValueError:
+        macs = None  # they depend on an open input size
+    return FactorizationReport(
+        model.name, tuple(rows.values()), (model.count_params(), small.count_params()), macs
+    )
+
+
+def _error(layer: Factors, ranks: Ranks) -> float:
+    kernels = layer.split(ranks)
+    if len(kernels) == 2:
+        parts = [kernels[0].reshape(-1, ranks[0]), kernels[1].reshape(ranks[0], -1)]
+    else:
+        parts = [kernels[0].reshape(-1, ranks[0]), kernels[1], kernels[2].reshape(ranks[1], -1)]
+    return float(
+        np.linalg.norm(layer.kernel - product(parts))
+        / max(np.linalg.norm(layer.kernel), np.finfo("float32").tiny)
+    )
