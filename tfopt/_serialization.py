@@ -46,9 +46,14 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "RigL",
     ),
     "kernels": (
+        "AddMask",
         "ConstantFakeQuantize",
+        "FixedRange",
         "FloatBoundary",
         "FloatFence",
+        "Quantize",
+        "Rsqrt",
+        "ScaleShift",
     ),
     "legacy": ("keras2_hard_sigmoid",),
     "quantization": (

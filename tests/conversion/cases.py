@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Quantize, ScaleShift
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
 
@@ -156,6 +157,13 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "SpatialDropout3D": (layers.SpatialDropout3D(0.5), (3, 3, 3, 2)),
     "AlphaDropout": (layers.AlphaDropout(0.5), (5,)),
     "GaussianDropout": (layers.GaussianDropout(0.5), (5,)),
+    "AddMask": (
+        lambda x: Quantize(None)(ops.softmax(AddMask()(Quantize(16)(x), np.float32([0, LEFT_OUT, 0, 0])))),
+        (5, 4),
+    ),
+    "FixedRange": (lambda x: FixedRange(-8.0, 7.0)(layers.Dense(4)(x)), (6,)),
+    "Quantize": (lambda x: Quantize(None)(ops.abs(Quantize(16)(x))), (5, 4)),
+    "ScaleShift": (lambda x: ScaleShift()(x), (5, 4)),
     # Taken apart by `decompose`.
     "Attention": (lambda x: layers.Attention()([x, x]), (5, 6)),
     "Average": (_binary(layers.Average()), (6,)),
@@ -163,6 +171,17 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
     "MaxPooling3D": (layers.MaxPooling3D((2, 1, 3), padding="same"), (3, 4, 5, 2)),
     "Negative": (_after_dense(ops.negative), (6,)),
+    "GroupNormalization": (layers.GroupNormalization(2), (5, 6)),
+    "LayerNorm": (lambda x: ops.layer_normalization(x, np.linspace(1, 2, 8, dtype="float32")), (5, 8)),
+    "LayerNormalization": (layers.LayerNormalization(), (5, 8)),
+    "Norm": (lambda x: ops.norm(x, axis=-1), (5, 4)),
+    "Normalize": (lambda x: ops.normalize(x, axis=1), (5, 4)),
+    "RMSNorm": (lambda x: ops.rms_normalization(x), (5, 8)),
+    "RMSNormalization": (layers.RMSNormalization(), (5, 8)),
+    "Sqrt": (_of_positive(ops.sqrt), (5, 4)),
+    "Std": (lambda x: ops.std(x, axis=(1, 2)), (5, 4, 3)),
+    "UnitNormalization": (layers.UnitNormalization(), (5, 4)),
+    "Var": (lambda x: ops.var(x, axis=1, keepdims=True), (5, 4)),
     "Power": (_after_dense(lambda x: ops.power(x, 2.0)), (6,)),
     "OneHot": (lambda x: ops.one_hot(ops.argmax(x, -1), 4), (5, 4)),
     "ReLU": (_after_dense(layers.ReLU(1.5)), (6,)),
@@ -195,6 +214,20 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Add of three": (lambda x: layers.Add()([x, layers.Dense(4)(x), layers.Dense(4)(x)]), (4,)),
     "gelu by tanh": (_after_dense(lambda x: keras.activations.gelu(x, approximate=True)), (6,)),
     "relu beside its input": (_after_dense(lambda x: layers.Concatenate()([x, ops.relu(x)])), (6,)),
+    "LayerNormalization, channels first": (layers.LayerNormalization(axis=1, center=False), (6, 3, 4)),
+    "LayerNormalization, two axes": (layers.LayerNormalization(axis=(1, 3), epsilon=0.1), (4, 3, 5)),
+    "LayerNormalization, five axes": (layers.LayerNormalization(), (2, 2, 3, 8)),
+    "LayerNormalization, plain": (layers.LayerNormalization(center=False, scale=False), (8,)),
+    "GroupNormalization, channels first": (layers.GroupNormalization(-1, axis=1), (4, 3, 5)),
+    "Norm of matrices": (lambda x: ops.norm(x, axis=(1, 2), keepdims=True), (3, 4, 2)),
+    "softmax of a causal attention": (
+        lambda x: layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True),
+        (5, 6),
+    ),
+    "softmax of masks that are computed": (
+        lambda x: layers.Softmax()(x, mask=ops.not_equal(ops.argmax(x, -1, keepdims=True), np.arange(5))),
+        (4, 5),
+    ),
     "softmax over another axis": (lambda x: ops.softmax(x, axis=1), (5, 4)),
     "UpSampling2D, nearest": (layers.UpSampling2D(2), (4, 4, 3)),
     "Pad, reflecting": (lambda x: ops.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), (5, 3)),
@@ -202,26 +235,16 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # What stays float: operation -> (what to apply, input shape).
 ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "LayerNormalization": (layers.LayerNormalization(), (5, 4)),
-    "RMSNormalization": (layers.RMSNormalization(), (5, 4)),
-    "GroupNormalization": (layers.GroupNormalization(2), (5, 4)),
-    "UnitNormalization": (layers.UnitNormalization(), (5, 4)),
     "LSTM": (layers.LSTM(3, return_sequences=True), (5, 4)),
     "GRU": (layers.GRU(3), (5, 4)),
     "SimpleRNN": (layers.SimpleRNN(3), (5, 4)),
     "Bidirectional": (layers.Bidirectional(layers.LSTM(3)), (5, 4)),
     "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
-    "Sqrt": (_of_positive(ops.sqrt), (5, 4)),
     "hard_shrink": _activation("hard_shrink"),
-    "softmax of a causal attention": (
-        lambda x: layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True),
-        (5, 6),
-    ),
     "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
     "sparse_plus": _activation("sparse_plus"),
     "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
-    "Var": (lambda x: ops.var(x, axis=1), (5, 4)),
 }
 
 assert CASES.keys() == {*OPERATIONS, *DECOMPOSED}, CASES.keys() ^ {*OPERATIONS, *DECOMPOSED}

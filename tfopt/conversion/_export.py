@@ -141,8 +141,8 @@ def _convert(
     # No kernel reads packed weights and 16-bit codes.
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
     stored = store_weights(flatbuffer, model, inference, pack)
-    if is_int16:
-        to_int16(flatbuffer, inference, TARGETS[target_of(model)].narrow_slopes)
+    if format in INTEGER:
+        to_int16(flatbuffer, inference, is_int16, TARGETS[target_of(model)].narrow_slopes)
     flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
     return flatbuffer, stored
 

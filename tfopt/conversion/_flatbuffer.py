@@ -64,6 +64,27 @@ class Flatbuffer:
             for entry in signature.outputs:
                 entry.tensorIndex = origin(entry.tensorIndex)
 
+    def set_operator(self, op: Any, name: str, options: str) -> None:
+        """Makes another operator of one, with the default of its options.
+
+        Args:
+            op: the operator.
+            name: the other one's name in the schema.
+            options: the class of its options there.
+        """
+        self.changed = True
+        number = getattr(self.schema.BuiltinOperator, name)
+        codes = self.model.operatorCodes
+        at = next((i for i, one in enumerate(codes) if one.builtinCode == number), len(codes))
+        if at == len(codes):
+            code = self.schema.OperatorCodeT()
+            code.builtinCode = number
+            code.deprecatedBuiltinCode, code.version = min(number, 127), 1
+            codes.append(code)
+        op.opcodeIndex = at
+        op.builtinOptionsType = getattr(self.schema.BuiltinOptions, options)
+        op.builtinOptions = getattr(self.schema, f"{options}T")()
+
     def tensor(self, index: int) -> "MutableTensor":
         """The tensor with this number."""
         return MutableTensor(self, int(index))

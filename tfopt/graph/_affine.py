@@ -46,6 +46,9 @@ def affine_of(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
         pair = np.asarray(node.op.scale, "float64"), np.asarray(node.op.offset, "float64")
     elif name == "LayerScale":  # of keras.applications' ConvNeXt
         pair = _numbers(node.op.gamma), np.zeros(())
+    elif name == "ScaleShift":
+        gamma, beta = ([1.0] if one is None else one for one in (node.op.gamma, node.op.beta))
+        pair = _numbers(gamma), np.zeros(()) if node.op.beta is None else _numbers(beta)
     elif name == "Normalization" and not node.op.invert:
         deviation = np.maximum(np.sqrt(_numbers(node.op.variance)), keras.config.epsilon())
         pair = 1.0 / deviation, -_numbers(node.op.mean) / deviation

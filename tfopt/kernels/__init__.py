@@ -1,5 +1,6 @@
 """What integer kernels do: the table of operations, grids, packing, and a family of roundings per runtime."""
 
+from tfopt.kernels._add_mask import LEFT_OUT, AddMask
 from tfopt.kernels._constant_fake_quantize import ConstantFakeQuantize, check_range
 from tfopt.kernels._exported_as import (
     fused_activation,
@@ -11,6 +12,7 @@ from tfopt.kernels._exported_as import (
 )
 from tfopt.kernels._families import FAMILIES
 from tfopt.kernels._family import Family, KernelRule
+from tfopt.kernels._fixed_range import FixedRange
 from tfopt.kernels._float_boundary import FloatBoundary
 from tfopt.kernels._float_fence import FloatFence
 from tfopt.kernels._grids import (
@@ -44,11 +46,15 @@ from tfopt.kernels._operations import (
     stays_float,
 )
 from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
+from tfopt.kernels._quantize import SLOPES, Quantize
 from tfopt.kernels._range_shapes import restrict_range
 from tfopt.kernels._registration import registered_class
+from tfopt.kernels._rsqrt import Rsqrt
+from tfopt.kernels._scale_shift import ScaleShift
 from tfopt.kernels._targets import TARGETS, Target
 from tfopt.kernels._weight_grids import GRANULARITIES, WeightGrid
 from tfopt.kernels._weighted import AFFINE, KernelWeights
+from tfopt.kernels._widths import Widths
 
 __all__ = [
     "AFFINE",
@@ -56,14 +62,18 @@ __all__ = [
     "GRANULARITIES",
     "JOINED",
     "LARGEST_WEIGHT_CODE",
+    "LEFT_OUT",
     "OPERATIONS",
     "OWN",
     "PACKED_OPERATORS",
     "RELUS",
     "SAME",
+    "SLOPES",
     "TARGETS",
+    "AddMask",
     "ConstantFakeQuantize",
     "Family",
+    "FixedRange",
     "FloatBoundary",
     "FloatFence",
     "Grid",
@@ -76,8 +86,12 @@ __all__ = [
     "KernelWeights",
     "Numbers",
     "OperationRow",
+    "Quantize",
+    "Rsqrt",
+    "ScaleShift",
     "Target",
     "WeightGrid",
+    "Widths",
     "activation_bits",
     "activation_grid",
     "check_range",

@@ -31,6 +31,8 @@ def kernel_kind(node: Node) -> str:
     the last a "transposed softmax".
     """
     name = kind(node.op)
+    if name == "AddMask" and len(node.inputs) == 1:
+        return "AddMask of a constant"
     if name == "Pad" and node.op.mode != "constant":
         return "mirror"
     if name in _RESIZES:

@@ -37,6 +37,7 @@ class Family:
             weights.
         smallest_step: `(kind, steps, num_bits) -> step`: the smallest step of the output that a kernel can write, from
             the steps of what it reads and, where it has weights, the largest of theirs; 0.0 where any will do.
+        coarse_roots: whether RSQRT of small 16-bit codes is far off.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Family:
     int16: Mapping[str, KernelRule]
     requantize: Callable[..., Any]
     smallest_step: Callable[[str, tuple[Any, ...], int], Any]
+    coarse_roots: bool = False
 
     def rule(self, kind: str, num_bits: int) -> KernelRule | None:
         """How kernels of a kind round codes of so many bits; None where they do nothing special."""

@@ -82,6 +82,25 @@ def rounded_once(sums: Any, multiplier: tuple[Any, Any], bits: int) -> Any:
     return ops.cast(ops.floor(products + 0.5), "float32")
 
 
+def code_sums(numbers: Any, step: Any, x: Any, count: Any = 1.0) -> Any:
+    """The sums of codes over the axes that a reduction kept, exactly: float32 does not hold all sums of 16-bit codes.
+
+    Args:
+        numbers: what was reduced, on a grid of this step.
+        step: a scalar.
+        x: the result in float: sums over `count`.
+        count: a scalar.
+
+    Returns:
+        Whole numbers of the shape of `x`; found again from `x` where the axes did not stay.
+    """
+    if len(numbers.shape) != len(x.shape):
+        return ops.round(x * count / step)
+    axes = [axis for axis, size in enumerate(x.shape) if size == 1 and axis]
+    codes = ops.round(ops.cast(numbers, "float32") / step)
+    return ops.sum(ops.cast(codes, product_dtype()), axis=axes, keepdims=True)
+
+
 def product_dtype() -> str:
     """A type for products of 55 bits; JAX has none unless asked: there a rounding in ten thousand goes astray."""
     return "float64" if keras.backend.backend() == "tensorflow" else "float32"

@@ -54,8 +54,11 @@ class IntegerActivations:
 
 
 def activation_bits(layers: Iterable[Any]) -> int:
-    """Bits of the activations of a model with these layers; 8 where none of them rounds any."""
-    return max((layer.num_bits for layer in layers if isinstance(layer, IntegerActivations)), default=8)
+    """Bits of the activations of a model with these layers, in their order; 8 where none of them rounds any.
+
+    Other bits stand behind a `Quantize`, and the first layer does not.
+    """
+    return next((layer.num_bits for layer in layers if isinstance(layer, IntegerActivations)), 8)
 
 
 def target_of(model: Any) -> str:

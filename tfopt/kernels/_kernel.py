@@ -40,7 +40,7 @@ class Kernel:
         """
         family, x = FAMILIES[self.family], ops.cast(x, "float32")
         if self.weights is not None and self.kind == "weights":
-            return weighted_codes(self.weights, self.sources[0], family.requantize, x, grid)
+            return weighted_codes(self.weights, self.sources[0], family.requantize, x, grid, operands)
         rule = family.rule(self.kind, self.sources[0].num_bits)
         if rule is None:
             raise ValueError(f"The family {self.family!r} has no rule for kernels of the kind {self.kind!r}.")
@@ -64,6 +64,13 @@ class Kernel:
             is_sum = self.kind == "weights"
             steps = (*steps, self.weights.largest_step() if is_sum else self.weights.step())
         return FAMILIES[self.family].smallest_step(self.kind, steps, self.sources[0].num_bits)
+
+    def largest(self) -> Any:
+        """The largest number that the kernel writes for a code above 0, where that is known: a scalar; else None.
+
+        Numbers of real samples next to 0 would else take all codes of a reciprocal root for themselves.
+        """
+        return ops.rsqrt(self.sources[0].step()) if self.kind == "Rsqrt" else None
 
     def stored(self) -> tuple[Any, Any]:
         """What a file holds of a weighted kernel, of each channel: the step of its weights, and the bias."""

@@ -6,6 +6,7 @@ from tfopt.graph import Expansion, Graph, Node, kind
 from tfopt.kernels._exported_as import kernel_kind
 from tfopt.kernels._operations import row_of
 from tfopt.kernels._targets import Target
+from tfopt.kernels._widths import Widths
 
 # Kind of operation, or of its kernel -> the TFLite operator that it becomes, of those that some target lacks.
 _OPERATORS = {
@@ -50,10 +51,13 @@ def float_where_lacking(graph: Graph, target: Target, num_bits: int) -> Graph:
         A graph that computes the same.
     """
 
+    widths = Widths(graph, num_bits)
+
     def mark(node: Node) -> Expansion | None:
         row = row_of(node)
         if row is None:
             return None
+        num_bits = widths.read_by(node)
         reason = ""
         if num_bits > 8 and not row.int16(node):
             reason = "LiteRT has no 16-bit kernel for it"

@@ -140,6 +140,8 @@ OPERATIONS: dict[str, OperationRow] = {
     "LayerScale": _ARITHMETIC,
     "Normalization": _ARITHMETIC,
     "Rescaling": _ARITHMETIC,
+    "ScaleShift": _ARITHMETIC,
+    "Quantize": _OWN,  # between two grids of different bits
     # Arithmetic.
     "Add": _ARITHMETIC,
     "Subtract": _ARITHMETIC,
@@ -187,6 +189,7 @@ OPERATIONS: dict[str, OperationRow] = {
     "Minimum": _JOINED,
     "Stack": _JOINED,
     "Where": _JOINED,
+    "AddMask": _SAME,
     "Cast": OperationRow(SAME, only=_from_float),
     "Take": OperationRow(SAME, only=_from_float),
 }
@@ -196,7 +199,7 @@ _MOVES = """
     Reshape Flatten Ravel Squeeze ExpandDims Transpose Permute Swapaxes Moveaxis Roll
     GetItem Split ArraySplit Unstack Tile Repeat RepeatVector
     ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling3D
-    Identity linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    Identity FixedRange linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization
 """
 OPERATIONS.update(dict.fromkeys(_MOVES.split(), _SAME))

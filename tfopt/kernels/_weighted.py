@@ -9,6 +9,7 @@ import keras
 from tfopt._float32 import coarse, exactly, float32
 from tfopt._host_ops import ops
 from tfopt.graph import fold_factor, kind
+from tfopt.kernels._fixed_point import product_dtype
 from tfopt.kernels._grids import LARGEST_WEIGHT_CODE, Grid
 from tfopt.kernels._once import once
 
@@ -106,7 +107,9 @@ class Along(NamedTuple):
     is_alive: Any
 
 
-def weighted_codes(weights: KernelWeights, source: Any, requantize: Callable, x: Any, grid: Grid) -> Any:
+def weighted_codes(
+    weights: KernelWeights, source: Any, requantize: Callable, x: Any, grid: Grid, operands: Any = ()
+) -> Any:
     """`requantize(sum + bias)`: about `round((sum + bias) * input_step * weight_step / output_step)`.
 
     TFLite 8-bit specification; arXiv 1712.05877, section 2.2. A sum of products of codes is a whole number of steps
@@ -119,12 +122,18 @@ def weighted_codes(weights: KernelWeights, source: Any, requantize: Callable, x:
         requantize: how the family brings sums to codes (`tfopt.kernels.Family.requantize`).
         x: float tensor, channels last: the output computed in float.
         grid: the grid of the output.
+        operands: the input, where float32 does not hold all sums: 16-bit codes that an affine layer multiplies.
 
     Returns:
         float32 tensor of whole numbers, of the shape of `x`.
     """
     step, stored, offset, units, is_alive = weights.along(source)
-    sums = ops.round((x - offset) / step) + units
+    if operands and weights.layer is None:
+        codes = ops.round(ops.cast(operands[0], "float32") / source.step())
+        sign = LARGEST_WEIGHT_CODE * ops.sign(AFFINE[kind(weights.norm)](weights.norm, 0.0)[0])
+        sums = ops.cast(codes * sign, product_dtype()) + ops.cast(units, product_dtype())
+    else:
+        sums = ops.round((x - offset) / step) + units
     codes = requantize(weights, sums, (source.step(), stored), grid.step, source.num_bits)
     return ops.where(is_alive, codes, ops.round(x / grid.step))
 
@@ -143,5 +152,15 @@ def _layer_scale(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
     return float32(layer.gamma), 0.0
 
 
+def _scale_shift(layer: keras.layers.Layer, offset: Any) -> tuple[Any, Any]:
+    factor = 1.0 if layer.gamma is None else float32(layer.gamma)
+    return factor, 0.0 if layer.beta is None else float32(layer.beta)
+
+
 # Layers that multiply and add per channel -> their factor, and what they make of the offset of the kernel before them.
-AFFINE = {"BatchNormalization": _batch_norm, "LayerScale": _layer_scale, "Rescaling": _rescaling}
+AFFINE = {
+    "BatchNormalization": _batch_norm,
+    "LayerScale": _layer_scale,
+    "Rescaling": _rescaling,
+    "ScaleShift": _scale_shift,
+}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import keras
 
 from tfopt.graph import Graph, tensors_in
+from tfopt.kernels import restrict_range
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization.placement import Placement, SharedGrid, is_non_negative
 from tfopt.quantization.simulation import FakeQuantize, KernelNames
@@ -37,16 +38,20 @@ def _unique(names: list[str]) -> list[str]:
 def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -> FakeQuantize:
     is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
     given = next((config.input_ranges.get(site.name) for site in grid.sites if _is_input(graph, site)), None)
-    # TFLite's 16-bit softmax, sigmoid and tanh write steps of 1/32768.
-    fixed = grid.fixed and (grid.fixed if config.activation_bits == 8 else (-1.0, 32767 / 32768))
+    fixed = given or grid.fixed
+    if fixed is not None and grid.num_bits == 16:
+        low, high = restrict_range(*fixed, 16, symmetric=True)
+        fixed = float(low), float(high)
+    # What has more bits than the model has no need to learn where to clip.
+    observer = config.ranges.observer if grid.num_bits == config.activation_bits else "moving_average"
     return FakeQuantize(
         num_sites=len(grid.sites),
-        fixed_range=given or fixed,
+        fixed_range=fixed,
         momentum=config.ranges.momentum,
-        num_bits=config.activation_bits,
-        observer=config.ranges.observer,
-        clip_l2=config.ranges.clip_l2 if config.ranges.observer == "pact" else 0.0,
-        symmetric=config.symmetric or config.activation_bits == 16,
+        num_bits=grid.num_bits,
+        observer=observer,
+        clip_l2=config.ranges.clip_l2 if observer == "pact" else 0.0,
+        symmetric=config.symmetric or grid.num_bits == 16,
         power_of_two=config.power_of_two,
         non_negative=all(is_non_negative(graph, site) for site in grid.sites),
         float_training=grid.fixed is not None and is_final,

@@ -49,11 +49,11 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         )
     captured = capture(model, _first_batch(model, calibration))
     target = TARGETS[config.target]
-    graph = decompose(captured, target.absent)
+    graph = decompose(captured, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
-    graph = round_constants(decompose(graph, target.absent))
+    graph = round_constants(decompose(graph, target, config.activation_bits))
     graph = float_where_lacking(graph, target, config.activation_bits)
     return Rewritten(captured, graph, linear, notes)
 

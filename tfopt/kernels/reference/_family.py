@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tfopt._host_ops import ops
+from tfopt.kernels._add_mask import masked_codes
 from tfopt.kernels._family import KernelRule, Rounding
+from tfopt.kernels._fixed_point import code_sums
 from tfopt.kernels.reference._arithmetic import add, multiply, squared_difference
 from tfopt.kernels.reference._curves import hyperbolic_tangent, log_softmax, sigmoid, softmax
 from tfopt.kernels.reference._int16_curves import elu, int16_sigmoid, int16_softmax, int16_tanh
@@ -71,12 +73,12 @@ def _matmul(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
 def _mean(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
     step = sources[0].step()
     count = ops.size(operands[0]) // ops.maximum(ops.size(x), 1)
-    return _float(mean(ops.round(x * ops.cast(count, "float32") / step), count, step, grid.step))
+    return _float(mean(code_sums(operands[0], step, x, ops.cast(count, "float32")), count, step, grid.step))
 
 
 def _total(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
     step = sources[0].step()
-    return _float(total(ops.round(x / step), step, grid.step))
+    return _float(total(code_sums(operands[0], step, x), step, grid.step))
 
 
 def _average(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
@@ -148,6 +150,8 @@ INT8: dict[str, KernelRule] = {
 
 # Of 16-bit codes.
 INT16: dict[str, KernelRule] = {
+    "AddMask": KernelRule(2, masked_codes),
+    "AddMask of a constant": KernelRule(1, masked_codes),
     **_COMMON,
     "Add": KernelRule(2, _of_two(add, num_bits=16)),
     "Subtract": KernelRule(2, _of_two(add, num_bits=16, sign=-1)),

@@ -5,10 +5,13 @@ from typing import Any
 from keras import ops
 
 from tfopt._float32 import exactly
+from tfopt.kernels._add_mask import masked_codes
 from tfopt.kernels._family import KernelRule
-from tfopt.kernels._fixed_point import multiplier_of, product_dtype, rounded_once, rounded_twice
+from tfopt.kernels._fixed_point import code_sums, multiplier_of, product_dtype, rounded_once, rounded_twice
 from tfopt.kernels._grids import Grid
-from tfopt.kernels.xnnpack._means import MEANS, count_of, sums_of
+from tfopt.kernels.reference._int16_curves import int16_softmax
+from tfopt.kernels.xnnpack._lookups import looked_up, reciprocal_root
+from tfopt.kernels.xnnpack._means import MEANS, count_of
 
 # How many bits ADD and SUB move their inputs up before they scale them.
 _LEFT_SHIFT = 2.0**15
@@ -57,14 +60,22 @@ def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
 def _mean(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     """The sum of codes, times a multiplier that the count divides, rounded twice."""
     count = count_of(x, operands)
-    given, sums = sums_of(sources, x, count)
-    return rounded_twice(sums, multiplier_of((given.step,), grid.step, count), ties="away")
+    step = sources[0].step()
+    sums = code_sums(operands[0], step, x, count)
+    return rounded_twice(sums, multiplier_of((step,), grid.step, count), ties="away")
 
 
 def _total(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     """The sum of codes, multiplied in float32 and rounded, halves away from zero."""
-    given, sums = sums_of(sources, x, 1.0)
-    return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * exactly(given.step / grid.step)) + 0.5)
+    step = sources[0].step()
+    sums = ops.cast(code_sums(operands[0], step, x), "float32")
+    return ops.sign(sums) * ops.floor(exactly(ops.abs(sums) * exactly(step / grid.step)) + 0.5)
+
+
+def _softmax(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """The same kernel as TFLite Micro's."""
+    step = sources[0].step()
+    return ops.cast(int16_softmax(_codes(operands[0], step), step), "float32")
 
 
 def _codes(operand: Any, step: Any) -> Any:
@@ -74,11 +85,15 @@ def _codes(operand: Any, step: Any) -> Any:
 _MATMUL = KernelRule(2, _matmul)
 # Kind of kernel, where it rounds otherwise than on 8-bit codes -> how.
 INT16 = {
+    "AddMask": KernelRule(2, masked_codes),
+    "AddMask of a constant": KernelRule(1, masked_codes),
+    "softmax": KernelRule(1, _softmax),
     "Add": KernelRule(2, _add),
     "Subtract": KernelRule(2, _subtract),
     "Multiply": KernelRule(2, _multiply),
     **dict.fromkeys(("Matmul", "Einsum", "Dot"), _MATMUL),
     "leaky_relu": KernelRule(1, _leaky_relu),
+    "Rsqrt": KernelRule(1, looked_up(reciprocal_root)),
     "Sum": KernelRule(1, _total),
     **dict.fromkeys(MEANS, KernelRule(1, _mean)),
 }

@@ -53,6 +53,13 @@ def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     return ops.floor(codes * multiplier / 256.0 + 0.5)
 
 
+def quantize(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    """LiteRT's own QUANTIZE, between two grids of different bits."""
+    (source,) = sources
+    codes = ops.round(ops.cast(operands[0], "float32") / source.step())
+    return rounded_twice(codes, multiplier_of((source.step(),), grid.step), ties="away")
+
+
 _MATMUL = KernelRule(2, _matmul)
 INT8 = {
     "Add": KernelRule(2, _add),
@@ -62,6 +69,7 @@ INT8 = {
     "Einsum": _MATMUL,
     "Dot": _MATMUL,
     "leaky_relu": KernelRule(1, _leaky_relu),
+    "Quantize": KernelRule(1, quantize),
     "Sum": KernelRule(1, total),
     **dict.fromkeys(MEANS, KernelRule(1, mean)),
 }

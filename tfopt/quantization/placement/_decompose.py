@@ -9,17 +9,22 @@ import numpy as np
 from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
+from tfopt.kernels import TARGETS, Target
 from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
+from tfopt.quantization.placement._masks import masked_softmax
+from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
+from tfopt.quantization.placement._statistics import STATISTICS
 
 
-def decompose(graph: Graph, absent: Container[str] = ()) -> Graph:
+def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 8) -> Graph:
     """The graph with each operation of the table below taken apart.
 
     Args:
         graph: a graph whose activations are split (`split_activations`).
-        absent: TFLite operators that the target does not have.
+        target: what the graph will run on.
+        num_bits: bits of the model's activations.
 
     Returns:
         A graph that computes the same to float rounding. Parts of a shared layer are shared.
@@ -27,10 +32,10 @@ def decompose(graph: Graph, absent: Container[str] = ()) -> Graph:
     parts: dict[int, Parts] = {}
 
     def expand(node: Node) -> Expansion | None:
-        function = None if node.opaque else _function(node, absent)
+        function = None if node.opaque else _function(node, target.absent)
         if function is None:
             return None
-        part = parts.setdefault(id(node.op), Parts(node.op))
+        part = parts.setdefault(id(node.op), Parts(node.op, target, num_bits))
         return inline(node, lambda *tensors: function(part, node, *tensors))
 
     return graph.map_nodes(expand)
@@ -178,7 +183,6 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
         key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
     query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
     scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
-    # A masked softmax is an island: no int8 grid holds minus infinity beside the scores.
     softmax = part("softmax", layers.Softmax)
     shares = softmax(scores) if mask is None else softmax(scores, mask=mask)
     mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
@@ -188,6 +192,8 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
 # The kind of an operation (see `tfopt.graph.kind`) -> the function that takes it apart, or returns None to keep it.
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **ACTIVATIONS,
+    **NORMALIZATIONS,
+    **STATISTICS,
     "Add": _add,
     "Attention": _attention,
     "Average": _average,
@@ -201,4 +207,5 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "Square": _square,
+    "softmax": masked_softmax,
 }

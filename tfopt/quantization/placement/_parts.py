@@ -5,12 +5,28 @@ from typing import Any
 import keras
 from keras import layers
 
+from tfopt.kernels import FAMILIES, FixedRange, Quantize, Rsqrt, Target
+
+WIDE = 16
+
+# The squared error of a root looked up, which is at most `4.35**2`, and what corrects it.
+_SQUARE = (-20.0, 20.0 * 32767 / 32768)
+_CORRECTION = (-2.0, 2.0 * 32767 / 32768)
+
 
 class Parts:
-    """Makes the layers that an operation comes apart into, named after it, each once for all its calls."""
+    """Makes the layers that an operation comes apart into, named after it, each once for all its calls.
 
-    def __init__(self, op: keras.Operation) -> None:
+    Args:
+        op: the operation.
+        target: what they will run on.
+        num_bits: bits of the model's activations.
+    """
+
+    def __init__(self, op: keras.Operation, target: Target, num_bits: int) -> None:
         self.op = op
+        self.target = target
+        self.num_bits = num_bits
         self.made: dict[str, layers.Layer] = {}
 
     def __call__(self, part: str, layer_class: type[layers.Layer], *args: Any, **kwargs: Any) -> layers.Layer:
@@ -36,3 +52,38 @@ class Parts:
     def times(self, *tensors: Any) -> Any:
         """A product of two tensors."""
         return self("times", layers.Multiply)(list(tensors))
+
+    def product(self, part: str, *tensors: Any) -> Any:
+        """A product of two tensors, one of several that the operation comes apart into."""
+        return self(part, layers.Multiply)(list(tensors))
+
+    def difference(self, part: str, *tensors: Any) -> Any:
+        """The first tensor less the second."""
+        return self(part, layers.Subtract)(list(tensors))
+
+    @property
+    def can_widen(self) -> bool:
+        """Whether the target computes on 16-bit codes."""
+        return WIDE in self.target.activation_bits
+
+    def widen(self, x: Any, part: str = "widen") -> Any:
+        """The same on 16-bit codes."""
+        return x if self.num_bits == WIDE else self(part, Quantize, WIDE)(x)
+
+    def narrow(self, x: Any, part: str = "narrow") -> Any:
+        """The same on codes of the model's bits."""
+        return x if self.num_bits == WIDE else self(part, Quantize, None)(x)
+
+    def reciprocal_root(self, x: Any) -> Any:
+        """`1 / sqrt(x)` of 16-bit codes.
+
+        Where a kernel looks it up among 256 values, small numbers come out up to seven times too large: then what it
+        gives, `r`, is corrected by `1 / sqrt(x * r * r)`, which is 1 if it is right.
+        """
+        near = self("rsqrt", Rsqrt)(x)
+        if not FAMILIES[self.target.family].coarse_roots:
+            return near
+        square = self.product("root_square", self.product("root", x, near), near)
+        square = self("root_square_range", FixedRange, *_SQUARE)(square)
+        correction = self("correction_range", FixedRange, *_CORRECTION)(self("correction", Rsqrt)(square))
+        return self.product("corrected", near, correction)

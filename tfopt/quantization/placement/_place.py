@@ -14,8 +14,10 @@ from tfopt.kernels import (
     OWN,
     SAME,
     Family,
+    FixedRange,
     KernelRule,
     OperationRow,
+    Widths,
     fused_with,
     has_weights,
     is_depthwise,
@@ -83,7 +85,7 @@ def place(
     walk = _Walk(graph, floats, family, num_bits)
     for tensor in filter(is_rounded, tensors_in(graph.inputs)):
         # Keras calls inputs without a name keras_tensor_12.
-        walk.grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name)
+        walk.grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name, num_bits)
     for node in graph.nodes:
         walk.visit(node)
     plans = {key: walk.plan(*written) for key, written in walk.written.items()}
@@ -98,7 +100,7 @@ class _Walk:
         self.graph = graph
         self.floats = floats
         self.family = family
-        self.num_bits = num_bits
+        self.widths = Widths(graph, num_bits)
         self.grids = SharedGrids()
         self.fused: dict[str, str] = {}
         self.ties: dict[int, str] = {}
@@ -130,21 +132,24 @@ class _Walk:
         else:
             self.written.update((key, (node, followers)) for key in written)
         for tensor in filter(is_rounded, tensors_in(end.outputs)):
-            self.grids.new(tensor, end.op.name, row.fixed if row else None)
+            bits = self.widths.of(tensor)
+            self.grids.new(tensor, end.op.name, bits, _fixed_range(row, bits))
 
     def _rule(self, node: Node) -> KernelRule | None:
-        return self.family.rule(kernel_kind(node), self.num_bits)
+        return self.family.rule(kernel_kind(node), self.widths.read_by(node))
 
     def _share_grid(self, node: Node, row: OperationRow) -> None:
         """Gives the outputs of a SAME or JOINED node the grid of its inputs."""
         inputs = node.inputs if row.output == JOINED else node.inputs[:1]
         grid = self.grids.join(inputs)
+        if grid is not None and isinstance(node.op, FixedRange):
+            grid.fixed = node.op.minimum, node.op.maximum
         # A constant beside them, as in maximum(x, 0.1), is rounded to their grid too, and so is what comes of it.
         with_constants = row.output == JOINED and has_constants(node)
         rounds = row.ties is not None or with_constants or self._rule(node) is not None
         for tensor in filter(is_rounded, tensors_in(node.outputs)):
             if grid is None:
-                self.grids.new(tensor, node.op.name)
+                self.grids.new(tensor, node.op.name, self.widths.of(tensor))
             else:
                 self.grids.put(tensor, grid, is_site=rounds)
             if self._rule(node) is not None:
@@ -153,19 +158,32 @@ class _Walk:
     def plan(self, node: Node, followers: list[Node]) -> KernelPlan | None:
         """What is known of the kernel of `node`; None where that is nothing special."""
         row = row_of(node)
-        sources = tuple(grid for grid in map(self.grids.of, node.inputs) if grid is not None)
-        if row is None or not sources or len(sources) < len(node.inputs):
+        reads = list(filter(is_rounded, node.inputs))
+        sources = tuple(grid for grid in map(self.grids.of, reads) if grid is not None)
+        if row is None or not sources or len(sources) < len(reads):
             return None
         if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
             norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
             norm = norms[0] if norms else None
-            return KernelPlan("weights", sources, (), node.op if row.weights else None, norm)
+            operands = tuple(node.inputs) if self.widths.read_by(node) > 8 and not row.weights else ()
+            return KernelPlan("weights", sources, operands, node.op if row.weights else None, norm)
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
             activation = next((kind(one.op) for one in followers), "")
             slopes = node.op if kind(node.op) == "PReLU" else None
-            return KernelPlan(kernel_kind(node), sources, tuple(node.inputs), slopes, activation=activation)
+            return KernelPlan(kernel_kind(node), sources, tuple(reads), slopes, activation=activation)
         return None
+
+
+# TFLite's 16-bit softmax, sigmoid and tanh write steps of 1/32768.
+_FIXED_16_BITS = (-1.0, 32767 / 32768)
+
+
+def _fixed_range(row: OperationRow | None, num_bits: int) -> tuple[float, float] | None:
+    """The range that TFLite fixes for codes of so many bits, if it does."""
+    if row is None or row.fixed is None:
+        return None
+    return row.fixed if num_bits == 8 else _FIXED_16_BITS
 
 
 def _inside_a_float_region(graph: Graph, node: Node) -> bool:

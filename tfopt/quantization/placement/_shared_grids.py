@@ -7,10 +7,18 @@ import keras
 
 @dataclasses.dataclass(eq=False)
 class SharedGrid:
-    """One grid of codes, and the tensors that are rounded to it: its sites."""
+    """One grid of codes, and the tensors that are rounded to it: its sites.
+
+    Attributes:
+        name: of the operation that writes the first of them.
+        fixed: the range, where it is not calibrated.
+        num_bits: bits of a code.
+        sites: the tensors.
+    """
 
     name: str
     fixed: tuple[float, float] | None = None
+    num_bits: int = 8
     sites: list[keras.KerasTensor] = dataclasses.field(default_factory=list)
 
 
@@ -22,9 +30,11 @@ class SharedGrids:
         self._joined: dict[int, SharedGrid] = {}
         self._made: list[SharedGrid] = []
 
-    def new(self, tensor: keras.KerasTensor, name: str, fixed: tuple[float, float] | None = None) -> None:
+    def new(
+        self, tensor: keras.KerasTensor, name: str, num_bits: int, fixed: tuple[float, float] | None = None
+    ) -> None:
         """Gives a tensor a grid of its own."""
-        grid = SharedGrid(name, fixed, [tensor])
+        grid = SharedGrid(name, fixed, num_bits, [tensor])
         self._made.append(grid)
         self._grids[id(tensor)] = grid
 

@@ -133,10 +133,17 @@ class ActivationRange(Timed, IntegerActivations):
             limits = statistics[0, MINIMUM], statistics[0, MAXIMUM]
         else:
             limits = ops.min(statistics[:, MINIMUM]), ops.max(statistics[:, MAXIMUM])
+        largest = self.largest()
+        if largest is not None:
+            limits = limits[0], ops.minimum(limits[1], largest)
         if self.smallest_step:
             width = self.smallest_step * (2**self.num_bits - 1)
             limits = limits[0], ops.maximum(limits[1], ops.minimum(limits[0], 0.0) + width)
         return restrict_range(*limits, self.num_bits, self.symmetric, self.power_of_two)
+
+    def largest(self) -> Any:
+        """The largest number that is ever written here, where that is known: a scalar; else None."""
+        return None
 
     def set_range(self: Any, minimum: Any, maximum: Any, batches: int | None = None) -> None:
         """Starts the range of each site from what calibration saw.

@@ -141,6 +141,11 @@ class FakeQuantize(ActivationRange, keras.layers.Layer):
         """The kernel that writes a site, where `set_kernel` named it."""
         return self._kernels.value.get(site)
 
+    def largest(self) -> Any:
+        """The largest number that the kernels that write here ever write, where that is known."""
+        found = [kernel.largest() for kernel in self._kernels.value.values()]
+        return found[0] if len(found) == self.num_sites == 1 else None
+
     def compute_grids(self) -> None:
         """Computes what a call in inference reads that depends on weights alone."""
         self.grid()

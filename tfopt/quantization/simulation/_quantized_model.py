@@ -16,7 +16,6 @@ from tfopt.kernels import (
     Kernel,
     KernelWeights,
     Numbers,
-    activation_bits,
     is_packed,
 )
 from tfopt.quantization._report import LayerReport, QuantizationReport, measured
@@ -87,9 +86,8 @@ class QuantizedModel(keras.Model, IntegerModel):
         grids: dict[str, set[tuple[str, ...]]] = {}
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
-        packs = self.pack_weights and activation_bits(self.layers) == 8
         for link in links:
-            kernel = self._kernel(link, packs)
+            kernel = self._kernel(link)
             self.get_layer(link.quantizer).set_kernel(link.site, kernel)
             layer = None if kernel.weights is None else kernel.weights.layer
             if kernel.weights is not None and layer is not None:
@@ -101,12 +99,13 @@ class QuantizedModel(keras.Model, IntegerModel):
                 if isinstance(layer, Timed):
                     layer.set_counter(counter)
 
-    def _kernel(self, link: KernelNames, packs: bool) -> Kernel:
+    def _kernel(self, link: KernelNames) -> Kernel:
         layer, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
+        sources = tuple(self.get_layer(name) for name in link.sources)
+        packs = self.pack_weights and sources[0].num_bits == 8
         packed = layer is not None and packs and is_packed(layer.grid.bits)
         has_weights = link.kernel == "weights" or layer is not None
         weights = KernelWeights(layer, norm, packed) if has_weights else None
-        sources = tuple(self.get_layer(name) for name in link.sources)
         return Kernel(link.kernel, sources, weights, link.activation, TARGETS[self.target].family)
 
     predict_function: Any

@@ -1,0 +1,53 @@
+"""The layer that fixes the grid of what it reads."""
+
+from typing import Any
+
+import keras
+
+from tfopt.kernels._constant_fake_quantize import check_range
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+class FixedRange(keras.layers.Layer):
+    """Fixes the range of the grid that its input is on, where calibration cannot see it.
+
+    Such as that of a correction, which is 1 throughout in float. It returns its inputs.
+
+    Args:
+        minimum: lower end of the range.
+        maximum: upper end.
+        **kwargs: `name` and `dtype` of every Keras layer.
+
+    Raises:
+        ValueError: the range does not hold zero.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfopt.kernels import FixedRange
+    >>> np.array(FixedRange(-2.0, 2.0)(np.array([0.25, 0.5], "float32"))).tolist()
+    [0.25, 0.5]
+    """
+
+    graph_primitive = True  # capture must find it again as what it is
+    keeps_values = True
+
+    def __init__(self, minimum: float, maximum: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_range("minimum, maximum", (minimum, maximum))
+        self.minimum = minimum
+        self.maximum = maximum
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def to_inference(self) -> keras.layers.Layer:
+        """Nothing at all: the grid is there already."""
+        return keras.layers.Identity(name=self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}
