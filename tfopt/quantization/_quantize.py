@@ -15,7 +15,7 @@ from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
 from tfopt.quantization._overrides import resolve
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
 from tfopt.quantization._rewrite import Rewritten, place_for, rewrite
-from tfopt.quantization.calibration import observe_ranges
+from tfopt.quantization.calibration import Chooser, observe_ranges
 from tfopt.quantization.placement import (
     Placement,
     insert,
@@ -45,8 +45,9 @@ def quantize(
     Args:
         model: any built Keras model: Sequential, Functional, subclassed, nested, with shared layers. It is not
             changed, so that it can teach its quantized copy.
-        calibration: inputs from which activation ranges start: arrays (samples first), a `tf.data.Dataset`, a
-            `keras.utils.PyDataset` or an iterable of batches; targets are ignored. A few hundred will do.
+        calibration: inputs from which activation ranges start: arrays (samples first), a list or dict of them for several
+            inputs, or batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator, or the function that
+            makes one, as the converter's `representative_dataset`; targets are ignored. A few hundred samples will do.
         config: the scheme; `QuantConfig()` by default.
         strict: make it an error if any layer has to stay float.
         equalize: give the channels between two layers like ranges first, where ReLU or nothing lies between them
@@ -83,12 +84,12 @@ def quantize(
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
-        calibration, _ = gather(calibration, len(tensors_in(graph.inputs)), "calibration")
+        calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config)
-    ranges = _observe(rewritten, placement, calibration, config.ranges.method)
+    ranges = _observe(rewritten, placement, calibration, config.ranges.chooser())
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
@@ -111,12 +112,12 @@ def quantize(
 
 
 def _observe(
-    rewritten: Rewritten, placement: Placement, calibration: Any, method: str
+    rewritten: Rewritten, placement: Placement, calibration: Any, choose: Chooser | None
 ) -> tuple[list[np.ndarray], int]:
     """For each grid an array of shape (sites, 2); and the number of calibration batches."""
     tensors = [site for grid in placement.grids for site in grid.sites]
     replace = replacing(rewritten.linear)
-    observed, batches = observe_ranges(rewritten.graph, tensors, calibration, replace, method)
+    observed, batches = observe_ranges(rewritten.graph, tensors, calibration, replace, choose)
     ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
     return np.split(observed, ends), batches
 

@@ -1,11 +1,12 @@
 """A model as a graph of operations that each have one kernel on the target, or none."""
 
 import dataclasses
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 import keras
 
+from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, float_where_lacking
 from tfopt.quantization._config import QuantConfig
@@ -51,9 +52,21 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
 
 
 def _first_batch(model: keras.Model, calibration: Any) -> Any:
-    """Inputs that show a subclassed model's shapes; arrays only, because an iterator must not lose a batch."""
-    is_arrays = hasattr(calibration, "shape") or isinstance(calibration, (list, dict))
-    return calibration if is_arrays and not getattr(model, "inputs", None) else None
+    """Inputs that show a subclassed model's shapes; an iterator must not lose a batch."""
+    if getattr(model, "inputs", None) or calibration is None or isinstance(calibration, Iterator):
+        return None
+    return next(batches(calibration, _recorded_inputs(model), "calibration"))[0]
+
+
+def _recorded_inputs(model: keras.Model) -> list[keras.KerasTensor] | int:
+    """Tensors of the shapes that a subclassed model was called with; 1 where Keras has not recorded them."""
+    config = model.get_build_config() if isinstance(model, keras.Model) and model.built else None
+    shape = (config or {}).get("input_shape")
+    if shape is None:
+        return 1
+    if isinstance(shape, dict):
+        return [keras.KerasTensor(one, name=name) for name, one in shape.items()]
+    return [keras.KerasTensor(one) for one in (shape if isinstance(shape[0], (list, tuple)) else [shape])]
 
 
 def place_for(graph: Graph, config: QuantConfig, floats: Container[int] = ()) -> Placement:

@@ -8,8 +8,11 @@ import numpy as np
 from keras import ops
 
 from tfopt._samples import batches
-from tfopt.graph import Graph, Node, build_model
-from tfopt.quantization.calibration._ranges import BINS, METHODS
+from tfopt.graph import Graph, Node, build_model, tensors_in
+from tfopt.quantization.calibration._ranges import BINS
+
+# From the counts and the edges of a histogram to the ends of a range.
+Chooser = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
 class _Tap(keras.layers.Layer):
@@ -55,7 +58,7 @@ def observe_ranges(
     tensors: Sequence[keras.KerasTensor],
     calibration: Any,
     replace: Callable[[keras.Operation, str], keras.Operation],
-    method: str = "minmax",
+    choose: Chooser | None = None,
 ) -> tuple[np.ndarray, int]:
     """The range of each tensor over all calibration batches, computed in float.
 
@@ -66,7 +69,7 @@ def observe_ranges(
         tensors: which of its tensors to observe.
         calibration: samples, as `tfopt._samples.batches` takes them.
         replace: makes the layers of the observed copy, as for `build_model`.
-        method: `"minmax"`, or a name in `tfopt.quantization.calibration._ranges.METHODS`.
+        choose: chooses a range from a histogram, as `percentile_range` does; None for all that was seen.
 
     Returns:
         float32 array of shape (number of tensors, 2): the ends of each range; and the number of batches.
@@ -77,7 +80,7 @@ def observe_ranges(
     model = _tapped(graph, tensors, [_Extremes(name=f"extremes_{i}") for i in range(len(tensors))], replace)
     found = _checked(calibration, model)
     # A histogram takes a second look at the samples, which a generator gives once.
-    samples = found if method == "minmax" else list(found)
+    samples = found if choose is None else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
     count = 0
     for batch in samples:
@@ -85,8 +88,8 @@ def observe_ranges(
         seen = np.stack([np.asarray(pair) for pair in model.predict_on_batch(batch)])
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
-    if method != "minmax":
-        ranges = _chosen(graph, tensors, samples, replace, method, ranges)
+    if choose is not None:
+        ranges = _chosen(graph, tensors, samples, replace, choose, ranges)
     return ranges.astype("float32"), count
 
 
@@ -95,7 +98,7 @@ def _chosen(
     tensors: Sequence[keras.KerasTensor],
     samples: Iterable[Any],
     replace: Callable[[keras.Operation, str], keras.Operation],
-    method: str,
+    choose: Chooser,
     ranges: np.ndarray,
 ) -> np.ndarray:
     """Ranges chosen from histograms over the ranges seen."""
@@ -106,7 +109,7 @@ def _chosen(
     for batch in samples:
         counts += np.stack([np.asarray(one) for one in model.predict_on_batch(batch)])
     edges = [np.linspace(lo, hi, BINS + 1) for lo, hi in limits]
-    return np.array([METHODS[method](one, at) for one, at in zip(counts, edges, strict=True)])
+    return np.array([choose(one, at) for one, at in zip(counts, edges, strict=True)])
 
 
 def _tapped(
@@ -120,20 +123,46 @@ def _tapped(
         Node(tap, (tensor,), {}, tap.compute_output_spec(tensor), "")
         for tap, tensor in zip(taps, tensors, strict=True)
     ]
-    tapped = Graph(graph.name, graph.inputs, (*graph.nodes, *nodes), [node.output for node in nodes])
+    # In a list, whatever structure the model has: so come the batches.
+    tapped = Graph(
+        graph.name, tensors_in(graph.inputs), (*graph.nodes, *nodes), [node.output for node in nodes]
+    )
     own = {id(tap) for tap in taps}
     return build_model(tapped, lambda op, name: op if id(op) in own else replace(op, name))
 
 
-def _checked(calibration: Any, model: keras.Model) -> Iterator[Any]:
-    for batch, _ in batches(calibration, len(model.inputs), "calibration"):
-        _check_shapes(batch, model)
-        yield batch
+# Samples of a batch: a generator of single ones, as TFLite's converter takes, would cost a call for each.
+_BATCH = 32
 
 
-def _check_shapes(batch: Any, model: keras.Model) -> None:
+def _checked(calibration: Any, model: keras.Model) -> Iterator[list[np.ndarray]]:
+    """The batches, small ones put together where their shapes agree."""
+    held: list[list[np.ndarray]] = []
+    for batch, _ in batches(calibration, model.inputs, "calibration"):
+        arrays = _in_order(batch, model)
+        if held and (
+            sum(len(one[0]) for one in held) + len(arrays[0]) > _BATCH or not _alike(held[0], arrays)
+        ):
+            yield _together(held)
+            held = []
+        held.append(arrays)
+    yield _together(held)
+
+
+def _alike(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    return all(a.shape[1:] == b.shape[1:] for a, b in zip(left, right, strict=True))
+
+
+def _together(held: list[list[np.ndarray]]) -> list[np.ndarray]:
+    return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*held, strict=True)]
+
+
+def _in_order(batch: Any, model: keras.Model) -> list[np.ndarray]:
+    """The arrays in the order of the model's inputs, if their shapes fit."""
+    is_dict = isinstance(batch, dict)
+    arrays = [batch[tensor.name] for tensor in model.inputs] if is_dict else keras.tree.flatten(batch)
     expected = [tuple(tensor.shape) for tensor in model.inputs]
-    shapes = [array.shape for array in keras.tree.flatten(batch)]
+    shapes = [array.shape for array in arrays]
     fits = len(shapes) == len(expected) and all(
         len(shape) == len(want) and all(w in (None, s) for s, w in zip(shape[1:], want[1:], strict=True))
         for shape, want in zip(shapes, expected, strict=True)
@@ -143,3 +172,4 @@ def _check_shapes(batch: Any, model: keras.Model) -> None:
             f"The 'calibration' argument must hold inputs of shape {' and '.join(map(str, expected))}, samples first. "
             f"Got {' and '.join(map(str, shapes))} instead. One sample needs a batch axis too: samples[None]."
         )
+    return arrays

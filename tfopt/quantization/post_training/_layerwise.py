@@ -52,7 +52,7 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
             once for each layer with a quantized kernel, in the order of the graph.
     """
     graph = capture(model)
-    taken = _some(gather(samples, len(model.inputs), "calibration")[0], graph)
+    taken = _some(gather(samples, model.inputs, "calibration")[0], graph)
     exact = {id(tensor): value for tensor, value in _by_tensor(graph.inputs, taken)}
     rounded = dict(exact)
     # All of them first: amending a layer may change the batch norm behind it.
