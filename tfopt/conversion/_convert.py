@@ -11,6 +11,7 @@ import keras
 from tfopt._quiet import quiet
 from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
 from tfopt.conversion._frozen import save_frozen
+from tfopt.conversion._refusals import why_refused
 
 
 def convert(
@@ -29,7 +30,7 @@ def convert(
         The bytes of the file.
 
     Raises:
-        RuntimeError: the backend is not TensorFlow, or the converter refuses the model; with its last words.
+        RuntimeError: the backend is not TensorFlow, or the converter refuses the model; with the first cause.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -45,10 +46,9 @@ def convert(
             warnings.simplefilter("ignore")
             with tempfile.TemporaryDirectory() as folder:
                 frozen = os.path.join(folder, "model")
-                if save_frozen(model, frozen):
-                    converter = tf.lite.TFLiteConverter.from_saved_model(frozen)
-                else:
-                    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+                # Not from_keras_model, which swallows the first error and then reports another of its own making.
+                save_frozen(model, frozen)
+                converter = tf.lite.TFLiteConverter.from_saved_model(frozen)
                 if format in INTEGER:
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
@@ -57,12 +57,4 @@ def convert(
                     CONVERTED.get(format, CONVERTED[FLOAT])(converter)
                 return converter.convert()
     except Exception as error:
-        raise RuntimeError(
-            f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
-            "tfopt.quantize(model).report names the operations that have no TFLite kernel."
-        ) from error
-
-
-def _last_words(error: Exception, log: list[str]) -> str:
-    lines = [line for line in (*log, *str(error).splitlines()) if "error:" in line]
-    return (lines or [f"{type(error).__name__}: {error}"])[-1].strip()
+        raise RuntimeError(f"The TFLite converter refused {model.name!r}: {why_refused(error, log)}") from error

@@ -90,18 +90,21 @@ class Flatbuffer:
         self.model.metadata = [*(self.model.metadata or ()), entry]
 
     def set_names(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Puts inputs and outputs in the order of the model, and gives the outputs their names.
+        """Puts inputs and outputs in the order of the model, and gives them their names.
 
         Args:
-            inputs: the model's inputs in order, by the names that the converter was given.
+            inputs: what to call the inputs, in order: the converter calls them `input_0`, `input_1`, ...
             outputs: what to call the outputs, in order: the converter calls them `output_0`, `output_1`, ...
         """
         signature = self.model.signatureDefs[0]
         by_name = {entry.name.decode(): entry for entry in (*signature.inputs, *signature.outputs)}
-        signature.inputs = [by_name[name] for name in inputs]
+        signature.inputs = [by_name[f"input_{number}"] for number in range(len(inputs))]
         signature.outputs = [by_name[f"output_{number}"] for number in range(len(outputs))]
-        for entry, name in zip(signature.outputs, outputs, strict=True):
+        entries = (*signature.inputs, *signature.outputs)
+        for entry, name in zip(entries, (*inputs, *outputs), strict=True):
             entry.name = name.encode()
+        for entry in signature.inputs:
+            self.graph.tensors[entry.tensorIndex].name = b"serving_default_" + entry.name + b":0"
         self.graph.inputs = np.array([entry.tensorIndex for entry in signature.inputs], "int32")
         self.graph.outputs = np.array([entry.tensorIndex for entry in signature.outputs], "int32")
         self.changed = True

@@ -45,9 +45,10 @@ def quantize(
     Args:
         model: any built Keras model: Sequential, Functional, subclassed, nested, with shared layers. It is not
             changed, so that it can teach its quantized copy.
-        calibration: inputs from which activation ranges start: arrays (samples first), a list or dict of them for several
-            inputs, or batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator, or the function that
-            makes one, as the converter's `representative_dataset`; targets are ignored. A few hundred samples will do.
+        calibration: inputs from which activation ranges start: arrays (samples first), a list or dict of them for
+            several inputs, or batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator, or the
+            function that makes one, as the converter's `representative_dataset`; targets are ignored. A few hundred
+            samples will do.
         config: the scheme; `QuantConfig()` by default.
         strict: make it an error if any layer has to stay float.
         equalize: give the channels between two layers like ranges first, where ReLU or nothing lies between them
