@@ -22,7 +22,7 @@ from tfopt.conversion._shapes import fix_shapes
 from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import Graph, capture
-from tfopt.kernels import TARGETS, IntegerModel, target_of
+from tfopt.kernels import TARGETS, IntegerModel, refuse_preprocessing, target_of
 from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
 
 
@@ -90,7 +90,9 @@ def export(
         raise ValueError(
             f"The 'batch_size' argument must be 1 or more, or None to leave it open. Got {batch_size} instead."
         )
-    graph = fix_shapes(capture(model), shapes or {})
+    captured = capture(model)
+    refuse_preprocessing(captured)
+    graph = fix_shapes(captured, shapes or {})
     kept = kept_format(model)
     format = check_format(format, kept, sparse)
     ends = end_types(kept, input_dtype, output_dtype)

@@ -101,7 +101,7 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
 
     As two operators it would stay float: the converter has no grid for the number between them.
     """
-    affine = affine_of(node) if is_depthwise(node) else None
+    affine = affine_of(node) if is_depthwise(node) and "float" in node.inputs[0].dtype else None
     if affine is None:
         return None
     factor, offset = affine

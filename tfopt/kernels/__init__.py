@@ -44,6 +44,7 @@ from tfopt.kernels._operations import (
     stays_float,
 )
 from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
+from tfopt.kernels._preprocessing import is_preprocessing, refuse_preprocessing
 from tfopt.kernels._range_shapes import restrict_range
 from tfopt.kernels._registration import registered_class
 from tfopt.kernels._targets import TARGETS, Target
@@ -89,10 +90,12 @@ __all__ = [
     "is_dense",
     "is_depthwise",
     "is_packed",
+    "is_preprocessing",
     "kernel_kind",
     "nudge_range",
     "on_grid",
     "once",
+    "refuse_preprocessing",
     "refused",
     "registered_class",
     "restrict_range",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfopt._samples import gather
 from tfopt.graph import build_model, tensors_in
-from tfopt.kernels import row_of
+from tfopt.kernels import refuse_preprocessing, row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
@@ -82,6 +82,7 @@ def quantize(
     config = config or QuantConfig()
     check_rounding(rounding)
     rewritten = rewrite(model, calibration, config, equalize)
+    refuse_preprocessing(rewritten.captured)
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
@@ -89,7 +90,7 @@ def quantize(
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
-    layers = make_quantizers(graph, placement, config)
+    layers = make_quantizers(graph, placement, config, rewritten.input_ranges)
     ranges = _observe(rewritten, placement, calibration, config.ranges.chooser())
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)

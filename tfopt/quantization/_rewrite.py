@@ -10,7 +10,7 @@ from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, float_where_lacking
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization.placement import Placement, decompose, place, round_constants, split_activations
+from tfopt.quantization.placement import Placement, decompose, place, real_inputs, round_constants, split_activations
 from tfopt.quantization.post_training import equalize_graph
 
 
@@ -23,12 +23,14 @@ class Rewritten:
         graph: the same, taken apart.
         linear: `id(op)` of the layers that lose their activation.
         notes: what equalization did, by path.
+        input_ranges: the range of each input that held bytes, by name.
     """
 
     captured: Graph
     graph: Graph
     linear: set[int]
     notes: dict[str, str]
+    input_ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize: bool = False) -> Rewritten:
@@ -42,13 +44,14 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     """
     captured = capture(model, _first_batch(model, calibration))
     target = TARGETS[config.target]
-    graph = decompose(captured, target.absent)
+    graph, input_ranges = real_inputs(captured)
+    graph = decompose(graph, target.absent)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
     graph = round_constants(decompose(graph, target.absent))
     graph = float_where_lacking(graph, target, config.activation_bits)
-    return Rewritten(captured, graph, linear, notes)
+    return Rewritten(captured, graph, linear, notes, input_ranges)
 
 
 def _first_batch(model: keras.Model, calibration: Any) -> Any:
