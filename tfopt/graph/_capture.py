@@ -236,10 +236,16 @@ def _drops(node: Node, expansion: Expansion) -> bool:
     )
 
 
+# Layers that compute each place along the last axis alone, so that steps need not become samples.
+_POINTWISE = ("Activation", "Dense", "Dropout", "LeakyReLU", "ReLU", "Rescaling", "Softmax")
+
+
 def _over_samples(node: Node) -> Expansion:
     """`TimeDistributed` as one call of its layer in which each time step is a sample."""
     layer = node.op.layer
     _, steps, *sizes = node.inputs[0].shape
+    if None in (steps, *sizes) and type(layer).__name__ in _POINTWISE:
+        return [dataclasses.replace(node, op=layer, kwargs={}, path=f"{node.path}/{layer.name}")], node.outputs
     if None in (steps, *sizes):
         raise ValueError("TimeDistributed loops over an open number of time steps")
 
