@@ -57,4 +57,6 @@ def convert(
                     CONVERTED.get(format, CONVERTED[FLOAT])(converter)
                 return converter.convert()
     except Exception as error:
-        raise RuntimeError(f"The TFLite converter refused {model.name!r}: {why_refused(error, log)}") from error
+        raise RuntimeError(
+            f"The TFLite converter refused {model.name!r}: {why_refused(error, log)}"
+        ) from error

@@ -27,6 +27,8 @@ def save_frozen(model: keras.Model, folder: str) -> None:
         return
     inputs = dict(zip(_names(model), function.inputs, strict=True))
     outputs = dict(zip(sorted(function.structured_outputs), function.outputs, strict=True))
+    # Tables of other models in this process, which TensorFlow would warn that it cannot write.
+    function.graph.clear_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     with function.graph.as_default(), tf.compat.v1.Session() as session:
         signature = tf.compat.v1.saved_model.predict_signature_def(inputs, outputs)
         builder = tf.compat.v1.saved_model.Builder(folder)
@@ -72,7 +74,9 @@ def _save_with_state(model: keras.Model, folder: str) -> None:
     """The same with the model's variables and tables, which the file keeps from call to call."""
     import tensorflow as tf
 
-    function = tf.function(lambda *tensors: _call(model, tensors), autograph=False, input_signature=_specs(model))
+    function = tf.function(
+        lambda *tensors: _call(model, tensors), autograph=False, input_signature=_specs(model)
+    )
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(SIGNATURE, function)

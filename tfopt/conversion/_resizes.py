@@ -38,7 +38,7 @@ class _Resize(layers.Layer):
         return {**super().get_config(), "size": self.size, "method": self.method}
 
 
-def _resized(shape: tuple[int | None, ...], size: tuple[int, int]) -> tuple[int | None, ...]:
+def _resized(shape: tuple[int | None, ...], size: tuple[int, ...]) -> tuple[int | None, ...]:
     batch, *sides, channels = shape
     grown = (None if side is None else side * times for side, times in zip(sides, size, strict=True))
     return (batch, *grown, channels)

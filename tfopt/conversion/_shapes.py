@@ -78,8 +78,8 @@ def check_outputs(graph: Graph, outputs: Sequence[Tensor]) -> None:
         ]
         if lost:
             raise ValueError(
-                f"The converter gave the output {written.name!r} the shape {written.shape}, whose dimensions {lost} are "
-                f"open in the model, as are those of {_listed(left)}. Nothing was written. Pass {_advice(left)}."
+                f"The converter gave the output {written.name!r} the shape {written.shape}, whose dimensions {lost} "
+                f"are open in the model, as are those of {_listed(left)}. Nothing was written. Pass {_advice(left)}."
             )
 
 
@@ -109,8 +109,9 @@ def _fixed(tensor: keras.KerasTensor, shape: Sequence[int]) -> keras.KerasTensor
         or any(old not in (None, new) for old, new in zip(known, shape, strict=True))
     ):
         raise ValueError(
-            f"The 'shapes' argument must give the input {tensor.name!r} a shape of one sample that fits ({_sizes(tensor)}), "
-            f"in whole numbers. Got {tuple(shape)} instead. Leave the batch dimension out; 'batch_size' sets it."
+            f"The 'shapes' argument must give the input {tensor.name!r} a shape of one sample that fits "
+            f"({_sizes(tensor)}), in whole numbers. Got {tuple(shape)} instead. Leave the batch dimension out; "
+            "'batch_size' sets it."
         )
     return keras.KerasTensor(
         (tensor.shape[0], *shape), dtype=tensor.dtype, sparse=tensor.sparse, name=tensor.name

@@ -1,7 +1,5 @@
 """Layers that make numbers of text and keys: no kernel has them, and they run before the file."""
 
-import keras
-
 from tfopt.graph import Graph, Node, kind, tensors_in
 
 _LOOKUPS = ("Hashing", "HashedCrossing", "IntegerLookup", "StringLookup", "TextVectorization")

@@ -33,13 +33,17 @@ def describe(
 
 
 def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport]:
-    """Layers with weights that the graph does not read: called on constants, they left their outputs in it."""
+    """Layers with weights that the graph does not read: what it holds instead are constants."""
     layers = [node.op for node in graph.nodes if isinstance(node.op, keras.layers.Layer)]
     read = {id(weight) for layer in layers for weight in layer.weights}
     for layer in flatten_layers(model):
         own = own_weights(layer)
         if own and not read & set(map(id, own)):
-            note = "called on constants: its outputs are constants now, and do not train"
+            stock = getattr(keras.layers, type(layer).__name__, None) is type(layer)
+            names = ", ".join(weight.name for weight in own)
+            note = f"opened: {names} became constants, and train only as factors of a product"
+            if stock:
+                note = "called on constants: its outputs are constants now, and do not train"
             yield LayerReport(layer.name, kind(layer), "constant", note)
 
 

@@ -26,7 +26,10 @@ def make_quantizers(
     names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
     usual = config.activation_bits == 8 and not config.symmetric  # whose zero point may be anywhere
     given = {**(whole if usual else {}), **config.input_ranges}
-    return [_quantizer(grid, graph, config, name, given) for grid, name in zip(placement.grids, names, strict=True)]
+    return [
+        _quantizer(grid, graph, config, name, given)
+        for grid, name in zip(placement.grids, names, strict=True)
+    ]
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -10,7 +10,14 @@ from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, float_where_lacking
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization.placement import Placement, decompose, place, real_inputs, round_constants, split_activations
+from tfopt.quantization.placement import (
+    Placement,
+    decompose,
+    place,
+    real_inputs,
+    round_constants,
+    split_activations,
+)
 from tfopt.quantization.post_training import equalize_graph
 
 
@@ -42,7 +49,7 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         config: the scheme.
         equalize: whether to give the channels between two layers like ranges.
     """
-    captured = capture(model, _first_batch(model, calibration))
+    captured = capture(model, _first_batch(model, calibration), constants=True)
     target = TARGETS[config.target]
     graph, input_ranges = real_inputs(captured)
     graph = decompose(graph, target.absent)

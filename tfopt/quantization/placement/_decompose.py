@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
 from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
+from tfopt.quantization.placement._functions_as_layers import FUNCTIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
 
@@ -188,6 +189,7 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
 # The kind of an operation (see `tfopt.graph.kind`) -> the function that takes it apart, or returns None to keep it.
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **ACTIVATIONS,
+    **FUNCTIONS,
     "Add": _add,
     "Attention": _attention,
     "Average": _average,

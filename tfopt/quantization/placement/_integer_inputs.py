@@ -39,7 +39,10 @@ def real_inputs(graph: Graph) -> tuple[Graph, dict[str, tuple[float, float]]]:
     amounts = _amounts(graph)
     values = {
         id(tensor): keras.KerasTensor(tensor.shape, "float32", name=tensor.name)
-        for tensor in (*tensors_in(graph.inputs), *(t for node in graph.nodes for t in tensors_in(node.outputs)))
+        for tensor in (
+            *tensors_in(graph.inputs),
+            *(t for node in graph.nodes for t in tensors_in(node.outputs)),
+        )
         if id(tensor) in amounts
     }
     inputs = tensors_in(graph.inputs)
@@ -51,7 +54,10 @@ def real_inputs(graph: Graph) -> tuple[Graph, dict[str, tuple[float, float]]]:
         else:
             nodes.append(dataclasses.replace(node.reading(values), outputs=substitute(node.outputs, values)))
     changed = dataclasses.replace(
-        graph, inputs=substitute(graph.inputs, values), nodes=tuple(nodes), outputs=substitute(graph.outputs, values)
+        graph,
+        inputs=substitute(graph.inputs, values),
+        nodes=tuple(nodes),
+        outputs=substitute(graph.outputs, values),
     )
     return changed.map_nodes(_cast_before), ranges
 
