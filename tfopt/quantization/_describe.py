@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 
 from tfopt.graph import Graph, Node, activation_name, flatten_layers, kind, own_weights, tensors_in
 from tfopt.kernels import OWN, registered_class, row_of, stays_float
@@ -14,21 +15,32 @@ from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 
 def describe(
-    graph: Graph, placement: Placement, layers: list[FakeQuantize], made: dict[int, keras.Operation]
+    graph: Graph,
+    placement: Placement,
+    layers: list[FakeQuantize],
+    made: dict[int, keras.Operation],
+    squares: np.ndarray,
 ) -> tuple[LayerReport, ...]:
-    """The row of each operation, with the names of the new layers that hold its weights and its output's grid."""
+    """The row of each operation, with the names of the new layers that hold its weights and its output's grid.
+
+    `squares` holds the mean square of what calibration saw at each site, in the order of the grids.
+    """
     writers = {id(tensor): node.path for node in graph.nodes for tensor in tensors_in(node.outputs)}
     quantizers: dict[str, str] = {}
+    mean_squares: dict[str, float] = {}
+    seen = iter(squares)
     for grid, layer in zip(placement.grids, layers, strict=True):
         for site in grid.sites:
             path = writers.get(id(site), "")
-            quantizers[placement.fused.get(path, path)] = layer.name
+            path = placement.fused.get(path, path)
+            quantizers[path], mean_squares[path] = layer.name, float(next(seen))
     fenced = set(placement.fenced.values())
     rows = []
     for node in graph.nodes:
         row, layer = _row(node, placement, fenced), made[id(node.op)]
         weights = layer.name if isinstance(layer, QuantizedWeights) else ""
-        rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizers.get(node.path, "")))
+        quantizer, mean_square = quantizers.get(node.path, ""), mean_squares.get(node.path)
+        rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizer, mean_square=mean_square))
     return tuple(rows)
 
 

@@ -9,6 +9,7 @@ from keras import ops
 
 from tfopt._samples import batches
 from tfopt.graph import Graph, Node, build_model, tensors_in
+from tfopt.quantization.calibration._observed import InputStatistics, Observed
 from tfopt.quantization.calibration._ranges import BINS
 
 # From the counts and the edges of a histogram to the ends of a range.
@@ -26,15 +27,15 @@ class _Tap(keras.layers.Layer):
         return None
 
 
-class _Extremes(_Tap):
-    """The smallest and the largest number of a batch, shape (2,)."""
+class _Moments(_Tap):
+    """The smallest and the largest number of a batch, and the mean of their squares, shape (3,)."""
 
     def call(self, x: Any) -> Any:
         x = ops.cast(x, "float32")
-        return ops.stack([ops.min(x), ops.max(x)])
+        return ops.stack([ops.min(x), ops.max(x), ops.mean(ops.square(x))])
 
     def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        return keras.KerasTensor((2,), "float32")
+        return keras.KerasTensor((3,), "float32")
 
 
 class _Histogram(_Tap):
@@ -59,10 +60,10 @@ def observe_ranges(
     calibration: Any,
     replace: Callable[[keras.Operation, str], keras.Operation],
     choose: Chooser | None = None,
-) -> tuple[np.ndarray, int]:
+) -> Observed:
     """The range of each tensor over all calibration batches, computed in float.
 
-    The statistics are made inside the model, so that only two numbers a tensor and batch leave it, or a histogram.
+    The statistics are made inside the model, so that only three numbers a tensor and batch leave it, or a histogram.
 
     Args:
         graph: the float graph that holds the tensors.
@@ -72,25 +73,27 @@ def observe_ranges(
         choose: chooses a range from a histogram, as `percentile_range` does; None for all that was seen.
 
     Returns:
-        float32 array of shape (number of tensors, 2): the ends of each range; and the number of batches.
+        The ends of each range, and what else was seen.
 
     Raises:
         ValueError: the samples are empty, not finite, or of the wrong shape.
     """
-    model = _tapped(graph, tensors, [_Extremes(name=f"extremes_{i}") for i in range(len(tensors))], replace)
+    model = _tapped(graph, tensors, [_Moments(name=f"moments_{i}") for i in range(len(tensors))], replace)
     found = _checked(calibration, model)
     # A histogram takes a second look at the samples, which a generator gives once.
     samples = found if choose is None else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
-    count = 0
+    squares, inputs, count = np.zeros(len(tensors)), InputStatistics(), 0
     for batch in samples:
         count += 1
-        seen = np.stack([np.asarray(pair) for pair in model.predict_on_batch(batch)])
+        seen = np.stack([np.asarray(three) for three in model.predict_on_batch(batch)])
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
+        squares += seen[:, 2]
+        inputs.update(batch)
     if choose is not None:
         ranges = _chosen(graph, tensors, samples, replace, choose, ranges)
-    return ranges.astype("float32"), count
+    return Observed(ranges.astype("float32"), squares / max(count, 1), count, inputs.seen())
 
 
 def _chosen(
