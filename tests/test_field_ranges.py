@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 import tfopt
+from tfopt.quantization import measure_activations
 from tfopt.quantization.calibration import codes_used, effective_bits, outliers, rounding_db
 
 RNG = np.random.default_rng(0)
@@ -126,6 +127,19 @@ def test_layers_come_in_the_order_of_damage():
     usual = tfopt.quantize(detector(together=False), IMAGES).report.by_damage()
     assert decibels[0] < usual[0].activation_db - 10
     assert sum(decibels) < sum(row.activation_db for row in usual)
+
+
+def test_the_error_against_the_float_network_grows_with_depth():
+    inputs = x = keras.Input((6, 6, 2))
+    for _ in range(3):
+        x = layers.Conv2D(4, 3, padding="same", activation="tanh")(x)
+    q = tfopt.quantize(keras.Model(inputs, layers.Dense(2, name="head")(x)), IMAGES)
+    rows = {row.path: row for row in measure_activations(q, IMAGES).layers if row.network_db is not None}
+    assert len(rows) == 7
+    assert all(20 < row.network_db < 60 for row in rows.values())
+    assert rows["head"].network_db < rows["head"].activation_db
+    with pytest.raises(ValueError, match=r"must be what tfopt.quantize returned"):
+        measure_activations(keras.Model(inputs, x), IMAGES)
 
 
 @given(low=st.floats(-1e3, 1e3), width=st.floats(1e-3, 1e3), bits=st.integers(2, 16))

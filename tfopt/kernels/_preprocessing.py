@@ -8,6 +8,7 @@ _LOOKUPS = ("Hashing", "HashedCrossing", "IntegerLookup", "StringLookup", "TextV
 def is_preprocessing(node: Node) -> bool:
     """Whether a node looks up, hashes or splits text or keys.
 
+    >>> import keras
     >>> from tfopt.graph import capture
     >>> word = keras.Input((1,), dtype="string")
     >>> model = keras.Model(word, keras.layers.StringLookup(vocabulary=["a"])(word))

@@ -26,21 +26,24 @@ def describe(
     `squares` holds the mean square of what calibration saw at each site, in the order of the grids.
     """
     writers = {id(tensor): node.path for node in graph.nodes for tensor in tensors_in(node.outputs)}
-    quantizers: dict[str, str] = {}
+    quantizers: dict[str, tuple[str, int]] = {}
     mean_squares: dict[str, float] = {}
     seen = iter(squares)
     for grid, layer in zip(placement.grids, layers, strict=True):
-        for site in grid.sites:
+        for index, site in enumerate(grid.sites):
             path = writers.get(id(site), "")
             path = placement.fused.get(path, path)
-            quantizers[path], mean_squares[path] = layer.name, float(next(seen))
+            quantizers[path], mean_squares[path] = (layer.name, index), float(next(seen))
     fenced = set(placement.fenced.values())
     rows = []
     for node in graph.nodes:
         row, layer = _row(node, placement, fenced), made[id(node.op)]
         weights = layer.name if isinstance(layer, QuantizedWeights) else ""
-        quantizer, mean_square = quantizers.get(node.path, ""), mean_squares.get(node.path)
-        rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizer, mean_square=mean_square))
+        quantizer, site = quantizers.get(node.path, ("", 0))
+        square = mean_squares.get(node.path)
+        rows.append(
+            dataclasses.replace(row, weights=weights, quantizer=quantizer, site=site, mean_square=square)
+        )
     return tuple(rows)
 
 

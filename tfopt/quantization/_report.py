@@ -39,6 +39,8 @@ class LayerReport:
         mean_square: mean of the squared output on the calibration data, in float.
         activation_db: `10 log10(mean_square / (scale^2 / 12))`: the output's size over the error of rounding it to its
             grid, in decibels; 8 bits leave 35 to 45 of an output that fills its range.
+        network_db: the output's size over what all roundings up to it have cost, where `measure_activations` was asked.
+        site: which of the tensors on the quantizer's grid the output is.
     """
 
     path: str
@@ -55,6 +57,8 @@ class LayerReport:
     scale: float | None = None
     mean_square: float | None = None
     activation_db: float | None = None
+    network_db: float | None = None
+    site: int = 0
 
     def cells(self) -> tuple[str, ...]:
         """The row's text in the table."""
@@ -88,12 +92,16 @@ class QuantizationReport(Report):
     warnings: tuple[str, ...] = ()
 
     def by_damage(self) -> tuple[LayerReport, ...]:
-        """The rows whose output was rounded to a grid that calibration chose, those first that it costs most.
+        """The rows whose output was rounded to a grid, those first that it costs most.
 
-        Sorted by `activation_db`: a layer near 0 loses its values, whatever those behind it do.
+        Sorted by `network_db` where it was measured, else by `activation_db`: a layer near 0 loses its values, whatever
+        those behind it do.
         """
-        rows = [row for row in self.layers if row.activation_db is not None]
-        return tuple(sorted(rows, key=lambda row: row.activation_db or 0.0))
+        pairs = [
+            (row.activation_db if row.network_db is None else row.network_db, row) for row in self.layers
+        ]
+        known = [(decibels, row) for decibels, row in pairs if decibels is not None]
+        return tuple(row for _, row in sorted(known, key=lambda pair: pair[0]))
 
     def table(self) -> Table:
         counts = {
@@ -115,7 +123,9 @@ class QuantizationReport(Report):
 
     def _about_damage(self) -> tuple[str, ...]:
         """The layers whose outputs keep little of themselves."""
-        low = [row for row in self.by_damage() if (row.activation_db or 0.0) < _LOW_DB]
+        low = [
+            row for row in self.by_damage() if row.activation_db is not None and row.activation_db < _LOW_DB
+        ]
         if not low:
             return ()
         named = ", ".join(f"{row.path} {row.activation_db:.1f}" for row in low[:_NAMED])
