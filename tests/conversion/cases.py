@@ -52,6 +52,9 @@ class DropPath(layers.Layer):
         return keras.random.dropout(x, 0.5) if training else x
 
 
+# What a product or a convolution of `keras.ops` is given.
+KERNEL = np.random.default_rng(3).normal(size=(3, 3, 4, 2)).astype("float32")
+
 # Kind of operation -> (what to apply to the input, input shape without the batch).
 CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Dense": (layers.Dense(5), (7,)),
@@ -144,6 +147,8 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Moveaxis": (lambda x: ops.moveaxis(x, 1, 2), (5, 4)),
     "Flip": (lambda x: ops.flip(x, axis=1), (5, 4)),
     "Roll": (lambda x: ops.roll(x, 1, axis=1), (5, 4)),
+    "DepthToSpace": (_after_dense(lambda x: ops.depth_to_space(x, 2)), (4, 4, 4)),
+    "SpaceToDepth": (_after_dense(lambda x: ops.space_to_depth(x, 2)), (4, 4, 4)),
     "Split": (lambda x: ops.add(*ops.split(x, 3, axis=-1)[:2]), (5, 6)),
     "ArraySplit": (lambda x: ops.concatenate(ops.array_split(x, 3, axis=-1)[::-1], axis=-1), (5, 7)),
     "Unstack": (lambda x: ops.unstack(x, axis=1)[1], (3, 5)),
@@ -166,9 +171,13 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "ScaleShift": (lambda x: ScaleShift()(x), (5, 4)),
     # Taken apart by `decompose`.
     "Attention": (lambda x: layers.Attention()([x, x]), (5, 6)),
+    "AveragePool": (_after_dense(lambda x: ops.average_pool(x, 2)), (8, 4)),
     "Average": (_binary(layers.Average()), (6,)),
     "AveragePooling3D": (layers.AveragePooling3D(2, padding="same"), (3, 4, 5, 2)),
+    "Conv": (_after_dense(lambda x: ops.conv(x, KERNEL, strides=2)), (9, 9, 4)),
+    "DepthwiseConv": (_after_dense(lambda x: ops.depthwise_conv(x, KERNEL, padding="same")), (5, 5, 4)),
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
+    "MaxPool": (_after_dense(lambda x: ops.max_pool(x, 2)), (8, 8, 4)),
     "MaxPooling3D": (layers.MaxPooling3D((2, 1, 3), padding="same"), (3, 4, 5, 2)),
     "Negative": (_after_dense(ops.negative), (6,)),
     "GroupNormalization": (layers.GroupNormalization(2), (5, 6)),
@@ -192,6 +201,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "glu": (lambda x: ops.glu(layers.Dense(8)(x)), (6,)),
 }
 
+
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "EinsumDense, two axes summed over": (
@@ -208,6 +218,8 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "a constant over x": (_of_positive(lambda x: 1.5 / x), (5, 4)),
     "Add of a table": (lambda x: x + np.linspace(-0.3, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
     "Multiply with a table": (lambda x: x * np.linspace(-1, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
+    "Matmul with a table": (_after_dense(lambda x: ops.matmul(x, KERNEL[0, 0])), (5, 4)),
+    "Einsum with a table": (_after_dense(lambda x: ops.einsum("abc,cd->abd", x, KERNEL[0, 0])), (5, 4)),
     "Multiply with itself": (lambda x: x * x, (5, 4)),
     "Square of a Conv1D": (lambda x: ops.square(layers.Conv1D(4, 3)(x)), (6, 3)),
     "Square of a Flatten": (lambda x: ops.square(layers.Flatten()(layers.Conv1D(4, 3)(x))), (6, 3)),

@@ -148,7 +148,7 @@ class NumPyOnly(layers.Layer):
         (layers.LSTM(2), "LSTM loops over time"),
         (layers.TimeDistributed(layers.BatchNormalization()), "TimeDistributed loops over time"),
         (Scale(), "holds weights of its own beside its layers: variable"),
-        (NumPyOnly(), "cannot run on symbolic inputs"),
+        (NumPyOnly(), "its call is not made of keras.ops and Keras layers"),
     ],
 )
 def test_what_cannot_be_opened_says_why(layer, reason):

@@ -2,13 +2,17 @@
 
 import contextlib
 import io
+import os
+import tempfile
 import warnings
+from typing import Any
 
 import keras
 
 from tfopt._quiet import quiet
 from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
-from tfopt.conversion._frozen import frozen_function
+from tfopt.conversion._frozen import frozen_function, save_with_state
+from tfopt.conversion._refusals import why_refused
 
 
 def convert(
@@ -27,7 +31,7 @@ def convert(
         The bytes of the file.
 
     Raises:
-        RuntimeError: the backend is not TensorFlow, or the converter refuses the model; with its last words.
+        RuntimeError: the backend is not TensorFlow, or the converter refuses the model; with the first cause.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -41,26 +45,29 @@ def convert(
         # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
         with quiet(1, 2) as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            frozen = frozen_function(model)
-            if frozen is not None:
-                converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], model)
-                converter.experimental_lower_to_saved_model = False  # half of the time of a conversion
-            else:
-                converter = tf.lite.TFLiteConverter.from_keras_model(model)
-            if format in INTEGER:
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-                types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
-                converter.inference_input_type, converter.inference_output_type = types
-            else:
-                CONVERTED.get(format, CONVERTED[FLOAT])(converter)
-            return converter.convert()
+            with tempfile.TemporaryDirectory() as folder:
+                converter = _converter(model, os.path.join(folder, "model"))
+                if format in INTEGER:
+                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                    types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
+                    converter.inference_input_type, converter.inference_output_type = types
+                else:
+                    CONVERTED.get(format, CONVERTED[FLOAT])(converter)
+                return converter.convert()
     except Exception as error:
         raise RuntimeError(
-            f"The TFLite converter refused {model.name!r}: {_last_words(error, log)} "
-            "tfopt.quantize(model).report names the operations that have no TFLite kernel."
+            f"The TFLite converter refused {model.name!r}: {why_refused(error, log)}"
         ) from error
 
 
-def _last_words(error: Exception, log: list[str]) -> str:
-    lines = [line for line in (*log, *str(error).splitlines()) if "error:" in line]
-    return (lines or [f"{type(error).__name__}: {error}"])[-1].strip()
+def _converter(model: keras.Model, folder: str) -> Any:
+    """TensorFlow's converter of a model; never `from_keras_model`, which replaces the first error by another."""
+    import tensorflow as tf
+
+    frozen = frozen_function(model)
+    if frozen is None:
+        save_with_state(model, folder)
+        return tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen], model)
+    converter.experimental_lower_to_saved_model = False  # half of the time of a conversion
+    return converter

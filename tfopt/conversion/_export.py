@@ -18,11 +18,11 @@ from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
 from tfopt.conversion._names import output_names
 from tfopt.conversion._selects import renew_selects
-from tfopt.conversion._shapes import fix_shapes
+from tfopt.conversion._shapes import check_fixed, check_outputs, fix_shapes
 from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import Graph, capture
-from tfopt.kernels import TARGETS, IntegerModel, target_of
+from tfopt.kernels import TARGETS, IntegerModel, refuse_preprocessing, target_of
 from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
 
 
@@ -90,13 +90,16 @@ def export(
         raise ValueError(
             f"The 'batch_size' argument must be 1 or more, or None to leave it open. Got {batch_size} instead."
         )
-    graph = fix_shapes(capture(model), shapes or {})
+    captured = capture(model)
+    refuse_preprocessing(captured)
+    graph = fix_shapes(captured, shapes or {})
+    target = target_of(model)
+    check_fixed(graph, target)
     kept = kept_format(model)
     format = check_format(format, kept, sparse)
     ends = end_types(kept, input_dtype, output_dtype)
     flatbuffer, stored = _convert(model, graph, batch_size, format, ends)
     sparse_kernels = sparsify(flatbuffer) if sparse else ()
-    target = target_of(model)
     if target != "litert":
         flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()
@@ -108,6 +111,7 @@ def export(
             f"{', '.join(floats)}. Nothing was written; print the model's report for the layers, or leave strict out."
         )
     check_target(file, target, model.name)
+    check_outputs(graph, file.outputs)
     write_whole(path, content)
     return ExportReport(
         path=str(path),

@@ -100,10 +100,14 @@ class ExportReport(Report):
         ]
         if not open_inputs:
             return ()
-        return (
+        note = (
             f"Open dimensions (?) in {', '.join(open_inputs)}: who runs the file resizes them first. Microcontrollers "
-            "cannot; 'batch_size' and 'shapes' fix them.",
+            "cannot; 'batch_size' and 'shapes' fix them."
         )
+        computed = (
+            "LiteRT rounds otherwise behind a size that is computed as the file runs: fix it for equal bits."
+        )
+        return (note, computed) if "SHAPE" in self.operators else (note,)
 
 
 def open_shape(tensor: Tensor) -> tuple[int, ...]:

@@ -114,22 +114,24 @@ class Flatbuffer:
         """Puts inputs and outputs in the order of the model, and gives them their names in a signature.
 
         Args:
-            inputs: the model's inputs in order, by the names that the converter was given.
+            inputs: what to call the inputs, in order.
             outputs: what to call the outputs, in order.
         """
         ends: list[Sequence[int]] = [self.graph.inputs, self.graph.outputs]
         if (
             self.model.signatureDefs
-        ):  # the converter orders by name, and calls the outputs output_0, output_1, ...
+        ):  # in which the converter orders by name: input_0, output_0, output_1, output_10
             old = self.model.signatureDefs[0]
             numbers = {entry.name.decode(): entry.tensorIndex for entry in (*old.inputs, *old.outputs)}
             ends = [
-                [numbers[name] for name in inputs],
+                [numbers[f"input_{at}"] for at in range(len(inputs))],
                 [numbers[f"output_{at}"] for at in range(len(outputs))],
             ]
         signature = self.schema.SignatureDefT()
         signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
         signature.inputs, signature.outputs = map(self._entries, (inputs, outputs), ends)
+        for entry in signature.inputs:
+            self.graph.tensors[entry.tensorIndex].name = b"serving_default_" + entry.name + b":0"
         self.model.signatureDefs = [signature]
         self.graph.inputs, self.graph.outputs = (np.array(end, "int32") for end in ends)
         self.changed = True

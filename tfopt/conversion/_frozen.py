@@ -1,8 +1,10 @@
-"""A lowered model as the converter reads it: one traced function, its weights as constants."""
+"""A lowered model as the converter reads it: one traced function, its weights as constants where that can be."""
 
 from typing import Any
 
 import keras
+
+_SIGNATURE = "serving_default"
 
 
 def frozen_function(model: keras.Model) -> Any | None:
@@ -16,7 +18,7 @@ def frozen_function(model: keras.Model) -> Any | None:
 
     Returns:
         A `tf.types.experimental.ConcreteFunction` whose inputs are in the order of the model's; None for a model that
-        keeps state from call to call, for it has variables that must stay such.
+        keeps state from call to call, for it has variables that must stay such (`save_with_state`).
     """
     import tensorflow as tf
 
@@ -26,14 +28,41 @@ def frozen_function(model: keras.Model) -> Any | None:
     def call(*tensors: Any) -> list[Any]:
         constants = [(variable, tf.constant(number)) for variable, number in numbers]
         with keras.StatelessScope(constants) as scope:
-            outputs = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+            outputs = _call(model, tensors)
             changes.extend(scope.get_current_value(variable) is not one for variable, one in constants)
-        return keras.tree.flatten(outputs)
+        return outputs
 
-    # The names that a SavedModel gives: runtimes' tools know an input by them.
-    specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=f"serving_default_{tensor.name}")
-        for tensor in model.inputs
-    ]
-    function = tf.function(call, autograph=False).get_concrete_function(*specs)
+    function = tf.function(call, autograph=False).get_concrete_function(*_specs(model))
     return None if any(changes) or function.captured_inputs else function
+
+
+def save_with_state(model: keras.Model, folder: str) -> None:
+    """Writes a model as a SavedModel with its variables and tables, which the file keeps from call to call.
+
+    Args:
+        model: what `lower` returned.
+        folder: where to write; it must not exist. Inputs are called `input_0`, `input_1` ... there, as a signature
+            takes no name that Python reserves; outputs `output_0` ...
+    """
+    import tensorflow as tf
+
+    def call(*tensors: Any) -> dict[str, Any]:
+        return {f"output_{index}": one for index, one in enumerate(_call(model, tensors))}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(_SIGNATURE, tf.function(call, autograph=False, input_signature=_specs(model)))
+    archive.write_out(folder, verbose=False)
+
+
+def _call(model: keras.Model, tensors: tuple[Any, ...]) -> list[Any]:
+    return keras.tree.flatten(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False))
+
+
+def _specs(model: keras.Model) -> list[Any]:
+    import tensorflow as tf
+
+    return [
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=f"input_{index}")
+        for index, tensor in enumerate(model.inputs)
+    ]

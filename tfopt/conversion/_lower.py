@@ -107,7 +107,7 @@ def _affine_to_depthwise(node: Node) -> Expansion | None:
 
     As two operators it would stay float: the converter has no grid for the number between them.
     """
-    affine = affine_of(node) if is_depthwise(node) else None
+    affine = affine_of(node) if is_depthwise(node) and "float" in node.inputs[0].dtype else None
     if affine is None:
         return None
     factor, offset = affine
@@ -255,10 +255,7 @@ def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
     """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16."""
     if not isinstance(op, keras.layers.Layer):
         return clone_operation(op, name)  # of its own name: a layer may have the one that the operation had
-    config = {**op.get_config(), "name": name}
-    if keras.backend.is_float_dtype(op.compute_dtype):
-        config["dtype"] = "float32"
-    return type(op).from_config(config)
+    return clone_operation(op, name, "float32" if keras.backend.is_float_dtype(op.compute_dtype) else None)
 
 
 def _unrolled(op: keras.Operation, name: str) -> keras.Operation:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from tfopt.graph import Graph, substitute, tensors_in
+from tfopt.kernels import TARGETS
+from tfopt.runtimes import Tensor
 
 
 def fix_shapes(graph: Graph, shapes: Mapping[str, Sequence[int]]) -> Graph:
@@ -39,6 +41,65 @@ def fix_shapes(graph: Graph, shapes: Mapping[str, Sequence[int]]) -> Graph:
     )
 
 
+def check_fixed(graph: Graph, target: str) -> None:
+    """Raises if an input has an open dimension, and the target's runtime cannot resize it.
+
+    Args:
+        graph: what `fix_shapes` returned.
+        target: a key of `TARGETS`.
+
+    Raises:
+        ValueError: it has; with the argument that fixes it.
+    """
+    left = _open_inputs(graph)
+    if left and TARGETS[target].fixed_shapes:
+        raise ValueError(
+            f"The inputs of a model for {TARGETS[target].title} must have every dimension fixed: its tensors cannot be "
+            f"resized. Got {_listed(left)}. Pass {_advice(left)}."
+        )
+
+
+def check_outputs(graph: Graph, outputs: Sequence[Tensor]) -> None:
+    """Raises if the converter gave an open dimension of an output a size of its own.
+
+    Args:
+        graph: the graph that was converted.
+        outputs: the outputs of the file, in order.
+
+    Raises:
+        ValueError: it did, as with loops over an open number of steps.
+    """
+    left = _open_inputs(graph)
+    for tensor, written in zip(tensors_in(graph.outputs), outputs, strict=True) if left else ():
+        lost = [
+            axis
+            for axis, size in enumerate(tensor.shape)
+            if axis and size is None and axis < len(written.shape) and axis not in written.open_dims
+        ]
+        if lost:
+            raise ValueError(
+                f"The converter gave the output {written.name!r} the shape {written.shape}, whose dimensions {lost} "
+                f"are open in the model, as are those of {_listed(left)}. Nothing was written. Pass {_advice(left)}."
+            )
+
+
+def _open_inputs(graph: Graph) -> list[keras.KerasTensor]:
+    return [tensor for tensor in tensors_in(graph.inputs) if None in tensor.shape[1:]]
+
+
+def _listed(tensors: Sequence[keras.KerasTensor]) -> str:
+    return ", ".join(f"{tensor.name!r} of shape ({_sizes(tensor)})" for tensor in tensors)
+
+
+def _sizes(tensor: keras.KerasTensor) -> str:
+    return ", ".join("any" if size is None else str(size) for size in tensor.shape[1:])
+
+
+def _advice(tensors: Sequence[keras.KerasTensor]) -> str:
+    entries = (f"{tensor.name!r}: ({_sizes(tensor).replace('any', '...')},)" for tensor in tensors)
+    return f"shapes={{{', '.join(entries)}}} with numbers for the dots"
+
+
 def _fixed(tensor: keras.KerasTensor, shape: Sequence[int]) -> keras.KerasTensor:
     known = tensor.shape[1:]
     whole = all(isinstance(size, int) and size > 0 for size in shape)
@@ -47,10 +108,10 @@ def _fixed(tensor: keras.KerasTensor, shape: Sequence[int]) -> keras.KerasTensor
         or len(shape) != len(known)
         or any(old not in (None, new) for old, new in zip(known, shape, strict=True))
     ):
-        expected = ", ".join("any" if size is None else str(size) for size in known)
         raise ValueError(
-            f"The 'shapes' argument must give the input {tensor.name!r} a shape of one sample that fits ({expected}), "
-            f"in whole numbers. Got {tuple(shape)} instead. Leave the batch dimension out; 'batch_size' sets it."
+            f"The 'shapes' argument must give the input {tensor.name!r} a shape of one sample that fits "
+            f"({_sizes(tensor)}), in whole numbers. Got {tuple(shape)} instead. Leave the batch dimension out; "
+            "'batch_size' sets it."
         )
     return keras.KerasTensor(
         (tensor.shape[0], *shape), dtype=tensor.dtype, sparse=tensor.sparse, name=tensor.name

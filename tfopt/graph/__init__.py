@@ -3,6 +3,7 @@
 from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture, inline
+from tfopt.graph._clone import clone_operation
 from tfopt.graph._einsum import EinsumAxes, einsum_axes
 from tfopt.graph._evaluation import Evaluation
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
@@ -12,10 +13,15 @@ from tfopt.graph._kinds import activation_name, einsum_letters, final_activation
 from tfopt.graph._layer_filter import LayerFilter, selects
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._recursion import deep_recursion
-from tfopt.graph._rewrite import build_model, clone_operation, copy_weights
+from tfopt.graph._rewrite import build_model, copy_weights
+from tfopt.graph._tensorflow_functions import FUNCTIONS as TENSORFLOW_FUNCTIONS
+from tfopt.graph._tensorflow_nodes import OPERATIONS as TENSORFLOW_OPERATIONS
+from tfopt.graph._tensorflow_nodes import node_function
 
 __all__ = [
     "CHANNEL_AXES",
+    "TENSORFLOW_FUNCTIONS",
+    "TENSORFLOW_OPERATIONS",
     "EinsumAxes",
     "Evaluation",
     "Expansion",
@@ -39,6 +45,7 @@ __all__ = [
     "folds_into",
     "inline",
     "kind",
+    "node_function",
     "own_weights",
     "selects",
     "sublayers",

@@ -16,10 +16,11 @@ from tfopt.graph._einsum import einsum_shape
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._layers import sublayers
 from tfopt.graph._recursion import deep_recursion
+from tfopt.graph._tensorflow import NoCounterpart, call_in_keras
 from tfopt.graph._why_closed import why_closed
 
 
-def capture(model: keras.Model, samples: Any = None) -> Graph:
+def capture(model: keras.Model, samples: Any = None, constants: bool = False) -> Graph:
     """The graph of a model: nested models, subclassed models and custom blocks opened into primitives.
 
     The nodes hold the model's own layers: a weight read through the graph is the model's. The model is not
@@ -31,6 +32,8 @@ def capture(model: keras.Model, samples: Any = None) -> Graph:
         model: a built Sequential, Functional or subclassed model.
         samples: a batch of inputs (array or nest of arrays); needed only for a subclassed model whose input
             shapes Keras has not recorded.
+        constants: whether to open custom layers that hold weights of their own beside other layers, or whose class
+            cannot be copied: those weights are constants of the graph then.
 
     Returns:
         A `Graph` whose nodes are in call order.
@@ -61,7 +64,7 @@ def capture(model: keras.Model, samples: Any = None) -> Graph:
         inputs = _symbolic_inputs(model, samples)
         graph = _trace(model, (inputs,), {}, prefix="")
         graph = dataclasses.replace(graph, inputs=keras.tree.pack_sequence_as(inputs, graph.inputs))
-    return dataclasses.replace(_expand(graph), name=model.name)
+    return dataclasses.replace(_expand(graph, constants), name=model.name)
 
 
 @functools.cache
@@ -129,6 +132,7 @@ def _edges(model: keras.Model, prefix: str) -> Graph:
     nodes: list[Node] = []
 
     def record(op: Operation, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = keras.tree.map_structure(_as_constant, (args, kwargs))
         outputs = _Probe(op)(*args, **kwargs)
         nodes.append(Node(op, args, kwargs, outputs, prefix + op.name))
         return outputs
@@ -140,6 +144,11 @@ def _edges(model: keras.Model, prefix: str) -> Graph:
     return Graph(model.name, pack(inputs, clone.inputs), tuple(nodes), pack(outputs, clone.outputs))
 
 
+def _as_constant(leaf: Any) -> Any:
+    """The numbers of a weight that an operation was called with: a graph holds weights in its layers alone."""
+    return keras.ops.convert_to_numpy(leaf) if isinstance(leaf, keras.Variable) else leaf
+
+
 def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) -> Graph:
     """The graph of `layer.call`, run on symbolic inputs of the shapes found in the arguments.
 
@@ -149,14 +158,33 @@ def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) ->
         id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype, sparse=t.sparse)
         for t in tensors_in((args, kwargs))
     }
+    args, kwargs = substitute(args, fresh), substitute(kwargs, fresh)
     try:
-        outputs = layer.call(*substitute(args, fresh), **substitute(kwargs, fresh))
-        return _between(list(fresh.values()), outputs, prefix)
+        outputs = layer.call(*args, **kwargs)
     except Exception as error:
-        raise ValueError(
-            f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: "
-            f"{_first_line(error)} Write it only with keras.ops and Keras layers."
-        ) from error
+        outputs = _second_try(layer, args, kwargs, error)
+    return _between(list(fresh.values()), outputs, prefix)
+
+
+class _Closed(ValueError):
+    """A layer whose `call` cannot be recorded, with the reason in a few words."""
+
+    def __init__(self, layer: keras.layers.Layer, reason: str) -> None:
+        super().__init__(
+            f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: {reason}. "
+            "Write it only with keras.ops and Keras layers."
+        )
+        self.reason = reason
+
+
+def _second_try(layer: keras.layers.Layer, args: tuple, kwargs: dict, error: Exception) -> Any:
+    """The outputs of a `call` that does not run on Keras tensors: it may run on TensorFlow's."""
+    try:
+        return call_in_keras(layer, args, kwargs)
+    except NoCounterpart as reason:
+        raise _Closed(layer, str(reason)) from error
+    except Exception:  # why all: whatever it does without symbols, it failed before, and that is the cause
+        raise _Closed(layer, _in_short(error)) from error
 
 
 def _between(inputs: list[Tensor], outputs: Any, prefix: str) -> Graph:
@@ -199,26 +227,35 @@ def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
     return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
 
 
-def _first_line(error: Exception) -> str:
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return text if text.endswith(".") else text + "."
+_SHORT = 100
 
 
-def _expand(graph: Graph) -> Graph:
+def _in_short(error: Exception) -> str:
+    """The first sentence of an error: a cell of a report has no room for more."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    sentence = text.split(". ")[0].rstrip(".")
+    if "KerasTensor" in sentence:
+        return "its call is not made of keras.ops and Keras layers"
+    return sentence if len(sentence) <= _SHORT else f"{sentence[:_SHORT].rsplit(' ', 1)[0]} ..."
+
+
+def _expand(graph: Graph, constants: bool) -> Graph:
     """Opens composite nodes until none is left that can be opened."""
 
     def expand(node: Node) -> Expansion | None:
-        reason = why_closed(node.op)
+        reason = why_closed(node.op, constants)
         if reason is None:
             try:
-                expansion = _inlined(node)
+                expansion = _inlined(node, constants)
                 return (
                     expansion
                     if not _drops(node, expansion)
                     else ([dataclasses.replace(node, drops=True)], node.outputs)
                 )
+            except _Closed as error:
+                reason = error.reason
             except ValueError as error:
-                reason = str(error)
+                reason = _in_short(error)
         return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
 
     return graph.map_nodes(expand)
@@ -236,10 +273,18 @@ def _drops(node: Node, expansion: Expansion) -> bool:
     )
 
 
-def _over_samples(node: Node) -> Expansion:
+# Layers that compute each place along the last axis alone, so that steps need not become samples.
+_POINTWISE = ("Activation", "Dense", "Dropout", "LeakyReLU", "ReLU", "Rescaling", "Softmax")
+
+
+def _over_samples(node: Node, constants: bool) -> Expansion:
     """`TimeDistributed` as one call of its layer in which each time step is a sample."""
     layer = node.op.layer
     _, steps, *sizes = node.inputs[0].shape
+    if None in (steps, *sizes) and type(layer).__name__ in _POINTWISE:
+        return [
+            dataclasses.replace(node, op=layer, kwargs={}, path=f"{node.path}/{layer.name}")
+        ], node.outputs
     if None in (steps, *sizes):
         raise ValueError("TimeDistributed loops over an open number of time steps")
 
@@ -248,13 +293,13 @@ def _over_samples(node: Node) -> Expansion:
         return keras.ops.reshape(y, (-1, steps, *y.shape[1:]))
 
     new_nodes, outputs = inline(node, call) or ([node], node.outputs)
-    inner = _expand(Graph(node.path, node.inputs, tuple(new_nodes), outputs))
+    inner = _expand(Graph(node.path, node.inputs, tuple(new_nodes), outputs), constants)
     return inner.nodes, inner.outputs
 
 
-def _inlined(node: Node) -> Expansion:
+def _inlined(node: Node, constants: bool) -> Expansion:
     if isinstance(node.op, keras.layers.TimeDistributed):
-        return _over_samples(node)
+        return _over_samples(node, constants)
     outer = tensors_in((node.args, node.kwargs))
     if is_functional(node.op):
         inner = _edges(node.op, node.path + "/")
@@ -263,7 +308,7 @@ def _inlined(node: Node) -> Expansion:
     else:
         inner = _trace(node.op, node.args, node.kwargs, node.path + "/")
         outer = list({id(tensor): tensor for tensor in outer}.values())
-    inner = _expand(inner)
+    inner = _expand(inner, constants)
     values = dict(zip(map(id, tensors_in(inner.inputs)), outer, strict=True))
     return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
 

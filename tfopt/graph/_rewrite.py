@@ -6,39 +6,10 @@ from typing import Any
 
 import keras
 
+from tfopt.graph._clone import clone_operation
 from tfopt.graph._graph import Graph, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._kinds import einsum_letters, kind
 from tfopt.graph._recursion import deep_recursion
-
-
-def clone_operation(op: Operation, name: str | None = None) -> Operation:
-    """A fresh copy of a layer or operation, made from its config; its weights are not built yet.
-
-    Args:
-        op: a Keras layer or `keras.ops` operation.
-        name: the copy's name; the same name by default.
-
-    Returns:
-        An object of the same class.
-
-    Raises:
-        ValueError: the class cannot be made from its own config.
-
-    >>> import keras
-    >>> from tfopt.graph import clone_operation
-    >>> clone_operation(keras.layers.Dense(3, name="a"), name="b")
-    <Dense name=b, built=False>
-    """
-    renamed = {} if name is None else {"name": name}
-    try:
-        return type(op).from_config({**op.get_config(), **renamed})
-    except Exception as error:
-        if not isinstance(op, keras.layers.Layer):
-            return op  # an operation without state can serve two models
-        raise ValueError(
-            f"{op.name!r} ({type(op).__name__}) cannot be copied from its config: {error} "
-            "Give the class a 'get_config' method that returns every argument of its constructor."
-        ) from error
 
 
 def unique_names(graph: Graph) -> dict[int, str]:

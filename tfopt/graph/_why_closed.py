@@ -2,6 +2,7 @@
 
 import keras
 
+from tfopt.graph._clone import clone_operation
 from tfopt.graph._graph import Operation
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 
@@ -9,8 +10,13 @@ from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 _LOOPS = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
-def why_closed(op: Operation) -> str | None:
-    """None for an operation to open, "" for a primitive, or the reason why a composite one must stay closed."""
+def why_closed(op: Operation, constants: bool = False) -> str | None:
+    """None for an operation to open, "" for a primitive, or the reason why a composite one must stay closed.
+
+    Args:
+        op: a layer or operation.
+        constants: whether weights that a custom layer holds itself may become constants.
+    """
     if not isinstance(op, keras.layers.Layer):
         return ""
     if getattr(op, "graph_primitive", False):
@@ -18,10 +24,23 @@ def why_closed(op: Operation) -> str | None:
     stock = getattr(keras.layers, type(op).__name__, None) is type(op)
     if isinstance(op, _LOOPS) or (isinstance(op, keras.layers.TimeDistributed) and _sees_time(op.layer)):
         return f"{type(op).__name__} loops over time"
+    if isinstance(op, keras.layers.Lambda):
+        return None  # its function is at hand
     if sublayers(op):
         held = [weight.name for weight in own_weights(op)]
-        return f"holds weights of its own beside its layers: {', '.join(held)}" if held else None
-    return "" if stock or op.weights else None
+        is_open = not held or (constants and not stock)
+        return None if is_open else f"holds weights of its own beside its layers: {', '.join(held)}"
+    if stock:
+        return ""
+    return "" if op.weights and not (constants and not _can_be_copied(op)) else None
+
+
+def _can_be_copied(op: Operation) -> bool:
+    try:
+        clone_operation(op)
+    except ValueError:
+        return False
+    return True
 
 
 def _sees_time(layer: keras.layers.Layer) -> bool:

@@ -46,6 +46,7 @@ from tfopt.kernels._operations import (
     stays_float,
 )
 from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
+from tfopt.kernels._preprocessing import is_preprocessing, refuse_preprocessing
 from tfopt.kernels._quantize import SLOPES, Quantize
 from tfopt.kernels._range_shapes import restrict_range
 from tfopt.kernels._registration import registered_class
@@ -103,10 +104,12 @@ __all__ = [
     "is_dense",
     "is_depthwise",
     "is_packed",
+    "is_preprocessing",
     "kernel_kind",
     "nudge_range",
     "on_grid",
     "once",
+    "refuse_preprocessing",
     "refused",
     "registered_class",
     "restrict_range",

@@ -47,11 +47,11 @@ def kernel_kind(node: Node) -> str:
 
 def folded_norm(graph: Graph, node: Node) -> Node | None:
     """The batch norm behind a node that export multiplies into its weights."""
-    follower = graph.only_consumer(node.output)
     row = row_of(node)
-    if row is None or not row.weights or follower is None or activation_name(node.op) in row.fuses:
+    if row is None or not row.weights or activation_name(node.op) in row.fuses:
         return None
-    return follower if folds_into(follower, node) else None
+    follower = graph.only_consumer(node.output)
+    return follower if follower is not None and folds_into(follower, node) else None
 
 
 def fused_activation(graph: Graph, node: Node, behind: Node | None = None) -> Node | None:
@@ -63,7 +63,7 @@ def fused_activation(graph: Graph, node: Node, behind: Node | None = None) -> No
         behind: the last node that the kernel computes, as `folded_norm` finds it; the node itself by default.
     """
     row = row_of(node)
-    if row is None or activation_name(node.op) in row.fuses:
+    if row is None or not row.fuses or activation_name(node.op) in row.fuses:
         return None
     follower = graph.only_consumer((behind or node).output)
     return follower if follower is not None and kind(follower.op) in row.fuses else None

@@ -197,7 +197,7 @@ OPERATIONS: dict[str, OperationRow] = {
 _MOVES = """
     MaxPooling1D MaxPooling2D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D Max Min
     Reshape Flatten Ravel Squeeze ExpandDims Transpose Permute Swapaxes Moveaxis Roll
-    GetItem Split ArraySplit Unstack Tile Repeat RepeatVector
+    DepthToSpace SpaceToDepth GetItem Split ArraySplit Unstack Tile Repeat RepeatVector
     ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling3D
     Identity FixedRange linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization

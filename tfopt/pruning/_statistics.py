@@ -33,7 +33,7 @@ class Samples:
             # A list of tuples is batches; other lists are samples.
             listed = isinstance(self.data, list) and self.data and isinstance(self.data[0], tuple)
             data = iter(self.data) if listed else self.data
-            self._batches = list(batches(data, len(getattr(model, "inputs", None) or [0]), "data"))
+            self._batches = list(batches(data, getattr(model, "inputs", None) or 1, "data"))
         return self._batches
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from tfopt.graph import Node
-from tfopt.kernels import TARGETS, refused
+from tfopt.kernels import TARGETS, is_preprocessing, refused
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe_node
 from tfopt.quantization._report import LayerReport, QuantizationReport
@@ -47,6 +47,8 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
 
 
 def _unless_refused(row: LayerReport, node: Node, target: str) -> LayerReport:
+    if is_preprocessing(node):
+        return dataclasses.replace(row, done="refused", note="runs before the file: cut the model behind it")
     operator = refused(node, TARGETS[target])
     if not operator:
         return row

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 
 from tfopt.graph import Graph, Node, activation_name, flatten_layers, kind, own_weights, tensors_in
 from tfopt.kernels import OWN, registered_class, row_of, stays_float
@@ -14,32 +15,50 @@ from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 
 def describe(
-    graph: Graph, placement: Placement, layers: list[FakeQuantize], made: dict[int, keras.Operation]
+    graph: Graph,
+    placement: Placement,
+    layers: list[FakeQuantize],
+    made: dict[int, keras.Operation],
+    squares: np.ndarray,
 ) -> tuple[LayerReport, ...]:
-    """The row of each operation, with the names of the new layers that hold its weights and its output's grid."""
+    """The row of each operation, with the names of the new layers that hold its weights and its output's grid.
+
+    `squares` holds the mean square of what calibration saw at each site, in the order of the grids.
+    """
     writers = {id(tensor): node.path for node in graph.nodes for tensor in tensors_in(node.outputs)}
-    quantizers: dict[str, str] = {}
+    quantizers: dict[str, tuple[str, int]] = {}
+    mean_squares: dict[str, float] = {}
+    seen = iter(squares)
     for grid, layer in zip(placement.grids, layers, strict=True):
-        for site in grid.sites:
+        for index, site in enumerate(grid.sites):
             path = writers.get(id(site), "")
-            quantizers[placement.fused.get(path, path)] = layer.name
+            path = placement.fused.get(path, path)
+            quantizers[path], mean_squares[path] = (layer.name, index), float(next(seen))
     fenced = set(placement.fenced.values())
     rows = []
     for node in graph.nodes:
         row, layer = _row(node, placement, fenced), made[id(node.op)]
         weights = layer.name if isinstance(layer, QuantizedWeights) else ""
-        rows.append(dataclasses.replace(row, weights=weights, quantizer=quantizers.get(node.path, "")))
+        quantizer, site = quantizers.get(node.path, ("", 0))
+        square = mean_squares.get(node.path)
+        rows.append(
+            dataclasses.replace(row, weights=weights, quantizer=quantizer, site=site, mean_square=square)
+        )
     return tuple(rows)
 
 
 def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport]:
-    """Layers with weights that the graph does not read: called on constants, they left their outputs in it."""
+    """Layers with weights that the graph does not read: what it holds instead are constants."""
     layers = [node.op for node in graph.nodes if isinstance(node.op, keras.layers.Layer)]
     read = {id(weight) for layer in layers for weight in layer.weights}
     for layer in flatten_layers(model):
         own = own_weights(layer)
         if own and not read & set(map(id, own)):
-            note = "called on constants: its outputs are constants now, and do not train"
+            stock = getattr(keras.layers, type(layer).__name__, None) is type(layer)
+            names = ", ".join(weight.name for weight in own)
+            note = f"opened: {names} became constants, and train only as factors of a product"
+            if stock:
+                note = "called on constants: its outputs are constants now, and do not train"
             yield LayerReport(layer.name, kind(layer), "constant", note)
 
 

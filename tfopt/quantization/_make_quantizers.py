@@ -1,7 +1,7 @@
 """The quantizer of each grid that placement found, and the names by which a model keeps its kernels."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 
@@ -12,17 +12,25 @@ from tfopt.quantization.placement import Placement, SharedGrid, is_non_negative
 from tfopt.quantization.simulation import FakeQuantize, KernelNames
 
 
-def make_quantizers(graph: Graph, placement: Placement, config: QuantConfig) -> list[FakeQuantize]:
+def make_quantizers(
+    graph: Graph, placement: Placement, config: QuantConfig, whole: Mapping[str, tuple[float, float]]
+) -> list[FakeQuantize]:
     """The layer that quantizes the activations of each grid, named after the operation that writes there.
 
     Args:
         graph: the graph in which the grids were placed.
         placement: the grids.
         config: the scheme.
+        whole: the range of each input that held bytes, by name.
     """
     _check_inputs(graph, placement, config)
     names = _unique([f"{grid.name}_quantize" for grid in placement.grids])
-    return [_quantizer(grid, graph, config, name) for grid, name in zip(placement.grids, names, strict=True)]
+    usual = config.activation_bits == 8 and not config.symmetric  # whose zero point may be anywhere
+    given = {**(whole if usual else {}), **config.input_ranges}
+    return [
+        _quantizer(grid, graph, config, name, given)
+        for grid, name in zip(placement.grids, names, strict=True)
+    ]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -35,9 +43,12 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _quantizer(grid: SharedGrid, graph: Graph, config: QuantConfig, name: str) -> FakeQuantize:
+def _quantizer(
+    grid: SharedGrid, graph: Graph, config: QuantConfig, name: str, ranges: Mapping[str, tuple[float, float]]
+) -> FakeQuantize:
     is_final = all(id(site) in graph.output_ids and not graph.consumers[id(site)] for site in grid.sites)
-    given = next((config.input_ranges.get(site.name) for site in grid.sites if _is_input(graph, site)), None)
+    (site, *others) = grid.sites
+    given = ranges.get(site.name) if not others and _is_input(graph, site) else None
     fixed = given or grid.fixed
     if fixed is not None and grid.num_bits == 16:
         low, high = restrict_range(*fixed, 16, symmetric=True)

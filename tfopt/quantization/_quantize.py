@@ -1,5 +1,6 @@
 """`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,14 +9,15 @@ import numpy as np
 
 from tfopt._samples import gather
 from tfopt.graph import build_model, tensors_in
-from tfopt.kernels import row_of
+from tfopt.kernels import refuse_preprocessing, row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
 from tfopt.quantization._overrides import resolve
+from tfopt.quantization._range_warnings import range_warnings
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
 from tfopt.quantization._rewrite import Rewritten, place_for, rewrite
-from tfopt.quantization.calibration import observe_ranges
+from tfopt.quantization.calibration import Chooser, Observed, observe_ranges
 from tfopt.quantization.placement import (
     Placement,
     insert,
@@ -45,8 +47,10 @@ def quantize(
     Args:
         model: any built Keras model: Sequential, Functional, subclassed, nested, with shared layers. It is not
             changed, so that it can teach its quantized copy.
-        calibration: inputs from which activation ranges start: arrays (samples first), a `tf.data.Dataset`, a
-            `keras.utils.PyDataset` or an iterable of batches; targets are ignored. A few hundred will do.
+        calibration: inputs from which activation ranges start: arrays (samples first), a list or dict of them for
+            several inputs, or batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator, or the
+            function that makes one, as the converter's `representative_dataset`; targets are ignored. A few hundred
+            samples will do.
         config: the scheme; `QuantConfig()` by default.
         strict: make it an error if any layer has to stay float.
         equalize: give the channels between two layers like ranges first, where ReLU or nothing lies between them
@@ -62,7 +66,8 @@ def quantize(
 
     Returns:
         A Functional Keras model with the original's inputs, outputs and layer names, uncompiled; it saves and loads
-        as `.keras`. Its `report` attribute says what was done to each layer, and why not to others.
+        as `.keras`. Its `report` attribute says what was done to each layer, and why not to others; what a grid costs
+        parts of a concatenation, columns of an input or all layers because of a few samples is a warning too.
 
     Raises:
         TypeError: `model` is not a Keras 3 model.
@@ -80,22 +85,27 @@ def quantize(
     config = config or QuantConfig()
     check_rounding(rounding)
     rewritten = rewrite(model, calibration, config, equalize)
+    refuse_preprocessing(rewritten.captured)
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
-        calibration, _ = gather(calibration, len(tensors_in(graph.inputs)), "calibration")
+        calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
     settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
-    layers = make_quantizers(graph, placement, config)
-    ranges = _observe(rewritten, placement, calibration, config.ranges.method)
+    layers = make_quantizers(graph, placement, config, rewritten.input_ranges)
+    observed = _observe(rewritten, placement, calibration, config.ranges.chooser())
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
     quantized = build_model(full, replace, model_class=QuantizedModel)
-    _start(layers, *ranges)
-    rows = (*describe(graph, placement, layers, made), *describe_constants(model, rewritten.captured))
-    report = with_notes(QuantizationReport(graph.name, rows, config.target), rewritten.notes)
+    _start(placement, layers, observed)
+    rows = (
+        *describe(graph, placement, layers, made, observed.squares),
+        *describe_constants(model, rewritten.captured),
+    )
+    said = range_warnings(graph, placement, layers, observed)
+    report = with_notes(QuantizationReport(graph.name, rows, config.target, said), rewritten.notes)
     if strict or config.strict:
         refuse_floats(report)
     kernels = tuple(kernel_names(placement, layers, made))
@@ -103,6 +113,8 @@ def quantize(
     quantized.wire(report, kernels)
     for layer in layers:  # in the order of the graph: a step depends on those before it
         layer.coarsen_step()
+    for sentence in said:
+        warnings.warn(sentence, stacklevel=2)
     if improves:
         done = improve(quantized, calibration, rounding, correct_bias)
         notes = {node.path: done.get(made[id(node.op)].name, "") for node in graph.nodes}
@@ -111,18 +123,17 @@ def quantize(
 
 
 def _observe(
-    rewritten: Rewritten, placement: Placement, calibration: Any, method: str
-) -> tuple[list[np.ndarray], int]:
-    """For each grid an array of shape (sites, 2); and the number of calibration batches."""
+    rewritten: Rewritten, placement: Placement, calibration: Any, choose: Chooser | None
+) -> Observed:
+    """What calibration sees at the sites of the grids, one after another."""
     tensors = [site for grid in placement.grids for site in grid.sites]
     replace = replacing(rewritten.linear, keep=True)
-    observed, batches = observe_ranges(rewritten.graph, tensors, calibration, replace, method)
-    ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
-    return np.split(observed, ends), batches
+    return observe_ranges(rewritten.graph, tensors, calibration, replace, choose)
 
 
-def _start(layers: list[FakeQuantize], ranges: list[np.ndarray], batches: int) -> None:
+def _start(placement: Placement, layers: list[FakeQuantize], observed: Observed) -> None:
     """Starts the range of each quantizer from what calibration saw."""
-    for layer, limits in zip(layers, ranges, strict=True):
+    ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
+    for layer, limits in zip(layers, np.split(observed.ranges, ends), strict=True):
         if layer.fixed_range is None:
-            layer.set_range(limits[:, 0], limits[:, 1], batches)
+            layer.set_range(limits[:, 0], limits[:, 1], observed.batches)

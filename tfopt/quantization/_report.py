@@ -8,12 +8,15 @@ import numpy as np
 
 from tfopt._report import Report, Table
 from tfopt.kernels import TARGETS
+from tfopt.quantization.calibration import rounding_db
 
 if TYPE_CHECKING:
     import keras
 
 # A ratio above this is float32 rounding: the weights are on their grid already.
 _EXACT_DB = 140.0
+# Outputs that keep fewer decibels than this are named below the table, as many as this.
+_LOW_DB, _NAMED = 20.0, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,11 @@ class LayerReport:
         minimum: lower end of the output's range.
         maximum: upper end.
         scale: the step between two codes of the output.
+        mean_square: mean of the squared output on the calibration data, in float.
+        activation_db: `10 log10(mean_square / (scale^2 / 12))`: the output's size over the error of rounding it to its
+            grid, in decibels; 8 bits leave 35 to 45 of an output that fills its range.
+        network_db: the output's size over what all roundings up to it have cost, where `measure_activations` was asked.
+        site: which of the tensors on the quantizer's grid the output is.
     """
 
     path: str
@@ -47,6 +55,10 @@ class LayerReport:
     minimum: float | None = None
     maximum: float | None = None
     scale: float | None = None
+    mean_square: float | None = None
+    activation_db: float | None = None
+    network_db: float | None = None
+    site: int = 0
 
     def cells(self) -> tuple[str, ...]:
         """The row's text in the table."""
@@ -68,6 +80,8 @@ class QuantizationReport(Report):
         name: the model's name.
         layers: the rows.
         target: the runtime whose kernels it computes as, see `QuantConfig.for_target`.
+        warnings: what a grid costs parts of a concatenation, columns of an input, or all layers because of a few
+            samples, with what to do.
 
     Example: see `quantize`.
     """
@@ -75,6 +89,19 @@ class QuantizationReport(Report):
     name: str
     layers: tuple[LayerReport, ...]
     target: str = "litert"
+    warnings: tuple[str, ...] = ()
+
+    def by_damage(self) -> tuple[LayerReport, ...]:
+        """The rows whose output was rounded to a grid, those first that it costs most.
+
+        Sorted by `network_db` where it was measured, else by `activation_db`: a layer near 0 loses its values, whatever
+        those behind it do.
+        """
+        pairs = [
+            (row.activation_db if row.network_db is None else row.network_db, row) for row in self.layers
+        ]
+        known = [(decibels, row) for decibels, row in pairs if decibels is not None]
+        return tuple(row for _, row in sorted(known, key=lambda pair: pair[0]))
 
     def table(self) -> Table:
         counts = {
@@ -88,9 +115,22 @@ class QuantizationReport(Report):
             (
                 f"{len(self.layers)} operations: {total}.",
                 "bits: of the weights. dB: their size over their rounding error. range, step: of the output.",
+                *self._about_damage(),
+                *self.warnings,
                 *self._about_target(),
             ),
         )
+
+    def _about_damage(self) -> tuple[str, ...]:
+        """The layers whose outputs keep little of themselves."""
+        low = [
+            row for row in self.by_damage() if row.activation_db is not None and row.activation_db < _LOW_DB
+        ]
+        if not low:
+            return ()
+        named = ", ".join(f"{row.path} {row.activation_db:.1f}" for row in low[:_NAMED])
+        more = f" and {len(low) - _NAMED} more" if len(low) > _NAMED else ""
+        return (f"Outputs whose grid leaves them fewer than {_LOW_DB:.0f} dB: {named}{more}.",)
 
     def _about_target(self) -> tuple[str, ...]:
         if self.target == "litert":
@@ -140,6 +180,8 @@ def measured(report: QuantizationReport, model: "keras.Model") -> QuantizationRe
             quantizer = model.get_layer(row.quantizer)
             low, high = (float(end) for end in quantizer.nudged_range())
             numbers |= {"minimum": low, "maximum": high, "scale": float(quantizer.step())}
+            if row.mean_square is not None and quantizer.fixed_range is None:
+                numbers["activation_db"] = rounding_db(row.mean_square, numbers["scale"])
             if row.done == "int8":
                 numbers["done"] = f"int{quantizer.num_bits}"
         rows.append(dataclasses.replace(row, **numbers))

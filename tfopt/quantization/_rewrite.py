@@ -1,15 +1,23 @@
 """A model as a graph of operations that each have one kernel on the target, or none."""
 
 import dataclasses
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 import keras
 
+from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization.placement import Placement, decompose, place, round_constants, split_activations
+from tfopt.quantization.placement import (
+    Placement,
+    decompose,
+    place,
+    real_inputs,
+    round_constants,
+    split_activations,
+)
 from tfopt.quantization.post_training import equalize_graph
 
 
@@ -22,12 +30,14 @@ class Rewritten:
         graph: the same, taken apart.
         linear: `id(op)` of the layers that lose their activation.
         notes: what equalization did, by path.
+        input_ranges: the range of each input that held bytes, by name.
     """
 
     captured: Graph
     graph: Graph
     linear: set[int]
     notes: dict[str, str]
+    input_ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize: bool = False) -> Rewritten:
@@ -47,21 +57,34 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
             f"The 'model' argument must be a float model. Got {model.name!r}, which is quantized already. Quantize the "
             "model that it was made from, or train this one on."
         )
-    captured = capture(model, _first_batch(model, calibration))
+    captured = capture(model, _first_batch(model, calibration), constants=True)
     target = TARGETS[config.target]
-    graph = decompose(captured, target, config.activation_bits)
+    graph, input_ranges = real_inputs(captured)
+    graph = decompose(graph, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
     graph = round_constants(decompose(graph, target, config.activation_bits))
     graph = float_where_lacking(graph, target, config.activation_bits)
-    return Rewritten(captured, graph, linear, notes)
+    return Rewritten(captured, graph, linear, notes, input_ranges)
 
 
 def _first_batch(model: keras.Model, calibration: Any) -> Any:
-    """Inputs that show a subclassed model's shapes; arrays only, because an iterator must not lose a batch."""
-    is_arrays = hasattr(calibration, "shape") or isinstance(calibration, (list, dict))
-    return calibration if is_arrays and not getattr(model, "inputs", None) else None
+    """Inputs that show a subclassed model's shapes; an iterator must not lose a batch."""
+    if getattr(model, "inputs", None) or calibration is None or isinstance(calibration, Iterator):
+        return None
+    return next(batches(calibration, _recorded_inputs(model), "calibration"))[0]
+
+
+def _recorded_inputs(model: keras.Model) -> list[keras.KerasTensor] | int:
+    """Tensors of the shapes that a subclassed model was called with; 1 where Keras has not recorded them."""
+    config = model.get_build_config() if isinstance(model, keras.Model) and model.built else None
+    shape = (config or {}).get("input_shape")
+    if shape is None:
+        return 1
+    if isinstance(shape, dict):
+        return [keras.KerasTensor(one, name=name) for name, one in shape.items()]
+    return [keras.KerasTensor(one) for one in (shape if isinstance(shape[0], (list, tuple)) else [shape])]
 
 
 def place_for(graph: Graph, config: QuantConfig, floats: Container[int] = ()) -> Placement:

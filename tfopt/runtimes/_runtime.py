@@ -122,7 +122,7 @@ class Runtime(abc.ABC):
             order: names of the inputs in the order of a list of samples; the file's order by default.
             advance: called with the number of samples just done.
         """
-        x, _ = gather(samples, len(self.file.inputs))
+        x, _ = gather(samples, self.file.inputs)
         parts: list[list[np.ndarray]] = [[] for _ in self.file.outputs]
         for size in self.batches(x, order):
             for part, tensor in zip(parts, self.file.outputs, strict=True):

@@ -75,7 +75,7 @@ def verify(
     _check_arguments(model, tolerance)
     names = names_of(_runtime_of(model) if runtime is None else runtime)
     file = TFLiteFile.read(path)
-    x, _ = gather(samples, len(file.inputs))
+    x, _ = gather(samples, file.inputs)
     order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
     raw, failures, arena = _run_all(file, x, order, names)
     expected = pair_outputs(predict(model, x), file.outputs) if raw else []

@@ -41,7 +41,7 @@ def squared_contributions(slots: list[Slot], model: keras.Model | None, data: An
     weights = [slot.variable for slot in slots]
     totals = [np.zeros(len(slot.units)) for slot in slots]
     count = 0
-    for x, y in batches(data, len(getattr(model, "inputs", None) or [0]), "data"):
+    for x, y in batches(data, getattr(model, "inputs", None) or 1, "data"):
         count += 1
         if y is None:
             raise ValueError(

@@ -61,7 +61,7 @@ def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, b
     try:
         for drop in drops:
             drop.rate = 0.0
-        source = batches(data, len(getattr(model, "inputs", None) or [0]), "data", batch_size)
+        source = batches(data, getattr(model, "inputs", None) or 1, "data", batch_size)
         for x, _ in itertools.islice(source, steps):
             for norm in norms:
                 norm.momentum = seen / (seen + count(x))  # the running average of all batches so far

@@ -11,7 +11,11 @@ from keras import ops
 from tfopt._on_batch import on_batch
 from tfopt._samples import batches
 from tfopt.graph import Evaluation, Graph, Node, copy_weights, tensors_in
-from tfopt.quantization.calibration._ranges import BINS, METHODS
+from tfopt.quantization.calibration._observed import InputStatistics, Observed
+from tfopt.quantization.calibration._ranges import BINS
+
+# From the counts and the edges of a histogram to the ends of a range.
+Chooser = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
 
 class _Tap(keras.layers.Layer):
@@ -25,15 +29,15 @@ class _Tap(keras.layers.Layer):
         return None
 
 
-class _Extremes(_Tap):
-    """The smallest and the largest number of a batch, shape (2,)."""
+class _Moments(_Tap):
+    """The smallest and the largest number of a batch, and the mean of their squares, shape (3,)."""
 
     def call(self, x: Any) -> Any:
         x = ops.cast(x, "float32")
-        return ops.stack([ops.min(x), ops.max(x)])
+        return ops.stack([ops.min(x), ops.max(x), ops.mean(ops.square(x))])
 
     def compute_output_spec(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        return keras.KerasTensor((2,), "float32")
+        return keras.KerasTensor((3,), "float32")
 
 
 class _Histogram(_Tap):
@@ -57,11 +61,11 @@ def observe_ranges(
     tensors: Sequence[keras.KerasTensor],
     calibration: Any,
     replace: Callable[[keras.Operation, str], keras.Operation],
-    method: str = "minmax",
-) -> tuple[np.ndarray, int]:
+    choose: Chooser | None = None,
+) -> Observed:
     """The range of each tensor over all calibration batches, computed in float.
 
-    The statistics are made inside the model, so that only two numbers a tensor and batch leave it, or a histogram.
+    The statistics are made inside the model, so that only three numbers a tensor and batch leave it, or a histogram.
 
     Args:
         graph: the float graph that holds the tensors.
@@ -69,29 +73,31 @@ def observe_ranges(
         calibration: samples, as `tfopt._samples.batches` takes them.
         replace: `(layer, name) -> layer`, what is observed in place of a layer of the graph: another one, not built
             yet, or itself.
-        method: `"minmax"`, or a name in `tfopt.quantization.calibration._ranges.METHODS`.
+        choose: chooses a range from a histogram, as `percentile_range` does; None for all that was seen.
 
     Returns:
-        float32 array of shape (number of tensors, 2): the ends of each range; and the number of batches.
+        The ends of each range, and what else was seen.
 
     Raises:
         ValueError: the samples are empty, not finite, or of the wrong shape.
     """
-    taps = [_Extremes(name=f"extremes_{index}") for index in range(len(tensors))]
+    taps = [_Moments(name=f"moments_{index}") for index in range(len(tensors))]
     observed = on_batch(_tapped(graph, tensors, taps, replace))
     found = _checked(calibration, tensors_in(graph.inputs))
     # A histogram takes a second look at the samples, which a generator gives once.
-    samples = found if method == "minmax" else list(found)
+    samples = found if choose is None else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
-    count = 0
+    squares, inputs, count = np.zeros(len(tensors)), InputStatistics(), 0
     for batch in samples:
         count += 1
         seen = np.stack(observed(batch))
         ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
         ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
-    if method != "minmax":
-        ranges = _chosen(graph, tensors, samples, replace, method, ranges)
-    return ranges.astype("float32"), count
+        squares += seen[:, 2]
+        inputs.update(batch)
+    if choose is not None:
+        ranges = _chosen(graph, tensors, samples, replace, choose, ranges)
+    return Observed(ranges.astype("float32"), squares / max(count, 1), count, inputs.seen())
 
 
 def _chosen(
@@ -99,7 +105,7 @@ def _chosen(
     tensors: Sequence[keras.KerasTensor],
     samples: Iterable[Any],
     replace: Callable[[keras.Operation, str], keras.Operation],
-    method: str,
+    choose: Chooser,
     ranges: np.ndarray,
 ) -> np.ndarray:
     """Ranges chosen from histograms over the ranges seen."""
@@ -110,7 +116,7 @@ def _chosen(
     for batch in samples:
         counts += np.stack(counted(batch))
     edges = [np.linspace(lo, hi, BINS + 1) for lo, hi in limits]
-    return np.array([METHODS[method](one, at) for one, at in zip(counts, edges, strict=True)])
+    return np.array([choose(one, at) for one, at in zip(counts, edges, strict=True)])
 
 
 def _tapped(
@@ -140,15 +146,38 @@ def _observed(graph: Graph, replace: Callable[[keras.Operation, str], keras.Oper
         yield dataclasses.replace(node, op=made[id(node.op)])
 
 
-def _checked(calibration: Any, inputs: Sequence[keras.KerasTensor]) -> Iterator[Any]:
-    for batch, _ in batches(calibration, len(inputs), "calibration"):
-        _check_shapes(batch, inputs)
-        yield batch
+# Samples of a batch: a generator of single ones, as TFLite's converter takes, would cost a call for each.
+_BATCH = 32
 
 
-def _check_shapes(batch: Any, inputs: Sequence[keras.KerasTensor]) -> None:
+def _checked(calibration: Any, inputs: Sequence[keras.KerasTensor]) -> Iterator[list[np.ndarray]]:
+    """The batches, small ones put together where their shapes agree."""
+    held: list[list[np.ndarray]] = []
+    for batch, _ in batches(calibration, inputs, "calibration"):
+        arrays = _in_order(batch, inputs)
+        if held and (
+            sum(len(one[0]) for one in held) + len(arrays[0]) > _BATCH or not _alike(held[0], arrays)
+        ):
+            yield _together(held)
+            held = []
+        held.append(arrays)
+    yield _together(held)
+
+
+def _alike(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    return all(a.shape[1:] == b.shape[1:] for a, b in zip(left, right, strict=True))
+
+
+def _together(held: list[list[np.ndarray]]) -> list[np.ndarray]:
+    return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*held, strict=True)]
+
+
+def _in_order(batch: Any, inputs: Sequence[keras.KerasTensor]) -> list[np.ndarray]:
+    """The arrays in the order of the model's inputs, if their shapes fit."""
+    is_dict = isinstance(batch, dict)
+    arrays = [batch[tensor.name] for tensor in inputs] if is_dict else keras.tree.flatten(batch)
     expected = [tuple(tensor.shape) for tensor in inputs]
-    shapes = [array.shape for array in keras.tree.flatten(batch)]
+    shapes = [array.shape for array in arrays]
     fits = len(shapes) == len(expected) and all(
         len(shape) == len(want) and all(w in (None, s) for s, w in zip(shape[1:], want[1:], strict=True))
         for shape, want in zip(shapes, expected, strict=True)
@@ -158,3 +187,4 @@ def _check_shapes(batch: Any, inputs: Sequence[keras.KerasTensor]) -> None:
             f"The 'calibration' argument must hold inputs of shape {' and '.join(map(str, expected))}, samples first. "
             f"Got {' and '.join(map(str, shapes))} instead. One sample needs a batch axis too: samples[None]."
         )
+    return arrays

@@ -3,6 +3,7 @@
 from tfopt.quantization.placement._constants import round_constants
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
 from tfopt.quantization.placement._insertion import insert, step_counter
+from tfopt.quantization.placement._integer_inputs import real_inputs
 from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_negative, place
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
@@ -16,6 +17,7 @@ __all__ = [
     "insert",
     "is_non_negative",
     "place",
+    "real_inputs",
     "round_constants",
     "split_activations",
     "step_counter",

@@ -11,6 +11,7 @@ from keras import layers, ops
 from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
 from tfopt.kernels import TARGETS, Target
 from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
+from tfopt.quantization.placement._functions_as_layers import FUNCTIONS
 from tfopt.quantization.placement._masks import masked_softmax
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
@@ -192,6 +193,7 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
 # The kind of an operation (see `tfopt.graph.kind`) -> the function that takes it apart, or returns None to keep it.
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **ACTIVATIONS,
+    **FUNCTIONS,
     **NORMALIZATIONS,
     **STATISTICS,
     "Add": _add,

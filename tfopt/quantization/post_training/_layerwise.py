@@ -52,30 +52,53 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
             once for each layer with a quantized kernel, in the order of the graph.
     """
     graph = capture(model)
-    taken = _some(gather(samples, len(model.inputs), "calibration")[0], graph)
-    exact = {id(tensor): value for tensor, value in _by_tensor(graph.inputs, taken)}
-    rounded = dict(exact)
-    # All of them first: amending a layer may change the batch norm behind it.
-    twins = {id(node.op): _float_twin(node.op) for node in graph.nodes}
-    pending = set(twins)
+    taken = _some(gather(samples, model.inputs, "calibration")[0], graph)
+    pending = {id(node.op) for node in graph.nodes if isinstance(node.op, QuantizedWeights)}
     calls = Counter(id(node.op) for node in graph.nodes)
-    readers = Counter(id(tensor) for node in graph.nodes for tensor in node.inputs)
     bar = keras.utils.Progbar(len(graph.nodes), verbose=_verbose())
-    for node in graph.nodes:
-        twin = twins[id(node.op)]
-        if id(node.op) in pending and isinstance(node.op, QuantizedWeights):
+
+    def before(node: Node, twin: keras.Operation, exact: Values, rounded: Values) -> None:
+        if id(node.op) in pending:
             pending.remove(id(node.op))
             (tensor,) = node.inputs
             follower = graph.only_consumer(node.output)
             is_shared = calls[id(node.op)] > 1
             amend(Visit(node, twin, exact[id(tensor)], rounded[id(tensor)], follower, is_shared))
+
+    run_side_by_side(graph, taken, before, lambda *_: bar.add(1))
+
+
+Values = dict[int, np.ndarray]
+_Step = Callable[[Node, keras.Operation, Values, Values], Any]
+
+
+def run_side_by_side(graph: Graph, samples: Any, before: _Step | None, after: _Step | None) -> None:
+    """Runs the float and the quantized network on the same samples, operation by operation.
+
+    Args:
+        graph: of a quantized model.
+        samples: inputs of the graph.
+        before: called before each operation with its node, its float twin, and what the two networks hold by
+            `id(tensor)`.
+        after: called likewise when it has run.
+    """
+    exact = {id(tensor): value for tensor, value in _by_tensor(graph.inputs, samples)}
+    rounded = dict(exact)
+    # All of them first: amending a layer may change the batch norm behind it.
+    twins = {id(node.op): _float_twin(node.op) for node in graph.nodes}
+    readers = Counter(id(tensor) for node in graph.nodes for tensor in node.inputs)
+    for node in graph.nodes:
+        twin = twins[id(node.op)]
+        if before is not None:
+            before(node, twin, exact, rounded)
         exact.update(_run(twin, node, exact))
         rounded.update(_run(node.op, node, rounded))
+        if after is not None:
+            after(node, twin, exact, rounded)
         for tensor in node.inputs:
             readers[id(tensor)] -= 1
             if not readers[id(tensor)]:
                 del exact[id(tensor)], rounded[id(tensor)]
-        bar.add(1)
 
 
 def _verbose() -> int:
@@ -97,7 +120,10 @@ def _some(samples: Any, graph: Graph) -> Any:
 
 
 def _by_tensor(tensors: Any, arrays: Any) -> list[tuple[Any, np.ndarray]]:
-    return list(zip(keras.tree.flatten(tensors), keras.tree.flatten(arrays), strict=True))
+    tensors = keras.tree.flatten(tensors)
+    if isinstance(arrays, dict):
+        return [(tensor, arrays[tensor.name]) for tensor in tensors]
+    return list(zip(tensors, keras.tree.flatten(arrays), strict=True))
 
 
 def _float_twin(op: keras.Operation) -> keras.Operation:

@@ -170,7 +170,8 @@ class QuantizedModel(keras.Model, IntegerModel):
         if report:
             rows = tuple(LayerReport(**row) for row in report["layers"])
             model.target, model.pack_weights = target, pack_weights
-            model.wire(QuantizationReport(report["name"], rows, target), links)
+            said = tuple(report.get("warnings", ()))
+            model.wire(QuantizationReport(report["name"], rows, target, said), links)
         return model
 
 

@@ -73,8 +73,8 @@ def replacing(
         quantized = (registered_class(op) or REPLACEMENTS.get(kind(op))) if chosen is not None else None
         exact = quantized is not None and issubclass(quantized, IntegerAccumulation)
         in_float32 = {} if exact else _in_float32(op)
-        if quantized is None and id(op) not in linear and not in_float32:
-            return op if keep else clone_operation(op, name)
+        if quantized is None and id(op) not in linear:
+            return op if keep and not in_float32 else clone_operation(op, name, **in_float32)
         config = {**op.get_config(), "name": name, **in_float32}
         if id(op) in linear:
             config["activation"] = "linear"

@@ -1,0 +1,117 @@
+"""Models as people wrote them in public reports, for `test_field_reports.py`."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+RNG = np.random.default_rng(0)
+BYTES = RNG.integers(0, 256, (16, 8, 8, 3)).astype("uint8")
+IMAGES = RNG.normal(size=(16, 8, 8, 4)).astype("float32")
+ROWS = RNG.normal(size=(16, 4)).astype("float32")
+
+
+def head(x):
+    return layers.Dense(3, name="head")(
+        layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(x))
+    )
+
+
+class WrittenInTensorFlow(layers.Layer):
+    """A block of Keras 2 days: Keras layers with `tf.*` between them."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.convolution = layers.Conv2D(4, 3, padding="same", use_bias=False)
+        self.norm = layers.BatchNormalization()
+        self.squeeze = [layers.Dense(4)]
+
+    def call(self, x, training=None):
+        y = tf.nn.relu(self.norm(self.convolution(x), training=training))
+        scale = tf.reshape(tf.reduce_mean(y, [1, 2]), [tf.shape(y)[0], 4])
+        scale = tf.sigmoid(self.squeeze[0](scale))[:, tf.newaxis, tf.newaxis, :]
+        first, second = tf.split(y * scale, 2, axis=-1)
+        return tf.concat([first - second, tf.image.resize(x, (8, 8))], -1)
+
+
+class Bessel(layers.Layer):
+    """What `keras.ops` has no word for."""
+
+    def call(self, x):
+        return tf.math.bessel_i0(x)
+
+
+class NoConfig(layers.Layer):
+    """A constructor that takes neither name nor dtype, and no `get_config`."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel)
+
+
+class NoConfigOfFunction(NoConfig):
+    """The same with an argument that no config can hold."""
+
+    def __init__(self, units, function):
+        super().__init__(units)
+        self.function = function
+
+    def call(self, x):
+        return self.function(super().call(x))
+
+
+class OwnWeights(layers.Layer):
+    """A weight beside a layer."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(3)
+        self.gamma = self.add_weight(shape=(3,), initializer="ones", name="gamma")
+
+    def call(self, x):
+        return self.dense(x) * self.gamma
+
+
+def lookup(layer, dtype="string"):
+    """A model of text or keys beside numbers."""
+    word, number = keras.Input((1,), dtype=dtype, name="word"), keras.Input((4,), name="number")
+    x = layers.Flatten()(layers.Embedding(20, 4)(layer(word)))
+    return keras.Model([word, number], layers.Dense(2)(layers.Concatenate()([x, number])))
+
+
+def vectorization():
+    layer = layers.TextVectorization(max_tokens=20, output_sequence_length=5, name="words")
+    layer.adapt(["a b c d", "e f g"])
+    return layer
+
+
+def of_bytes(apply, shape=(8, 8, 3), dtype="uint8"):
+    inputs = keras.Input(shape, dtype=dtype, name="image")
+    return keras.Model(inputs, head(apply(inputs)))
+
+
+def behind_dense(apply, shape=(4,)):
+    """Something between two kernels."""
+    inputs = keras.Input(shape, name="x")
+    return keras.Model(inputs, layers.Dense(2, name="head")(apply(layers.Dense(4)(inputs))))
+
+
+def open_unet():
+    inputs = keras.Input((None, None, 3), name="image")
+    x = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same")(inputs))
+    x = layers.Concatenate()([layers.UpSampling2D(2)(x), inputs])
+    x = layers.UpSampling2D(2, interpolation="bilinear")(layers.AveragePooling2D(2)(x))
+    return keras.Model(inputs, layers.Conv2D(2, 1)(x))
+
+
+def named(**inputs):
+    """A model of a dict of inputs."""
+    tensors = {name: keras.Input((size,), name=name) for name, size in inputs.items()}
+    x = layers.Concatenate()([layers.Dense(3)(tensor) for tensor in tensors.values()])
+    return keras.Model(tensors, layers.Dense(2, name="head")(x))

@@ -1,0 +1,171 @@
+"""Ranges that cost values, as people met them: a warning names the part, what is left of it, and what to do."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers
+
+import tfopt
+from tfopt.quantization import measure_activations
+from tfopt.quantization.calibration import codes_used, effective_bits, outliers, rounding_db
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(64, 6, 6, 2)).astype("float32")
+NORMAL = RNG.normal(size=(64, 4)).astype("float32")
+
+
+def detector(together=True, behind=False):
+    """Boxes from 0 to 60 beside scores from 0 to 1."""
+    inputs = keras.Input((6, 6, 2), name="image")
+    x = layers.Flatten()(layers.Conv2D(3, 3, activation="relu")(inputs))
+    boxes = layers.Rescaling(60.0)(layers.Dense(4, activation="sigmoid", name="boxes")(x))
+    scores = layers.Dense(3, activation="softmax", name="scores")(x)
+    joined = layers.Concatenate(name="detections")([boxes, scores])
+    outputs = (layers.Dense(2)(joined) if behind else joined) if together else [boxes, scores]
+    return keras.Model(inputs, outputs)
+
+
+def sensors():
+    pressure, noise = keras.Input((3,), name="pressure"), keras.Input((4,), name="noise")
+    return keras.Model(
+        [pressure, noise], layers.Dense(2)(layers.Concatenate(name="joined")([pressure, noise]))
+    )
+
+
+def table():
+    inputs = keras.Input((4,), name="table")
+    return keras.Model(inputs, layers.Dense(2)(inputs))
+
+
+def with_outlier(times):
+    x = IMAGES.copy()
+    x[17] *= times
+    return x
+
+
+# Report -> (model, samples, what the warning says).
+REPORTS = {
+    "boxes beside scores": (
+        detector,
+        IMAGES,
+        r"'scores_softmax' shares the grid of 'detections' \(0 to .*\): its values .* have [2-7] of 256 codes, .* "
+        "Return the parts as outputs of their own",
+    ),
+    "boxes and scores read again": (
+        lambda: detector(behind=True),
+        IMAGES,
+        "Bring the parts to like ranges before they are joined",
+    ),
+    "pressure beside noise": (
+        sensors,
+        [RNG.uniform(0, 1013, (64, 3)), NORMAL],
+        r"'noise' shares the grid of 'joined' .* have [2-4] of 256 codes, .* of 8 bits. Bring the parts",
+    ),
+    "columns from 1 to 1e5": (
+        table,
+        NORMAL * [1, 10, 1000, 1e5],
+        r"'table' has one step of .* for all of its columns, too wide for columns 0, 1, 2: column 0 .* has 1 of 256",
+    ),
+    "one sample 500 times the rest": (
+        lambda: detector(together=False),
+        with_outlier(500),
+        r"Sample 17 of the calibration data reaches \d{3} times as far as the usual one in the input 'image'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_range_that_costs_values_is_named(name):
+    make, samples, words = REPORTS[name]
+    with pytest.warns(UserWarning, match=words):
+        q = tfopt.quantize(make(), samples)
+    assert len(q.report.warnings) == 1
+    assert q.report.warnings[0] in " ".join(str(q.report).split())
+    restored = type(q).from_config(q.get_config())
+    assert restored.report.warnings == q.report.warnings
+
+
+@pytest.mark.parametrize(
+    ("model", "samples", "settings"),
+    [
+        (detector(together=False), IMAGES, {}),
+        (detector(), IMAGES, {"activation_bits": 16}),
+        (table(), NORMAL * [1, 2, 4, 8], {}),
+        (table(), NORMAL * [0, 1, 1, 1], {}),
+        (detector(together=False), with_outlier(5), {}),
+    ],
+    ids=["apart", "16 bits", "like columns", "a constant column", "a large sample"],
+)
+def test_ranges_that_cost_nothing_are_passed_over(model, samples, settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        q = tfopt.quantize(model, samples, tfopt.QuantConfig(**settings))
+    assert q.report.warnings == ()
+
+
+def test_what_the_advice_gives():
+    """Scores of their own have their codes back."""
+    exact = detector().predict(IMAGES, verbose=0)[:, 4:]
+    with pytest.warns(UserWarning):
+        joined = tfopt.quantize(detector(), IMAGES)
+    apart = tfopt.quantize(detector(together=False), IMAGES)
+    assert len(np.unique(joined.predict(IMAGES, verbose=0)[:, 4:])) < 8
+    assert len(np.unique(apart.predict(IMAGES, verbose=0)[1])) > 40
+    assert exact.std() > 0
+
+
+def test_layers_come_in_the_order_of_damage():
+    with pytest.warns(UserWarning):
+        q = tfopt.quantize(detector(together=False), with_outlier(500))
+    rows = q.report.by_damage()
+    decibels = [row.activation_db for row in rows]
+    assert decibels == sorted(decibels)
+    usual = tfopt.quantize(detector(together=False), IMAGES).report.by_damage()
+    assert decibels[0] < usual[0].activation_db - 10
+    assert sum(decibels) < sum(row.activation_db for row in usual)
+
+
+def test_the_error_against_the_float_network_grows_with_depth():
+    inputs = x = keras.Input((6, 6, 2))
+    for _ in range(3):
+        x = layers.Conv2D(4, 3, padding="same", activation="tanh")(x)
+    q = tfopt.quantize(keras.Model(inputs, layers.Dense(2, name="head")(x)), IMAGES)
+    rows = {row.path: row for row in measure_activations(q, IMAGES).layers if row.network_db is not None}
+    assert len(rows) == 7
+    assert all(20 < row.network_db < 60 for row in rows.values())
+    assert rows["head"].network_db < rows["head"].activation_db
+    with pytest.raises(ValueError, match=r"must be what tfopt.quantize returned"):
+        measure_activations(keras.Model(inputs, x), IMAGES)
+
+
+@given(low=st.floats(-1e3, 1e3), width=st.floats(1e-3, 1e3), bits=st.integers(2, 16))
+def test_a_range_on_its_own_grid_has_all_of_its_bits(low, width, bits):
+    step = width / (2**bits - 1)
+    assert effective_bits((low, low + width), step) == pytest.approx(bits, abs=1e-6)
+    assert codes_used((low, low + width), 2 * step) < codes_used((low, low + width), step)
+
+
+def test_decibels_are_those_of_rounding():
+    x = np.random.default_rng(0).uniform(-1, 1, 100_000)
+    error = x - np.round(x / 0.01) * 0.01
+    assert rounding_db(np.mean(x**2), 0.01) == pytest.approx(
+        10 * np.log10(np.mean(x**2) / np.mean(error**2)), abs=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("reach", "far"),
+    [
+        ([1.0] * 49 + [500.0], [49]),
+        ([1.0] * 50 + [500.0] * 50, []),
+        ([0.0] * 9 + [1.0], []),
+        ([1.0, 500.0], []),
+    ],
+    ids=["one", "half", "most are zero", "two samples"],
+)
+def test_outliers_are_few_and_far(reach, far):
+    assert outliers(np.array(reach))[0].tolist() == far
