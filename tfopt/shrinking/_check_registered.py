@@ -40,8 +40,8 @@ def check_registered(node: Node, small: Operation, channels: Channels, kept: np.
         raise ValueError(
             f"The arguments of register_channels for {type(node.op).__name__} must say what its weights are indexed "
             f"by. Got a smaller {node.op.name!r} whose outputs are not those of the whole layer with the removed "
-            "channels zero. Check each axis in 'weights' and each argument in 'config'; a layer whose channels depend on each "
-            "other, as in a norm, cannot be registered."
+            "channels zero. Check each axis in 'weights' and each argument in 'config'; a layer whose channels depend "
+            "on each other, as in a norm, cannot be registered."
         )
 
 
