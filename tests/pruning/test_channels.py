@@ -10,7 +10,11 @@ from keras import layers
 from tests.pruning.nets import drive
 from tests.shrinking.equality import assert_equal
 from tests.shrinking.nets import inputs_for, make
-from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning
+from tests.shrinking.random_graphs import random_model
+from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, apply_mask
+from tfopt.pruning._coupled import coupled_groups
+from tfopt.pruning._select import spread
+from tfopt.pruning._targets import find_targets, path_of
 from tfopt.shrinking import shrink
 
 SLOW = pytest.mark.slow
@@ -103,6 +107,34 @@ def test_a_layer_that_goes_with_a_dense_one_stays_dense() -> None:
     reasons = {row.path: row.reason for row in pruning.report.layers}
     assert reasons["conv2d_2"] == "its channels are coupled with those of conv2d, which stays dense"
     assert model.get_layer("conv2d_2").kernel.numpy().all() and reasons["conv2d_1"] is None
+
+
+@pytest.mark.slow
+def test_shrink_removes_what_pruning_masks_in_random_networks() -> None:
+    """The masks of the callback's groups, drawn at random: no group keeps a channel that is zero."""
+    removed = 0
+    for seed in range(40):
+        model, rng = random_model(seed), np.random.default_rng(seed)
+        targets, _ = find_targets(
+            model, lambda layer: not isinstance(layer, DEPTHWISE) and layer.name != "head"
+        )
+        groups, _, rest = coupled_groups(model, targets)
+        for group in groups:
+            units = rng.uniform(size=group.unit_count) < 0.5
+            units[0] = True
+            for member in group.members:
+                mask = spread(group, member, keras.ops.convert_to_tensor(units))
+                member.variable.assign(apply_mask(member.variable, mask))
+        mine = {id(member.variable) for group in groups for member in group.kernels}
+        if not mine - {id(target.variable) for target in rest}:
+            continue
+        small = shrink(model, channels="zero", divisor=1)
+        x = rng.normal(size=(3, *model.input_shape[1:])).astype("float32")
+        assert_equal(small(x), model(x))
+        for row in small.report.layers:
+            assert "leave" not in row.reason or any(row.path == path_of(target.layer) for target in rest)
+            removed += row.before - row.after
+    assert removed > 100
 
 
 def test_a_quantized_model_shrinks_to_what_is_not_zero() -> None:

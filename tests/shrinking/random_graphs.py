@@ -43,7 +43,7 @@ class Builder:
         inputs = keras.Input({id(IMAGE): (4, 4, 3), id(SEQUENCE): (4, 5), id(VECTOR): (5,)}[id(table)])
         self.pool: list[Any] = [FIRST[len(inputs.shape)](self, inputs)]
         self.steps = []
-        for _ in range(int(self.rng.integers(4, 9))):
+        for _ in range(int(self.rng.integers(3, 7))):
             x = self.pick(self.pool[-3:])
             step = self.pick(STEPS[len(x.shape)])
             made = step(self, x)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.models import trained_like
 from tests.shrinking.equality import assert_equal, found, masked
 from tests.shrinking.nets import CASES, inputs_for, make
 from tfopt.channels import PartialLayerNormalization
@@ -79,7 +80,10 @@ def test_any_choice_of_channels_equals_its_mask(name, seed):
     assert_equal(cut(channels, kept)(x), masked(channels, kept)(x))
 
 
-@pytest.mark.parametrize("name", ["attention", "layer_norm", "rms_norm", "grouped", "channel_shuffle"])
+@pytest.mark.parametrize(
+    "name",
+    ["attention", "layer_norm", "rms_norm", "grouped", "channel_shuffle", "recurrent", "into_the_batch"],
+)
 def test_a_shrunk_model_saves_loads_and_shrinks_again(name, tmp_path):
     model = make(name)
     x = inputs_for(model)
@@ -134,6 +138,28 @@ def test_partial_layer_norm_needs_room():
         PartialLayerNormalization(channels=5, epsilon=0.1).get_config()
     )
     assert (layer.channels, layer.epsilon) == (5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "removable"),
+    [
+        (8, {}, True),  # the sum over the borders is a number of its own, which the Dense takes
+        (None, {}, False),  # it depends on the size of the image
+        (None, {"padding": "valid"}, True),
+    ],
+)
+def test_numbers_that_depend_on_an_open_size_stay(size, options, removable):
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(4, 1, activation="sigmoid")(inputs)
+    x = keras.layers.DepthwiseConv2D(3, **{"padding": "same", **options})(x)
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))
+    model = trained_like(keras.Model(inputs, x))
+    channels = found(model)
+    assert channels.count == (4 if removable else 0)
+    if removable:
+        kept = np.array([True, False, True, False])
+        x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+        assert_equal(cut(channels, kept)(x), masked(channels, kept)(x))
 
 
 def test_channels_that_would_be_divided_by_stay():

@@ -24,7 +24,7 @@ def variable_of(op: Operation, weight: str) -> Any:
     """A layer's weight by its name, or by the end of its path where layers inside hold weights of the same name."""
     held = op.weights  # type: ignore[attr-defined]
     named = [variable for variable in held if variable.name == weight]
-    return named[0] if named else next(v for v in held if v.path.endswith(f"/{weight}"))
+    return named[0] if named else next(v for v in held if f"/{v.path}".endswith(f"/{weight}"))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

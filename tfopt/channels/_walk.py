@@ -9,6 +9,7 @@ import numpy as np
 
 from tfopt.channels._channels import MADE, READ, Channels
 from tfopt.channels._rules import rule_of
+from tfopt.channels._rules_with_weights import channel_axis
 from tfopt.graph import Node, Tensor, substitute, tensors_in
 
 # What is done with the weights: the removed channels' biases, gammas and betas may be zero, as in the masked original,
@@ -19,6 +20,13 @@ ZEROED, AS_THEY_ARE, ANY = "zeroed", "as they are", "any"
 class Unrunnable(Exception):
     """The graph cannot be run on samples of these sizes."""
 
+
+# Layers of which no axis but the one they make has channels: their sums need not be computed.
+_L = keras.layers
+_CONVOLUTIONS = (
+    *(_L.Conv1D, _L.Conv2D, _L.Conv3D, _L.Conv1DTranspose, _L.Conv2DTranspose, _L.Conv3DTranspose),
+    *(_L.SeparableConv1D, _L.SeparableConv2D),
+)
 
 # For `id(variable)`, the variable and its value, where that is not the current one.
 Values = dict[int, tuple[keras.Variable, np.ndarray]]
@@ -103,14 +111,30 @@ class Walk:
         with keras.StatelessScope(state_mapping=list(self._weights.values())):
             for node in graph.nodes:
                 self._read(node, values)
-                try:
-                    made = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
-                    outputs = [np.asarray(keras.ops.convert_to_numpy(x)) for x in keras.tree.flatten(made)]
-                except Exception as error:
-                    outputs = list(self._without_running(node, values, error))
-                for tensor, value in zip(tensors_in(node.outputs), outputs, strict=True):
+                for tensor, value in zip(tensors_in(node.outputs), self._outputs(node, values), strict=True):
                     values[id(tensor)] = self._bounded(tensor, value)
                 self._read_itself(node, values)
+
+    def _outputs(self, node: Node, values: dict[int, np.ndarray]) -> list[np.ndarray]:
+        if type(node.op) in _CONVOLUTIONS and node.output.dtype == "float32":
+            return [self._convolution(node, values[id(node.inputs[0])].shape)]
+        try:
+            made = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
+            return [np.asarray(keras.ops.convert_to_numpy(x)) for x in keras.tree.flatten(made)]
+        except Exception as error:
+            return list(self._without_running(node, values, error))
+
+    def _convolution(self, node: Node, shape: tuple[int, ...]) -> np.ndarray:
+        """What a convolution makes of removed channels, f(bias), without its sums; other channels are noise."""
+        op, tensor = node.op, node.output
+        shape = tuple(op.compute_output_shape(shape))
+        biases = np.zeros(shape[channel_axis(op, tensor)], "float32")
+        if op.use_bias:
+            biases = self._weights.get(id(op.bias), (op.bias, np.asarray(op.bias)))[1]
+        view = [-1 if axis == channel_axis(op, tensor) else 1 for axis in range(len(shape))]
+        made = np.asarray(keras.ops.convert_to_numpy(op.activation(biases.reshape(view))))
+        noise = np.random.default_rng(0).standard_normal(shape, "float32")
+        return np.where(self.mask(tensor, shape), made, noise)
 
     def _read(self, node: Node, values: dict[int, np.ndarray]) -> None:
         row = rule_of(node)

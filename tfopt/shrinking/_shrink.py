@@ -124,7 +124,7 @@ def shrink(
             break
         found = found.without(np.isin(np.arange(found.count), list(refused)), refused)
     small = cut(found, kept, weights)
-    report = report_of(found, kept, divisor)
+    report = report_of(found, kept, divisor, _NONE_ZERO if budget == "zero" else _HIGHER)
     # Layers may have got biases.
     small.report = dataclasses.replace(report, params=(report.params[0], small.count_params()))
     return small
@@ -180,13 +180,19 @@ def _latency(found: Channels, latency_of: Callable[[keras.Model], float]) -> Cal
     return lambda kept: latency_of(cut(found, kept))
 
 
-def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkReport:
+# Why nothing was removed of a layer that could have lost channels.
+_HIGHER = "its channels score higher than those removed"
+_NONE_ZERO = "too few of its filters are zero to remove any"
+
+
+def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1, spared: str = _HIGHER) -> ShrinkReport:
     """The report of a cut: a row for each layer that makes channels, and costs before and after.
 
     Args:
         channels: what `channel_groups` found.
         kept: bool array with an entry per unit, as for `cut`.
         divisor: the divisor that channel counts were rounded to; the reasons in the report mention it.
+        spared: the reason for a layer that could have lost channels and did not.
     """
     sizes, full, graph = Sizes(channels, kept), Sizes(), channels.graph
     slots = {id(slot.op): slot for slot in channels.slots if slot.role == MADE}
@@ -194,7 +200,7 @@ def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkR
     for node in graph.nodes:
         if id(node.op) not in seen and (id(node.op) in slots or id(node.op) in channels.reasons):
             seen.add(id(node.op))
-            rows.append(_row(channels, node, slots.get(id(node.op)), sizes, divisor))
+            rows.append(_row(channels, node, slots.get(id(node.op)), sizes, (divisor, spared)))
     try:
         macs = (macs_of(graph, full), macs_of(graph, sizes))
     except ValueError:
@@ -205,7 +211,9 @@ def report_of(channels: Channels, kept: np.ndarray, divisor: int = 1) -> ShrinkR
     )
 
 
-def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, divisor: int) -> ShrunkLayer:
+def _row(
+    channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, options: tuple[int, str]
+) -> ShrunkLayer:
     reason = channels.reasons.get(id(node.op), "")
     if slot is None:
         last = tensors_in(node.outputs)[0].shape[-1]
@@ -215,11 +223,11 @@ def _row(channels: Channels, node: Node, slot: Slot | None, sizes: Sizes, diviso
     makers = dict.fromkeys(path for group in groups for path in group.makers)
     others = tuple(path for path in makers if path != node.path)
     if before == after and not reason:
-        reason = _why_whole(channels, groups, divisor)
+        reason = _why_whole(channels, groups, *options)
     return ShrunkLayer(node.path, before, after, others, reason)
 
 
-def _why_whole(channels: Channels, groups: list[Group], divisor: int) -> str:
+def _why_whole(channels: Channels, groups: list[Group], divisor: int, spared: str) -> str:
     if all(len(group.units) == 1 for group in groups):
         return "its channels can only be removed all together"
     if all(len(group.units) * group.width <= divisor for group in groups) and len(groups) == 1:
@@ -229,7 +237,7 @@ def _why_whole(channels: Channels, groups: list[Group], divisor: int) -> str:
         here = any(group in groups for group in family.groups)
         if here and family.nearest(ones, ones, family.sizes, divisor) in (None, family.sizes):
             return f"no smaller number is a multiple of divisor={divisor} in all layers that it goes with"
-    return "its channels score higher than those removed"
+    return spared
 
 
 def _reasons(channels: Channels) -> str:
