@@ -130,6 +130,26 @@ def test_a_damaged_form_is_an_error(stream, ancillary, words):
         decode_form(stream, ancillary, Codes(np.empty((2, 3), "int8")))
 
 
+@settings(deadline=None)
+@given(codes=kernels(), seed=st.integers(0, 10**6))
+def test_a_damaged_form_is_an_error_or_another_kernel(codes, seed):
+    rng = np.random.default_rng(seed)
+    empty = Codes(np.empty_like(codes.values), codes.axis, codes.zero_point)
+    for form in FORMS:
+        if (encoded := form(codes)) is None:
+            continue
+        stream, ancillary = bytearray(encoded.stream), bytearray(encoded.ancillary)
+        for damaged in (stream, ancillary):
+            damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
+            del damaged[int(rng.integers(1, len(damaged) + 1)) :]
+        try:
+            got = decode_form(bytes(stream), bytes(ancillary), empty)
+        except ValueError as error:
+            assert "TFLM_DECODE" in str(error)
+        else:
+            assert got.shape == codes.values.shape and got.dtype == codes.values.dtype
+
+
 @given(values=arrays.arrays("int8", st.integers(1, 300), elements=st.integers(-3, 3)))
 def test_no_huffman_code_is_below_the_entropy(values):
     lengths = code_lengths(np.bincount(values.view("uint8"), minlength=256))

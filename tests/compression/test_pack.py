@@ -17,7 +17,7 @@ import tfopt
 from tfopt.compression import pack, unpack
 from tfopt.compression._container import Container, Stream, deflate
 from tfopt.compression._pack import pack_bytes, unpack_bytes
-from tfopt.runtimes import measure_size
+from tfopt.runtimes import measure_size, run
 
 ROOT = Path(__file__).parent.parent.parent
 COMPILER = shutil.which("cc")
@@ -50,12 +50,12 @@ def unpack_in_c(tmp_path_factory):
     if subprocess.run(checked, capture_output=True).returncode:
         subprocess.run(command, check=True)
 
-    def run(packed, output):
+    def run_program(packed, output):
         return subprocess.run(
             [program, packed, output], capture_output=True, text=True, env={"ASAN_OPTIONS": "detect_leaks=0"}
         )
 
-    return run
+    return run_program
 
 
 # What a file may be larger than gzip makes it: where DEFLATE is best, by the heads, of 24 bytes and of 18.
@@ -65,6 +65,19 @@ def test_a_file_is_smaller_than_gzipped_and_given_back(kind, larger, contents, t
     packed = pack(tmp_path / "a.tflite", tmp_path / "a.tfpk")
     assert packed.stat().st_size <= measure_size(contents[kind]).gzip + larger
     assert unpack(packed, tmp_path / "b.tflite").read_bytes() == contents[kind]
+
+
+def test_a_stripped_file_is_smaller_still_and_runs(contents, tmp_path):
+    pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    (tmp_path / "a.tflite").write_bytes(contents["int8"])
+    sizes = [
+        pack(tmp_path / "a.tflite", tmp_path / "a", strip=strip).stat().st_size for strip in (False, True)
+    ]
+    assert sizes[1] < 0.85 * sizes[0]
+    stripped = unpack(tmp_path / "a", tmp_path / "b.tflite")
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 16))
+    for name, expected in run(contents["int8"], x, "tflm").raw.items():
+        np.testing.assert_array_equal(run(stripped, x, "tflm").raw[name], expected)
 
 
 @needs_a_compiler
@@ -168,16 +181,16 @@ def test_paths_teach(contents, tmp_path):
 def test_the_commands(contents, tmp_path):
     (tmp_path / "a.tflite").write_bytes(contents["int8"])
 
-    def run(*arguments):
+    def tfopt_(*arguments):
         command = [sys.executable, "-m", "tfopt", *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
 
-    result = run("pack", "a.tflite", "a.tfpk")
+    result = tfopt_("pack", "a.tflite", "a.tfpk")
     assert "Packed a.tflite, 21 kB, as a.tfpk, " in result.stdout, result.stderr
-    result = run("unpack", "a.tfpk", "b.tflite")
+    result = tfopt_("unpack", "a.tfpk", "b.tflite")
     assert "Unpacked a.tfpk as b.tflite, 21 kB." in result.stdout, result.stderr
     assert (tmp_path / "b.tflite").read_bytes() == contents["int8"]
-    result = run("unpack", "a.tflite", "c.tflite")
+    result = tfopt_("unpack", "a.tflite", "c.tflite")
     assert result.returncode == 1 and "must name a whole file that tfopt pack wrote" in result.stderr
 
 

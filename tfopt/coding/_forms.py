@@ -187,11 +187,16 @@ def decode_form(stream: bytes, ancillary: bytes, codes: Codes) -> np.ndarray:
         raise ValueError(
             f"A TFLM_DECODE operator names a form that is not known: {ancillary[:HEADER_BYTES].hex(' ')}."
         )
-    patterns = _READERS[ancillary[0]](np.frombuffer(stream, np.uint8), ancillary, codes)
+    try:
+        patterns = _READERS[ancillary[0]](np.frombuffer(stream, np.uint8), ancillary, codes)
+    except (ValueError, IndexError) as error:  # a table that ends early, a number beyond it
+        raise ValueError(f"The form of a TFLM_DECODE operator is damaged: {error}") from error
     return patterns.astype(codes.patterns.dtype).view(codes.values.dtype).reshape(codes.values.shape)
 
 
 def _read_prune(stream: np.ndarray, ancillary: bytes, codes: Codes) -> np.ndarray:
+    if codes.zero_point is None:
+        raise ValueError("its channels have different zero points, which tfopt does not read")
     kept = np.unpackbits(stream, count=codes.values.size).astype(bool)
     patterns = np.full(codes.values.size, codes.zero_point).astype(codes.patterns.dtype)
     patterns[kept] = np.frombuffer(ancillary, patterns.dtype, int(kept.sum()), HEADER_BYTES)

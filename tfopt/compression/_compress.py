@@ -106,6 +106,18 @@ def compress_bytes(file: TFLiteFile, target: Target) -> CompressedFile:
     return CompressedFile(content, len(plain), rows, written)
 
 
+def stripped_bytes(file: TFLiteFile) -> bytes:
+    """The file without what TFLite Micro does not read, and with plain kernels; it has run there beside the whole one.
+
+    Raises:
+        ImportError: TFLite Micro is not installed.
+        CannotRunError: it cannot run the file.
+    """
+    content, _ = _written(file.content, {}, TARGETS["tflm"].decoder)
+    prove_equal(file.content, content, {})
+    return content
+
+
 def _written(content: bytes, kernels: dict[int, Encoded], decoder: str) -> tuple[bytes, dict[int, list[int]]]:
     flatbuffer = Flatbuffer(content)
     strip(flatbuffer)

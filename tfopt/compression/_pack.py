@@ -18,7 +18,7 @@ _BLOCK_HEAD = 6
 MAX_BYTES = 1 << 28
 
 
-def pack(path: str | os.PathLike, output: str | os.PathLike) -> Path:
+def pack(path: str | os.PathLike, output: str | os.PathLike, *, strip: bool = False) -> Path:
     """Writes a .tflite file as few bytes, to be sent to devices, which unpack it.
 
     Lossless: `unpack` gives the file back, bit for bit. The last step of Deep Compression (Han et al. 2016,
@@ -29,12 +29,16 @@ def pack(path: str | os.PathLike, output: str | os.PathLike) -> Path:
     Args:
         path: the .tflite file.
         output: the file to write.
+        strip: for TFLite Micro alone: leave out first what it does not read, as `compress_weights` does: names, the
+            signature, descriptions. `unpack` gives back that file then, which has run beside the whole one.
 
     Returns:
         `output`.
 
     Raises:
         ValueError: the path is missing or not a .tflite file, or the folder of `output` does not exist.
+        ImportError: with `strip`, TFLite Micro is not installed.
+        CannotRunError: with `strip`, TFLite Micro cannot run the file.
 
     Example:
 
@@ -51,7 +55,14 @@ def pack(path: str | os.PathLike, output: str | os.PathLike) -> Path:
     True
     """
     output = check_parent(output, "output")
-    write_whole(output, pack_bytes(TFLiteFile.read(path).content))
+    file = TFLiteFile.read(path)
+    content = file.content
+    if strip:
+        # Imported here: it loads Keras, and packing a whole file needs nothing of it.
+        from tfopt.compression._compress import stripped_bytes
+
+        content = stripped_bytes(file)
+    write_whole(output, pack_bytes(content))
     return output
 
 

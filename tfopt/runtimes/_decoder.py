@@ -28,10 +28,11 @@ def decoded_kernels(op: Operator) -> list[Tensor]:
 def _decoded(stream: Tensor | None, ancillary: Tensor | None, kernel: Tensor) -> Tensor:
     if stream is None or ancillary is None or stream.data is None or ancillary.data is None:
         raise ValueError(f"A {DECODER} operator must read constants. That of {kernel.name!r} does not.")
+    zero_points = set(kernel.zero_points) or {0}
     codes = Codes(
         np.empty(kernel.shape, kernel.dtype),
         kernel.axis if len(kernel.scales) > 1 else None,
-        kernel.zero_points[0] if kernel.zero_points else 0,
+        zero_points.pop() if len(zero_points) == 1 else None,
     )
     values = decode_form(stream.data.tobytes(), ancillary.data.tobytes(), codes)
     nbytes = stream.nbytes + ancillary.nbytes
