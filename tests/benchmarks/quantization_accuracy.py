@@ -1,7 +1,7 @@
 """What quantization costs in accuracy, and what repairs it.
 
     TFOPT_TEST_DATA=folder python -m tests.benchmarks.quantization_accuracy --what=ptq --float_model=float.keras
-    ... --what=qat --weight_bits=4 --epochs=20 [--distil]
+    ... --what=qat --weight_bits=4 --epochs=20 [--distil] [--clusters=16]
     ... --what=autoencoder
 
 `ptq` and `qat` take ResNet8 of MLPerf Tiny, fine-tuned on CIFAR-10's training images (see `cifar10.py` beside this
@@ -50,6 +50,9 @@ flags.DEFINE_enum(
     "range_method", "minmax", ["minmax", "percentile", "mse", "kl"], "Of calibration, before that training."
 )
 flags.DEFINE_bool("distil", False, "Train with the float model as the teacher.")
+flags.DEFINE_integer(
+    "clusters", 0, "Distinct codes of each kernel, by Clustering in that training; 0 for all."
+)
 
 # Name -> arguments of `quantize`.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -136,9 +139,11 @@ def run_qat() -> None:
     minutes = Minutes()
     teacher = cached(model, *data, FLAGS.epochs) if FLAGS.distil and FLAGS.epochs else None
     batches = Augmented(*data, FLAGS.seed, period=max(1, FLAGS.epochs))
-    train_with(teacher, quantized, batches, FLAGS.epochs, FLAGS.learning_rate)
+    callbacks = [tfopt.Clustering(FLAGS.clusters)] if FLAGS.clusters else []
+    train_with(teacher, quantized, batches, FLAGS.epochs, FLAGS.learning_rate, callbacks)
     rows.append(row(f"after {FLAGS.epochs} epochs", quantized, test, reference, minutes))
     how = ", distilled" if FLAGS.distil else ""
+    how += f", {FLAGS.clusters} codes" if FLAGS.clusters else ""
     title = f"Training of ResNet8 with weights of {FLAGS.weight_bits} bits{how}; float {reference:.2f} %"
     print(Table(title, COLUMNS, tuple(rows), (f"{len(test[1]):,} test images.",)))
 
