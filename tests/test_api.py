@@ -126,6 +126,8 @@ def serializable():
         "QuantizedDepthwiseConv1D": quantization.QuantizedDepthwiseConv1D(3),
         "QuantizedDense": quantization.QuantizedDense(2, use_bias=False),
         "QuantizedDepthwiseConv2D": quantization.QuantizedDepthwiseConv2D(3),
+        "LstmStandIn": kernels.LstmStandIn(3),
+        "QuantizedLSTM": quantization.QuantizedLSTM(3, momentum=0.5, weight_bits=4, power_of_two=True),
         "StepCounter": quantization.StepCounter(delay=2, freeze_step=9),
         "SoftTargets": tfopt.SoftTargets(temperature=2.0, weight=0.3),
     }

@@ -45,6 +45,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "ConstantFakeQuantize",
         "FloatBoundary",
         "FloatFence",
+        "LstmStandIn",
     ),
     "legacy": ("keras2_hard_sigmoid",),
     "quantization": (
@@ -58,6 +59,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "QuantizedDepthwiseConv1D",
         "QuantizedDepthwiseConv2D",
         "QuantizedEinsumDense",
+        "QuantizedLSTM",
         "QuantizedModel",
         "QuantizedPReLU",
         "StepCounter",

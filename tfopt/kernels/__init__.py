@@ -32,11 +32,14 @@ from tfopt.kernels._integer_model import (
 )
 from tfopt.kernels._kernel import Kernel
 from tfopt.kernels._lacking import float_where_lacking, refused
+from tfopt.kernels._lstm import LstmWeights, lstm_codes
+from tfopt.kernels._lstm_stand_in import LstmStandIn
 from tfopt.kernels._once import HeldNumbers, Numbers, once
 from tfopt.kernels._operations import (
     JOINED,
     OPERATIONS,
     OWN,
+    RECURRENT,
     RELUS,
     SAME,
     OperationRow,
@@ -59,6 +62,7 @@ __all__ = [
     "OPERATIONS",
     "OWN",
     "PACKED_OPERATORS",
+    "RECURRENT",
     "RELUS",
     "SAME",
     "TARGETS",
@@ -74,6 +78,8 @@ __all__ = [
     "Kernel",
     "KernelRule",
     "KernelWeights",
+    "LstmStandIn",
+    "LstmWeights",
     "Numbers",
     "OperationRow",
     "Target",
@@ -90,6 +96,7 @@ __all__ = [
     "is_depthwise",
     "is_packed",
     "kernel_kind",
+    "lstm_codes",
     "nudge_range",
     "on_grid",
     "once",

@@ -20,9 +20,10 @@ from tfopt.quantization.placement import (
     Placement,
     insert,
     step_counter,
+    with_cells,
 )
 from tfopt.quantization.post_training import check_rounding, improve
-from tfopt.quantization.simulation import FakeQuantize, QuantizedModel, replacing
+from tfopt.quantization.simulation import FakeQuantize, QuantizedLSTM, QuantizedModel, replacing
 
 
 def quantize(
@@ -84,16 +85,20 @@ def quantize(
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, len(tensors_in(graph.inputs)), "calibration")
-    settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
+    weighted = [node for node in graph.nodes if (row := row_of(node)) and (row.weights or row.recurrent)]
+    settings = resolve(config, weighted)
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config)
-    ranges = _observe(rewritten, placement, calibration, config.ranges.method)
+    ranges, cells, batches = _observe(rewritten, placement, calibration, config.ranges.method)
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
     quantized = build_model(full, replace, model_class=QuantizedModel)
-    _start(layers, *ranges)
+    _start(layers, ranges, batches)
+    for key, limits in cells.items():
+        if isinstance(made[key], QuantizedLSTM):
+            made[key].cell_range.set_range(*limits[:, np.newaxis], batches)
     rows = (*describe(graph, placement, layers, made), *describe_constants(model, rewritten.captured))
     report = with_notes(QuantizationReport(graph.name, rows, config.target), rewritten.notes)
     if strict or config.strict:
@@ -112,13 +117,14 @@ def quantize(
 
 def _observe(
     rewritten: Rewritten, placement: Placement, calibration: Any, method: str
-) -> tuple[list[np.ndarray], int]:
-    """For each grid an array of shape (sites, 2); and the number of calibration batches."""
+) -> tuple[list[np.ndarray], dict[int, np.ndarray], int]:
+    """For each grid an array of shape (sites, 2); the range of the cells of each LSTM; the number of batches."""
     tensors = [site for grid in placement.grids for site in grid.sites]
+    graph, cells = with_cells(rewritten.graph)
     replace = replacing(rewritten.linear)
-    observed, batches = observe_ranges(rewritten.graph, tensors, calibration, replace, method)
-    ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
-    return np.split(observed, ends), batches
+    observed, batches = observe_ranges(graph, [*tensors, *cells.values()], calibration, replace, method)
+    *ranges, of_cells = np.split(observed, np.cumsum([len(grid.sites) for grid in placement.grids]))
+    return ranges, dict(zip(cells, of_cells, strict=True)), batches
 
 
 def _start(layers: list[FakeQuantize], ranges: list[np.ndarray], batches: int) -> None:

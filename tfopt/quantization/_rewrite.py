@@ -9,7 +9,15 @@ import keras
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, float_where_lacking
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization.placement import Placement, decompose, place, round_constants, split_activations
+from tfopt.quantization.placement import (
+    FUSED,
+    Placement,
+    decompose,
+    open_recurrent,
+    place,
+    round_constants,
+    split_activations,
+)
 from tfopt.quantization.post_training import equalize_graph
 
 
@@ -41,7 +49,10 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     """
     captured = capture(model, _first_batch(model, calibration))
     target = TARGETS[config.target]
-    graph = decompose(captured, target.absent)
+    # The fused LSTM of LiteRT has a kernel for 8-bit codes alone.
+    absent = (*target.absent, *target.avoided, *((FUSED,) if config.activation_bits > 8 else ()))
+    graph = open_recurrent(captured, absent)
+    graph = decompose(graph, target.absent)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)

@@ -23,6 +23,7 @@ from tfopt.kernels import (
     row_of,
     stays_float,
 )
+from tfopt.quantization.placement._parts import shared_grid
 from tfopt.quantization.placement._shared_grids import SharedGrid, SharedGrids
 
 
@@ -130,7 +131,7 @@ class _Walk:
         else:
             self.written.update((key, (node, followers)) for key in written)
         for tensor in filter(is_rounded, tensors_in(end.outputs)):
-            self.grids.new(tensor, end.op.name, row.fixed if row else None)
+            self.grids.new(tensor, end.op.name, row.fixed if row else None, shared_grid(end.op))
 
     def _rule(self, node: Node) -> KernelRule | None:
         return self.family.rule(kernel_kind(node), self.num_bits)
@@ -160,6 +161,8 @@ class _Walk:
             norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
             norm = norms[0] if norms else None
             return KernelPlan("weights", sources, (), node.op if row.weights else None, norm)
+        if row.recurrent:
+            return KernelPlan(kind(node.op), sources, (), node.op)
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
             activation = next((kind(one.op) for one in followers), "")
