@@ -143,6 +143,8 @@ def serializable():
         "QuantizedDepthwiseConv2D": quantization.QuantizedDepthwiseConv2D(3),
         "Rsqrt": kernels.Rsqrt(smallest=1e-9),
         "ScaleShift": kernels.ScaleShift(center=False),
+        "LstmStandIn": kernels.LstmStandIn(3),
+        "QuantizedLSTM": quantization.QuantizedLSTM(3, momentum=0.5, weight_bits=4, power_of_two=True),
         "StepCounter": quantization.StepCounter(delay=2, freeze_step=9),
         "SoftTargets": tfopt.SoftTargets(temperature=2.0, weight=0.3),
     }

@@ -93,7 +93,8 @@ class _Operations:
         def function(*args: Any, **kwargs: Any) -> Any:
             if not getattr(_host, "on", False):
                 return usual(*args, **kwargs)
-            return in_numpy(*map(_read, args), **kwargs)
+            with np.errstate(all="ignore"):  # TensorFlow says nothing either
+                return in_numpy(*map(_read, args), **kwargs)
 
         setattr(self, name, function)
         return function

@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Dense": (layers.Dense(5), (7,)),
     "Conv1D": (layers.Conv1D(5, 3, padding="causal", dilation_rate=2), (9, 4)),
     "Conv2D": (layers.Conv2D(5, 3, strides=2, padding="same"), (9, 8, 4)),
+    "LSTM": (layers.LSTM(3, return_sequences=True), (5, 4)),
     "Conv2DTranspose": (layers.Conv2DTranspose(5, 3, strides=2, padding="same"), (4, 4, 3)),
     "DepthwiseConv1D": (layers.DepthwiseConv1D(3, depth_multiplier=2), (9, 3)),
     "DepthwiseConv2D": (layers.DepthwiseConv2D(3, depth_multiplier=2), (7, 7, 3)),
@@ -202,6 +203,31 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 }
 
 
+def _decoder(x: Any) -> Any:
+    """An encoder's states begin a decoder."""
+    first, *states = layers.LSTM(3, return_state=True)(x)
+    return layers.LSTM(3)(layers.Concatenate()([x, x]), initial_state=states) + first
+
+
+# Recurrent layers: LSTMs that are the fused operator, and all that comes apart into steps.
+RECURRENT: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "LSTM, backwards, without bias": (layers.LSTM(3, go_backwards=True, use_bias=False), (4, 3)),
+    "LSTM, stacked, with dropout": (
+        lambda x: layers.LSTM(2)(layers.LSTM(3, return_sequences=True, dropout=0.2)(x)),
+        (4, 3),
+    ),
+    "LSTM, hard_sigmoid": (layers.LSTM(2, recurrent_activation="hard_sigmoid", go_backwards=True), (3, 3)),
+    "LSTM, states": (_decoder, (2, 3)),
+    "Bidirectional, concat": (layers.Bidirectional(layers.LSTM(3, return_sequences=True)), (4, 3)),
+    "Bidirectional, ave": (layers.Bidirectional(layers.LSTM(3), merge_mode="ave"), (4, 3)),
+    "Bidirectional, GRU": (layers.Bidirectional(layers.GRU(2, return_sequences=True)), (3, 3)),
+    "GRU": (layers.GRU(3), (3, 3)),
+    "GRU, reset before": (layers.GRU(3, reset_after=False, return_sequences=True), (3, 3)),
+    "SimpleRNN": (layers.SimpleRNN(3, return_sequences=True), (3, 3)),
+    "SimpleRNN, relu": (layers.SimpleRNN(3, activation="relu"), (3, 3)),
+    "RNN, stacked cells": (layers.RNN([layers.GRUCell(2), layers.LSTMCell(3)]), (3, 3)),
+}
+
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "EinsumDense, two axes summed over": (
@@ -212,6 +238,7 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "GroupQueryAttention": (lambda x: layers.GroupQueryAttention(3, 4, 2)(x, x), (5, 6)),
     "MultiHeadAttention with dropout": (lambda x: layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x), (5, 6)),
     "a custom dropout": (lambda x: DropPath()(x), (5, 4)),
+    **RECURRENT,
     "TimeDistributed": (layers.TimeDistributed(layers.Conv1D(3, 2)), (3, 5, 4)),
     "Maximum of a constant": (_after_dense(lambda x: ops.maximum(x, 0.3)), (6,)),
     "a constant minus x": (lambda x: 1.5 - x, (5, 4)),
@@ -247,10 +274,6 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # What stays float: operation -> (what to apply, input shape).
 ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "LSTM": (layers.LSTM(3, return_sequences=True), (5, 4)),
-    "GRU": (layers.GRU(3), (5, 4)),
-    "SimpleRNN": (layers.SimpleRNN(3), (5, 4)),
-    "Bidirectional": (layers.Bidirectional(layers.LSTM(3)), (5, 4)),
     "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": _activation("hard_shrink"),
@@ -263,7 +286,7 @@ assert CASES.keys() == {*OPERATIONS, *DECOMPOSED}, CASES.keys() ^ {*OPERATIONS, 
 
 # Checked by default; the others are marked slow.
 QUICK = """
-    Add AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Conv2DTranspose Dense DepthwiseConv2D
+    Add AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Conv2DTranspose Dense DepthwiseConv2D LSTM
     DotProductAttention EinsumDense Embedding GlobalAveragePooling2D MaxPooling2D Mean Multiply Normalization PReLU
     Reshape SeparableConv2D Subtract Transpose ZeroPadding2D gelu hard_silu leaky_relu relu relu6 sigmoid silu softmax
     tanh
@@ -274,7 +297,7 @@ QUICK_ROWS = QUICK.split()
 SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
 # The rows that make one model.
 GROUPS = [
-    tuple(rows[first : first + 32]) for rows in (QUICK_ROWS, SLOW_ROWS) for first in range(0, len(rows), 32)
+    tuple(rows[first : first + 40]) for rows in (QUICK_ROWS, SLOW_ROWS) for first in range(0, len(rows), 40)
 ]
 
 
@@ -307,4 +330,6 @@ def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:
 def side_by_side(names: Sequence[str]) -> keras.Model:
     """The models of several rows as one of many inputs and outputs, which is converted once."""
     models = [build(name) for name in names]
+    if len(models) == 1:
+        return models[0]
     return keras.Model([model.inputs[0] for model in models], [model.outputs[0] for model in models])

@@ -45,8 +45,7 @@ def test_from_quantize_to_the_interpreter(name, tmp_path):
     least = 0.6 if name.startswith("mixed") else 0.95
     assert all(output.equal >= least for output in verified.outputs), str(verified)
     assert bool(exported.float_operators) == bool(left_float)
-    if not left_float & {"GRU"}:
-        assert exported.weight_bits.keys() == {8}
+    assert exported.weight_bits.keys() == {8}
 
 
 @pytest.mark.slow

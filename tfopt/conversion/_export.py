@@ -16,6 +16,7 @@ from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._formats import INTEGER, check_format, kept_format, store_in_format
 from tfopt.conversion._int16 import to_int16
 from tfopt.conversion._lower import lower
+from tfopt.conversion._lstm import write_lstms
 from tfopt.conversion._names import output_names
 from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._shapes import check_fixed, check_outputs, fix_shapes
@@ -130,6 +131,7 @@ def export(
         output_shapes=tuple(open_shape(tensor) for tensor in file.outputs),
         stored=stored,
         sparse_kernels=sparse_kernels,
+        has_state=file.has_state,
     )
 
 
@@ -141,6 +143,7 @@ def _convert(
     flatbuffer = Flatbuffer(store_in_format(convert(inference, format, ends), format))
     drop_borders(flatbuffer, inference)
     renew_selects(flatbuffer)
+    write_lstms(flatbuffer, inference)
     is_int16 = format == "int16"
     # No kernel reads packed weights and 16-bit codes.
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16

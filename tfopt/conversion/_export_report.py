@@ -8,6 +8,11 @@ from tfopt.conversion._sparse import SparseKernel
 from tfopt.conversion._storage import StoredWeights
 from tfopt.runtimes import Size, Tensor
 
+_STATE = (
+    "Its LSTM keeps its state from one call to the next: reset it before each sequence, with LiteRT's "
+    "reset_all_variables() or TFLite Micro's Reset(). tfopt.runtimes and tfopt.verify do."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportReport(Report):
@@ -32,6 +37,7 @@ class ExportReport(Report):
         output_shapes: shape of each output, likewise.
         stored: how kernels are stored that were trained on another grid than 8 bits per channel.
         compression: with `compress=True` what became of the kernels, a `tfopt.compression.CompressionReport`.
+        has_state: whether an operator keeps something from one call to the next, as an LSTM does its state.
 
     Example:
 
@@ -59,6 +65,7 @@ class ExportReport(Report):
     stored: tuple[StoredWeights, ...] = ()
     sparse_kernels: tuple[SparseKernel, ...] = ()
     compression: Report | None = None
+    has_state: bool = False
 
     def table(self) -> Table:
         bits = ", ".join(f"{count:,} of {bits} bits" for bits, count in self.weight_bits.items())
@@ -86,7 +93,8 @@ class ExportReport(Report):
         )
 
     def _notes(self) -> tuple[str, ...]:
-        notes = (*self._open_dimensions(), *(stored.note for stored in self.stored if stored.note))
+        state = (_STATE,) if self.has_state else ()
+        notes = (*self._open_dimensions(), *state, *(stored.note for stored in self.stored if stored.note))
         if not self.sparse_kernels:
             return notes
         dense = [kernel for kernel in self.sparse_kernels if kernel.reason]

@@ -104,6 +104,55 @@ class Flatbuffer:
             self.added[key] = len(self.model.buffers) - 1
         return self.added[key]
 
+    def add_tensor(
+        self,
+        name: str,
+        dtype: int,
+        content: np.ndarray | tuple[int, ...],
+        step: float | None = None,
+        zero_point: int = 0,
+        is_variable: bool = False,
+        at: int | None = None,
+    ) -> int:
+        """The number of a new tensor.
+
+        Args:
+            name: its name.
+            dtype: a value of the schema's `TensorType`.
+            content: the numbers of a constant, or the shape of what is computed.
+            step: the step of its grid; None for none.
+            zero_point: the code of 0.0.
+            is_variable: whether it keeps its value from one call to the next.
+            at: the number of a tensor that nothing reads any more, whose place it takes; None for a number of its own.
+        """
+        tensor = self.schema.TensorT()
+        tensor.name, tensor.type, tensor.isVariable, tensor.buffer = name.encode(), dtype, is_variable, 0
+        tensor.shape = np.array(content.shape if isinstance(content, np.ndarray) else content, "int32")
+        if isinstance(content, np.ndarray):
+            tensor.buffer = self.add_buffer(np.ascontiguousarray(content).reshape(-1).view("uint8"))
+        if step is not None:
+            tensor.quantization = self.schema.QuantizationParametersT()
+            tensor.quantization.scale = np.array([step], "float32")
+            tensor.quantization.zeroPoint = np.array([zero_point], "int64")
+        self.changed = True
+        if at is not None:
+            self.graph.tensors[at] = tensor
+            return at
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def operator_code(self, name: str) -> int:
+        """The number of a builtin operator's code, which is added where the file does not have it."""
+        builtin = getattr(self.schema.BuiltinOperator, name)
+        for number, code in enumerate(self.model.operatorCodes):
+            if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:
+                return number
+        code = self.schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        code.version = 1
+        self.model.operatorCodes.append(code)
+        return len(self.model.operatorCodes) - 1
+
     def set_metadata(self, name: str, data: bytes) -> None:
         """Adds an entry to the file's metadata, which runtimes do not read."""
         entry = self.schema.MetadataT()

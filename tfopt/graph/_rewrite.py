@@ -102,9 +102,12 @@ def _close_sizes(layer: Operation, inputs: list[Tensor]) -> None:
 
 
 def copy_weights(source: Operation, target: Operation) -> None:
-    """Gives `target` the values of `source`'s weights, if both are layers with the same weight shapes."""
+    """Gives `target` the values of `source`'s weights, if both are layers and its first weights have those shapes.
+
+    A layer that takes the place of another may have more: they come behind.
+    """
     if source is target or not isinstance(source, keras.layers.Layer):
         return
     weights = source.get_weights()
-    if [w.shape for w in weights] == [tuple(w.shape) for w in target.weights]:
-        target.set_weights(weights)
+    if [w.shape for w in weights] == [tuple(w.shape) for w in target.weights[: len(weights)]]:
+        target.set_weights(weights + target.get_weights()[len(weights) :])

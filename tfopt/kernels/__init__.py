@@ -34,11 +34,14 @@ from tfopt.kernels._integer_model import (
 )
 from tfopt.kernels._kernel import Kernel
 from tfopt.kernels._lacking import float_where_lacking, refused
+from tfopt.kernels._lstm import LstmWeights, lstm_codes
+from tfopt.kernels._lstm_stand_in import LstmStandIn
 from tfopt.kernels._once import HeldNumbers, Numbers, once
 from tfopt.kernels._operations import (
     JOINED,
     OPERATIONS,
     OWN,
+    RECURRENT,
     RELUS,
     SAME,
     OperationRow,
@@ -67,6 +70,7 @@ __all__ = [
     "OPERATIONS",
     "OWN",
     "PACKED_OPERATORS",
+    "RECURRENT",
     "RELUS",
     "SAME",
     "SLOPES",
@@ -85,6 +89,8 @@ __all__ = [
     "Kernel",
     "KernelRule",
     "KernelWeights",
+    "LstmStandIn",
+    "LstmWeights",
     "Numbers",
     "OperationRow",
     "Quantize",
@@ -106,6 +112,7 @@ __all__ = [
     "is_packed",
     "is_preprocessing",
     "kernel_kind",
+    "lstm_codes",
     "nudge_range",
     "on_grid",
     "once",

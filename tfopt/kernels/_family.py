@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfopt.kernels._grids import Grid
+from tfopt.kernels._lstm_rules import LstmRules
 
 # What rounds: the quantizers of the inputs, the output computed in float, the tensors that the kernel reads, and the
 # grid of the output -> codes counted from that of 0.0, not clipped.
@@ -35,6 +36,7 @@ class Family:
         int16: the same for 16-bit codes, where that differs.
         requantize: `(weights, sums, (input_step, weight_step), output_step, num_bits) -> codes`, for all that has
             weights.
+        lstm: the parts of its LSTM kernel.
         smallest_step: `(kind, steps, num_bits) -> step`: the smallest step of the output that a kernel can write, from
             the steps of what it reads and, where it has weights, the largest of theirs; 0.0 where any will do.
         coarse_roots: whether RSQRT of small 16-bit codes is far off.
@@ -44,6 +46,7 @@ class Family:
     int8: Mapping[str, KernelRule]
     int16: Mapping[str, KernelRule]
     requantize: Callable[..., Any]
+    lstm: LstmRules
     smallest_step: Callable[[str, tuple[Any, ...], int], Any]
     coarse_roots: bool = False
 

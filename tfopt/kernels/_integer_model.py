@@ -23,7 +23,7 @@ class IntegerModel:
     pack_weights: bool = True
 
     def stored(self) -> dict[str, tuple[Any, Any]]:
-        """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
+        """The step of the weights and the rounded bias of each layer with weights that reads one grid, by name."""
         raise NotImplementedError
 
 

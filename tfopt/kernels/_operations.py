@@ -59,6 +59,7 @@ class OperationRow:
         fixed: the range that TFLite fixes for it, if it does.
         fuses: activations that the kernel applies before it rounds.
         weights: whether the kernel has weights, quantized per channel, into which a batch norm folds.
+        recurrent: whether the kernel has weights and reads what it wrote in the step before: what it fuses lies inside.
         ties: how the kernel breaks ties (see `round_to_grid`). None for `"even"`, and where the results of a kernel
             that keeps its input's grid are on it already.
         only: whether the row holds for a node; for others there is no kernel.
@@ -69,6 +70,7 @@ class OperationRow:
     fixed: tuple[float, float] | None = None
     fuses: tuple[str, ...] = ()
     weights: bool = False
+    recurrent: bool = False
     ties: str | None = None
     only: Callable[[Node], bool] = _always
     int16: Callable[[Node], bool] = _always
@@ -135,6 +137,8 @@ OPERATIONS: dict[str, OperationRow] = {
     "DepthwiseConv2D": _WEIGHTS,
     "Embedding": _OWN,
     "PReLU": _OWN,
+    # The operator has int8 weights, inputs and outputs, and a cell of 16 bits (`tfopt.kernels._lstm`).
+    "LSTM": OperationRow(recurrent=True, int16=_never),
     # One multiplication and addition per channel, exported as a 1x1 depthwise convolution.
     "BatchNormalization": _ARITHMETIC,
     "LayerScale": _ARITHMETIC,
@@ -203,6 +207,10 @@ _MOVES = """
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization
 """
 OPERATIONS.update(dict.fromkeys(_MOVES.split(), _SAME))
+
+
+# Kinds whose kernel reads what it wrote.
+RECURRENT = tuple(name for name, row in OPERATIONS.items() if row.recurrent)
 
 
 def row_of(node: Node) -> OperationRow | None:

@@ -26,6 +26,7 @@ class Target:
         runtime: the runtime that `verify` asks, a key of `tfopt.runtimes.RUNTIMES`.
         activation_bits: the widths of activations that its kernels take.
         absent: TFLite operators that it cannot load.
+        avoided: TFLite operators that it loads, and leaves to a slower processor.
         floats: TFLite operators that it computes in float alone, by the bits of the codes that it refuses.
         fixed_shapes: whether each tensor has one shape, so that no loop can gather a sequence: such loops, of recurrent
             layers, are unrolled.
@@ -42,6 +43,7 @@ class Target:
     runtime: str = "xnnpack"
     activation_bits: tuple[int, ...] = (8, 16)
     absent: tuple[str, ...] = ()
+    avoided: tuple[str, ...] = ()
     floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fixed_shapes: bool = False
     narrow_slopes: bool = False
@@ -90,6 +92,7 @@ TARGETS: dict[str, Target] = {
         family="reference",
         runtime="tflm",
         absent=_ABSENT,
+        avoided=("REVERSE_V2",),  # Vela 5.2.0: "Axis attribute is not supported"
         floats=_FLOAT_ONLY,
         fixed_shapes=True,
         narrow_slopes=True,

@@ -18,6 +18,7 @@ from .simulation._quantized_layers import (
     QuantizedEinsumDense,
     QuantizedPReLU,
 )
+from .simulation._quantized_lstm import QuantizedLSTM
 from .simulation._quantized_model import KernelNames, QuantizedModel
 from .simulation._step_counter import StepCounter
 
@@ -36,6 +37,7 @@ __all__ = [
     "QuantizedDepthwiseConv1D",
     "QuantizedDepthwiseConv2D",
     "QuantizedEinsumDense",
+    "QuantizedLSTM",
     "QuantizedModel",
     "QuantizedPReLU",
     "Ranges",

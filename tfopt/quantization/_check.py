@@ -33,9 +33,9 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     Example:
 
     >>> import keras, tfopt
-    >>> model = keras.Sequential([keras.Input((4, 8)), keras.layers.LSTM(3, name="lstm")])
+    >>> model = keras.Sequential([keras.Input((4, 8)), keras.layers.LayerNormalization(name="norm")])
     >>> [(row.path, row.done) for row in tfopt.check(model, "tflm").layers]
-    [('lstm', 'float')]
+    [('norm', 'float')]
     """
     config = QuantConfig.for_target(target, strict=False)
     rewritten = rewrite(model, None, config)

@@ -11,7 +11,7 @@ from tfopt.kernels import OWN, registered_class, row_of, stays_float
 from tfopt.quantization._report import LayerReport
 from tfopt.quantization.placement._place import Placement
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
-from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
+from tfopt.quantization.simulation._grid_settings import GridSettings
 
 
 def describe(
@@ -38,7 +38,7 @@ def describe(
     rows = []
     for node in graph.nodes:
         row, layer = _row(node, placement, fenced), made[id(node.op)]
-        weights = layer.name if isinstance(layer, QuantizedWeights) else ""
+        weights = layer.name if isinstance(layer, GridSettings) else ""
         quantizer, site = quantizers.get(node.path, ("", 0))
         square = mean_squares.get(node.path)
         rows.append(

@@ -1,5 +1,6 @@
 """`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -22,9 +23,10 @@ from tfopt.quantization.placement import (
     Placement,
     insert,
     step_counter,
+    with_cells,
 )
 from tfopt.quantization.post_training import check_rounding, improve
-from tfopt.quantization.simulation import FakeQuantize, QuantizedModel, replacing
+from tfopt.quantization.simulation import FakeQuantize, QuantizedLSTM, QuantizedModel, replacing
 
 
 def quantize(
@@ -90,16 +92,20 @@ def quantize(
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
-    settings = resolve(config, [node for node in graph.nodes if (row := row_of(node)) and row.weights])
+    weighted = [node for node in graph.nodes if (row := row_of(node)) and (row.weights or row.recurrent)]
+    settings = resolve(config, weighted)
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config, rewritten.input_ranges)
-    observed = _observe(rewritten, placement, calibration, config.ranges.chooser())
+    observed, cells = _observe(rewritten, placement, calibration, config.ranges.chooser())
     made: dict[int, keras.Operation] = {}
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
     quantized = build_model(full, replace, model_class=QuantizedModel)
     _start(placement, layers, observed)
+    for key, limits in cells.items():
+        if isinstance(made[key], QuantizedLSTM):
+            made[key].cell_range.set_range(*limits[:, np.newaxis], observed.batches)
     rows = (
         *describe(graph, placement, layers, made, observed.squares),
         *describe_constants(model, rewritten.captured),
@@ -124,11 +130,15 @@ def quantize(
 
 def _observe(
     rewritten: Rewritten, placement: Placement, calibration: Any, choose: Chooser | None
-) -> Observed:
-    """What calibration sees at the sites of the grids, one after another."""
+) -> tuple[Observed, dict[int, np.ndarray]]:
+    """What calibration sees at the sites of the grids, one after another; and the range of each LSTM's cells."""
     tensors = [site for grid in placement.grids for site in grid.sites]
+    graph, cells = with_cells(rewritten.graph)
     replace = replacing(rewritten.linear, keep=True)
-    return observe_ranges(rewritten.graph, tensors, calibration, replace, choose)
+    seen = observe_ranges(graph, [*tensors, *cells.values()], calibration, replace, choose)
+    count = len(tensors)
+    of_cells = dict(zip(cells, seen.ranges[count:], strict=True))
+    return dataclasses.replace(seen, ranges=seen.ranges[:count], squares=seen.squares[:count]), of_cells
 
 
 def _start(placement: Placement, layers: list[FakeQuantize], observed: Observed) -> None:

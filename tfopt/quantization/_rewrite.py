@@ -11,8 +11,10 @@ from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization.placement import (
+    FUSED,
     Placement,
     decompose,
+    open_recurrent,
     place,
     real_inputs,
     round_constants,
@@ -59,7 +61,9 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         )
     captured = capture(model, _first_batch(model, calibration), constants=True)
     target = TARGETS[config.target]
-    graph, input_ranges = real_inputs(captured)
+    # The fused LSTM of LiteRT has a kernel for 8-bit codes alone.
+    absent = (*target.absent, *target.avoided, *((FUSED,) if config.activation_bits > 8 else ()))
+    graph, input_ranges = real_inputs(open_recurrent(captured, absent))
     graph = decompose(graph, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.

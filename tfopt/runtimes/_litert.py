@@ -79,6 +79,10 @@ class LiteRT(Runtime):
                 raise _cannot_run(self.file, error) from error
         self._shapes = shapes
 
+    def reset(self) -> None:
+        if self.file.has_state and self._shapes:
+            self.interpreter.reset_all_variables()
+
     def invoke(self) -> None:
         self.interpreter.invoke()
 

@@ -86,12 +86,17 @@ class Runtime(abc.ABC):
     def invoke(self) -> None:
         """Runs the file once."""
 
+    def reset(self) -> None:  # noqa: B027 - a runtime of files without state has nothing to do
+        """Sets what the file keeps from one call to the next to zero, such as the states of an LSTM."""
+
     @abc.abstractmethod
     def tensor(self, tensor: Tensor) -> np.ndarray:
         """A copy of an output, or with `keep_tensors` of any tensor that an operator writes."""
 
     def batches(self, x: Any, order: Sequence[str] = ()) -> Iterator[int]:
         """Runs all samples in the file's own batch size; the tensors can be read after each batch.
+
+        Each call starts from states of zero: a sample is a sequence of its own.
 
         Args:
             x: what `gather` returned.
@@ -105,6 +110,7 @@ class Runtime(abc.ABC):
         total, batch = len(feeds[0]), self.file.batch_size
         for start in range(0, total, batch):
             rows = np.minimum(np.arange(start, start + batch), total - 1)
+            self.reset()
             self.set_inputs([feed[rows] for feed in feeds])
             self.invoke()
             yield min(batch, total - start)

@@ -103,6 +103,11 @@ class TFLiteFile:
         return any(tensor.open_dims for tensor in self.inputs)
 
     @property
+    def has_state(self) -> bool:
+        """Whether an operator keeps something from one call to the next, as an LSTM does."""
+        return any(tensor.is_variable for op in self.operators for tensor in op.inputs if tensor is not None)
+
+    @property
     def op_counts(self) -> dict[str, int]:
         """How often each operator occurs, most frequent first."""
         return dict(Counter(op.name for op in self.operators).most_common())

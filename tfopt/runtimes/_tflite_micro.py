@@ -104,6 +104,10 @@ class TFLiteMicro(Runtime):
         for position, array in enumerate(arrays):
             self.interpreter.set_input(array, position)
 
+    def reset(self) -> None:
+        if self.file.has_state:
+            self.interpreter.reset()
+
     def invoke(self) -> None:
         with quiet(1, 2) as log:
             try:

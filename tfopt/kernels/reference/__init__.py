@@ -9,6 +9,7 @@
 | `_int16_curves` | LOGISTIC, TANH, SOFTMAX of 16-bit codes; ELU |
 | `_reductions` | MEAN, SUM, AVERAGE_POOL_2D, CUMSUM, L2_NORMALIZATION, RSQRT |
 | `_resize` | RESIZE_BILINEAR |
+| `_lstm` | the parts of UNIDIRECTIONAL_SEQUENCE_LSTM |
 | `_fixed_curves` | exp, 1 / x, logistic, tanh, log, 1 / sqrt in fixed point |
 | `_integers` | multiplication and rounding of integers |
 | `_family` | the tables that the simulation reads |
@@ -17,6 +18,7 @@
 
 from tfopt.kernels._family import Family
 from tfopt.kernels.reference._family import INT8, INT16, smallest_step
+from tfopt.kernels.reference._lstm import LSTM
 from tfopt.kernels.reference._operators import (
     ABSENT,
     OPERATORS_INT8,
@@ -27,7 +29,7 @@ from tfopt.kernels.reference._operators import (
 )
 from tfopt.kernels.reference._products import requantize
 
-REFERENCE = Family("reference", INT8, INT16, requantize, smallest_step)
+REFERENCE = Family("reference", INT8, INT16, requantize, LSTM, smallest_step)
 
 __all__ = [
     "ABSENT",

@@ -7,6 +7,7 @@ from tfopt._host_ops import ops
 from tfopt.kernels._family import Family
 from tfopt.kernels.xnnpack._int8 import INT8
 from tfopt.kernels.xnnpack._int16 import INT16
+from tfopt.kernels.xnnpack._lstm import LSTM
 from tfopt.kernels.xnnpack._means import MEANS
 from tfopt.kernels.xnnpack._requantize import requantize
 
@@ -22,6 +23,6 @@ def smallest_step(kind: str, steps: tuple[Any, ...], num_bits: int = 8) -> Any:
     return step / _LARGEST_MULTIPLIER
 
 
-XNNPACK = Family("xnnpack", INT8, INT16, requantize, smallest_step, coarse_roots=True)
+XNNPACK = Family("xnnpack", INT8, INT16, requantize, LSTM, smallest_step, coarse_roots=True)
 
 __all__ = ["XNNPACK"]

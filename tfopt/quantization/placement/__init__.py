@@ -1,24 +1,29 @@
 """Where the kernels round: a graph taken apart, its grids, and the quantizers put into it."""
 
+from tfopt.quantization.placement._cells import with_cells
 from tfopt.quantization.placement._constants import round_constants
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
 from tfopt.quantization.placement._insertion import insert, step_counter
 from tfopt.quantization.placement._integer_inputs import real_inputs
 from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_negative, place
+from tfopt.quantization.placement._recurrent import FUSED, open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
 
 __all__ = [
     "DECOMPOSITIONS",
+    "FUSED",
     "KernelPlan",
     "Placement",
     "SharedGrid",
     "decompose",
     "insert",
     "is_non_negative",
+    "open_recurrent",
     "place",
     "real_inputs",
     "round_constants",
     "split_activations",
     "step_counter",
+    "with_cells",
 ]

@@ -5,13 +5,18 @@ from typing import Any
 import keras
 from keras import layers
 
-from tfopt.kernels import FAMILIES, FixedRange, Quantize, Rsqrt, Target
+from tfopt.kernels import FAMILIES, TARGETS, FixedRange, Quantize, Rsqrt, Target
 
 WIDE = 16
 
 # The squared error of a root looked up, which is at most `4.35**2`, and what corrects it.
 _SQUARE = (-20.0, 20.0 * 32767 / 32768)
 _CORRECTION = (-2.0, 2.0 * 32767 / 32768)
+
+
+def shared_grid(op: keras.Operation) -> str:
+    """The name of the grid that all calls of an operation write on; "" where each call has its own."""
+    return getattr(op, "shared_grid", "")
 
 
 class Parts:
@@ -21,12 +26,20 @@ class Parts:
         op: the operation.
         target: what they will run on.
         num_bits: bits of the model's activations.
+        repeated: whether all calls of a part, which are the steps of a recurrent layer, write on one grid.
     """
 
-    def __init__(self, op: keras.Operation, target: Target, num_bits: int) -> None:
+    def __init__(
+        self,
+        op: keras.Operation,
+        target: Target = TARGETS["litert"],
+        num_bits: int = 8,
+        repeated: bool = False,
+    ) -> None:
         self.op = op
         self.target = target
         self.num_bits = num_bits
+        self.repeated = repeated or bool(shared_grid(op))
         self.made: dict[str, layers.Layer] = {}
 
     def __call__(self, part: str, layer_class: type[layers.Layer], *args: Any, **kwargs: Any) -> layers.Layer:
@@ -35,7 +48,13 @@ class Parts:
             name = f"{self.op.name}_{part}" if part else self.op.name
             policy = getattr(self.op, "dtype_policy", None)
             self.made[part] = layer_class(*args, **kwargs, name=name, dtype=policy)
+            if self.repeated:
+                self.made[part].shared_grid = self.grid_of(part)
         return self.made[part]
+
+    def grid_of(self, part: str) -> str:
+        """The name of the grid that all calls of a repeated part write on."""
+        return f"{id(self.op)}/{part}"
 
     def affine(self, part: str, x: Any, scale: float, offset: float = 0.0) -> Any:
         """`x * scale + offset`."""

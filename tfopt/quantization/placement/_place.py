@@ -25,6 +25,7 @@ from tfopt.kernels import (
     row_of,
     stays_float,
 )
+from tfopt.quantization.placement._parts import shared_grid
 from tfopt.quantization.placement._shared_grids import SharedGrid, SharedGrids
 
 
@@ -133,7 +134,7 @@ class _Walk:
             self.written.update((key, (node, followers)) for key in written)
         for tensor in filter(is_rounded, tensors_in(end.outputs)):
             bits = self.widths.of(tensor)
-            self.grids.new(tensor, end.op.name, bits, _fixed_range(row, bits))
+            self.grids.new(tensor, end.op.name, bits, _fixed_range(row, bits), shared_grid(end.op))
 
     def _rule(self, node: Node) -> KernelRule | None:
         return self.family.rule(kernel_kind(node), self.widths.read_by(node))
@@ -167,6 +168,8 @@ class _Walk:
             norm = norms[0] if norms else None
             operands = tuple(node.inputs) if self.widths.read_by(node) > 8 and not row.weights else ()
             return KernelPlan("weights", sources, operands, node.op if row.weights else None, norm)
+        if row.recurrent:
+            return KernelPlan(kind(node.op), sources, (), node.op)
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
             activation = next((kind(one.op) for one in followers), "")

@@ -29,12 +29,26 @@ class SharedGrids:
         self._grids: dict[int, SharedGrid] = {}
         self._joined: dict[int, SharedGrid] = {}
         self._made: list[SharedGrid] = []
+        self._shared: dict[str, SharedGrid] = {}
 
     def new(
-        self, tensor: keras.KerasTensor, name: str, num_bits: int, fixed: tuple[float, float] | None = None
+        self,
+        tensor: keras.KerasTensor,
+        name: str,
+        num_bits: int,
+        fixed: tuple[float, float] | None = None,
+        shared: str = "",
     ) -> None:
-        """Gives a tensor a grid of its own."""
+        """Gives a tensor a grid of its own, or that of the tensors that came with the same `shared`."""
+        if shared in self._shared:
+            grid = self._shared[shared]
+            grid.sites.append(tensor)
+            grid.name, grid.fixed = name, grid.fixed or fixed
+            self._grids[id(tensor)] = grid
+            return
         grid = SharedGrid(name, fixed, num_bits, [tensor])
+        if shared:
+            self._shared[shared] = grid
         self._made.append(grid)
         self._grids[id(tensor)] = grid
 

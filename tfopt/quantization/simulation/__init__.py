@@ -2,6 +2,8 @@
 
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
+from tfopt.quantization.simulation._grid_settings import GridSettings
+from tfopt.quantization.simulation._lstm_loop import CellStates
 from tfopt.quantization.simulation._quantized_layers import (
     QuantizedConv1D,
     QuantizedConv1DTranspose,
@@ -13,6 +15,7 @@ from tfopt.quantization.simulation._quantized_layers import (
     QuantizedEinsumDense,
     QuantizedPReLU,
 )
+from tfopt.quantization.simulation._quantized_lstm import QuantizedLSTM
 from tfopt.quantization.simulation._quantized_model import KernelNames, QuantizedModel
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 from tfopt.quantization.simulation._replacements import REPLACEMENTS, replacing
@@ -20,8 +23,10 @@ from tfopt.quantization.simulation._step_counter import StepCounter
 
 __all__ = [
     "REPLACEMENTS",
+    "CellStates",
     "FakeQuantize",
     "FusedBatchNormalization",
+    "GridSettings",
     "KernelNames",
     "QuantizedConv1D",
     "QuantizedConv1DTranspose",
@@ -31,6 +36,7 @@ __all__ = [
     "QuantizedDepthwiseConv1D",
     "QuantizedDepthwiseConv2D",
     "QuantizedEinsumDense",
+    "QuantizedLSTM",
     "QuantizedModel",
     "QuantizedPReLU",
     "QuantizedWeights",

@@ -5,14 +5,14 @@ from typing import Any
 import keras
 
 from tfopt._host_ops import ops
-from tfopt.kernels import Grid, IntegerActivations, activation_grid, nudge_range, once, restrict_range
+from tfopt.kernels import Grid, activation_grid, nudge_range, once, restrict_range
 from tfopt.quantization.simulation._learned_ranges import LEARNED
 from tfopt.quantization.simulation._observers import MAXIMUM, MINIMUM, observe
 from tfopt.quantization.simulation._step_counter import Timed
 
 
-class ActivationRange(Timed, IntegerActivations):
-    """Mixin of the layer that quantizes activations: where its range comes from.
+class ActivationRange(Timed):
+    """Mixin of a layer that quantizes activations: where its range comes from.
 
     Each of `num_sites` places keeps `(minimum, maximum)` of its own, a debiased moving average; the range spans them
     all. With `observer="lsq"` or `"pact"` a learned factor scales what calibration found. See `FakeQuantize` for the
@@ -21,6 +21,7 @@ class ActivationRange(Timed, IntegerActivations):
 
     num_sites: int
     fixed_range: tuple[float, float] | None
+    num_bits: int
     momentum: float
     observer: str
     clip_l2: float

@@ -9,6 +9,7 @@ from tfopt._host_ops import on_host
 from tfopt._untracked import Untracked
 from tfopt.kernels import (
     ConstantFakeQuantize,
+    IntegerActivations,
     Kernel,
     check_range,
     fake_quantize,
@@ -21,7 +22,7 @@ from tfopt.quantization.simulation._learned_ranges import LEARNED
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class FakeQuantize(ActivationRange, keras.layers.Layer):
+class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
     """Rounds activations to the integer grid that the TFLite kernels compute on.
 
     `quantize` inserts one wherever a TFLite kernel writes its output. The range `[minimum, maximum]` starts from

@@ -10,6 +10,7 @@ from tfopt._host_ops import on_host
 from tfopt._untracked import Untracked
 from tfopt.graph import deep_recursion
 from tfopt.kernels import (
+    RECURRENT,
     TARGETS,
     HeldNumbers,
     IntegerModel,
@@ -21,6 +22,7 @@ from tfopt.kernels import (
 from tfopt.quantization._report import LayerReport, QuantizationReport, measured
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
+from tfopt.quantization.simulation._quantized_lstm import QuantizedLSTM
 from tfopt.quantization.simulation._step_counter import StepCounter, Timed
 
 
@@ -87,6 +89,9 @@ class QuantizedModel(keras.Model, IntegerModel):
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
         for link in links:
+            if link.kernel in RECURRENT:
+                self._connect(link)
+                continue
             kernel = self._kernel(link)
             self.get_layer(link.quantizer).set_kernel(link.site, kernel)
             layer = None if kernel.weights is None else kernel.weights.layer
@@ -98,6 +103,11 @@ class QuantizedModel(keras.Model, IntegerModel):
             for layer in self.layers:
                 if isinstance(layer, Timed):
                     layer.set_counter(counter)
+
+    def _connect(self, link: KernelNames) -> None:
+        """Names to a recurrent layer the quantizers between which it computes."""
+        ends = (self.get_layer(name) for name in (*link.sources, link.quantizer))
+        self.get_layer(link.weights).connect(*ends, TARGETS[self.target].family)
 
     def _kernel(self, link: KernelNames) -> Kernel:
         layer, norm = (self.get_layer(name) if name else None for name in (link.weights, link.norm))
@@ -123,7 +133,7 @@ class QuantizedModel(keras.Model, IntegerModel):
             held = HeldNumbers(self.weights)
             with held.read():
                 for layer in self.layers:
-                    if isinstance(layer, (IntegerAccumulation, FakeQuantize)):
+                    if isinstance(layer, (IntegerAccumulation, FakeQuantize, QuantizedLSTM)):
                         layer.compute_grids()
             self._held = Untracked(held)
             self.predict_function = held.reading(self.predict_function)
@@ -138,9 +148,11 @@ class QuantizedModel(keras.Model, IntegerModel):
             return not tf.distribute.has_strategy()
 
     def stored(self) -> dict[str, tuple[Any, Any]]:
-        """The step of the weights and the rounded bias of each layer with weights that is called once, by name."""
+        """The step of the weights and the rounded bias of each layer with weights that reads one grid, by name."""
         links = [link for link in self.links if link.kernel == "weights"]
-        calls = Counter(link.weights or link.norm for link in links)
+        # Where a layer is called on inputs of several grids, its bias differs from call to call.
+        read = {(link.weights or link.norm, link.sources) for link in links}
+        calls = Counter(name for name, _ in read)
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }

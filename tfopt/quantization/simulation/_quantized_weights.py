@@ -1,6 +1,5 @@
 """The mixin that makes a layer compute with its weights on their grid."""
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -11,8 +10,8 @@ import keras
 from tfopt._host_ops import on_host, ops
 from tfopt._untracked import Untracked
 from tfopt.graph import fold_factor
-from tfopt.kernels import IntegerWeights, WeightGrid, once
-from tfopt.quantization.simulation._step_counter import Timed
+from tfopt.kernels import IntegerWeights, once
+from tfopt.quantization.simulation._grid_settings import GridSettings
 
 
 class _ReadThrough:
@@ -64,7 +63,7 @@ def _reading_through(call: Callable, signature: inspect.Signature) -> Callable:
     return quantized_call
 
 
-class QuantizedWeights(Timed, IntegerWeights):
+class QuantizedWeights(GridSettings, IntegerWeights):
     """Mixin before a layer: names the weights to quantize and the axes that index their channels.
 
     A subclass sets `kept_axes`, or `axes_of` where they differ between weights or layers; the constructor, config,
@@ -82,19 +81,8 @@ class QuantizedWeights(Timed, IntegerWeights):
             setattr(cls, name, _ReadThrough(name, getattr(cls, name, None)))
         cls.call = _reading_through(cls.call, cls.call_signature())  # type: ignore[attr-defined]
 
-    def __init__(
-        self,
-        *args: Any,
-        weight_bits: int = 8,
-        granularity: str = "channel",
-        power_of_two: bool = False,
-        ternary: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.grid = WeightGrid(
-            bits=weight_bits, granularity=granularity, power_of_two=power_of_two, ternary=ternary
-        )
         self.set_norm(None)
 
     @classmethod
@@ -112,11 +100,6 @@ class QuantizedWeights(Timed, IntegerWeights):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional arguments of `call`, and what it reads in place of the layer's attributes, by name."""
         return args, {name: self.quantize_weight(getattr(self, name), name) for name in self.weight_names}
-
-    @property
-    def weight_bits(self) -> int:
-        """Bits of a weight's code."""
-        return self.grid.bits
 
     def set_norm(self, norm: keras.layers.Layer | None) -> None:
         """Names the batch norm that will be folded in: a step that channels share is that of the product."""
@@ -154,7 +137,6 @@ class QuantizedWeights(Timed, IntegerWeights):
         return values
 
     def weights_and_rounded(self) -> tuple[Any, Any]:
-        """The first weight and the same on its grid."""
         name = self.weight_names[0]
         weight = ops.convert_to_tensor(getattr(self, name))
         return weight, self._rounded(weight, name)
@@ -175,13 +157,6 @@ class QuantizedWeights(Timed, IntegerWeights):
         kept = {axis % len(weight.shape) for axis in self.axes_of(name)}
         shape = [size if axis in kept else 1 for axis, size in enumerate(weight.shape)]
         return ops.reshape(ops.where(factor > 0, factor, 1.0), shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._settings()}  # type: ignore[misc]
-
-    def _settings(self) -> dict[str, Any]:
-        settings = dataclasses.asdict(self.grid)
-        return {"weight_bits": settings.pop("bits"), **settings}
 
     def to_inference(self: Any) -> keras.layers.Layer:
         """The layer without the mixin, built, with the rounded weights in it: what the converter reads."""

@@ -9,6 +9,7 @@ from tfopt.graph import clone_operation, kind
 from tfopt.kernels import FloatBoundary, FloatFence, registered_class
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
 from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
+from tfopt.quantization.simulation._grid_settings import GridSettings
 from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
 from tfopt.quantization.simulation._quantized_layers import (
     QuantizedConv1D,
@@ -21,7 +22,7 @@ from tfopt.quantization.simulation._quantized_layers import (
     QuantizedEinsumDense,
     QuantizedPReLU,
 )
-from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
+from tfopt.quantization.simulation._quantized_lstm import QuantizedLSTM
 from tfopt.quantization.simulation._step_counter import StepCounter
 
 # The kind of a layer -> the class that takes its place.
@@ -35,6 +36,7 @@ REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
     "DepthwiseConv1D": QuantizedDepthwiseConv1D,
     "DepthwiseConv2D": QuantizedDepthwiseConv2D,
     "EinsumDense": QuantizedEinsumDense,
+    "LSTM": QuantizedLSTM,
     "PReLU": QuantizedPReLU,
 }
 
@@ -78,8 +80,8 @@ def replacing(
         config = {**op.get_config(), "name": name, **in_float32}
         if id(op) in linear:
             config["activation"] = "linear"
-        if chosen is not None and quantized is not None and issubclass(quantized, QuantizedWeights):
-            config |= chosen.weight_settings(kind(op))
+        if chosen is not None and quantized is not None and issubclass(quantized, GridSettings):
+            config |= quantized.settings_for(chosen, kind(op))
         return (quantized or type(op)).from_config(config)
 
     return replace

@@ -1,0 +1,92 @@
+"""Recurrent layers as the steps of their cells: one graph of integer operations, repeated."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from tfopt.graph import kind
+from tfopt.quantization.placement._parts import Parts
+from tfopt.quantization.placement._step_cells import CELLS, StepCell, function_name
+
+# What the state of a SimpleRNN may go through last: one operation with a grid that its first value can share.
+_LAST = ("linear", "relu", "sigmoid", "tanh")
+
+
+def why_not_unrolled(layer: keras.layers.Layer, steps: int | None) -> str:
+    """Why a recurrent layer cannot be opened into its steps; "" if it can.
+
+    Args:
+        layer: a recurrent layer.
+        steps: how many steps its inputs have; None if that is open.
+    """
+    if layer.stateful:
+        return f"{kind(layer)} keeps its state from one call to the next"
+    for cell in cells_of(layer):
+        if kind(cell) not in CELLS:
+            return f"{kind(layer)} loops over time, and {kind(cell)} is not a cell of Keras"
+        if not function_name(cell.activation) or not function_name(
+            getattr(cell, "recurrent_activation", cell.activation)
+        ):
+            return f"{kind(layer)} loops over time, and an activation of {kind(cell)} is not one of Keras"
+        if kind(cell) == "SimpleRNNCell" and function_name(cell.activation) not in _LAST:
+            return (
+                f"{kind(layer)} loops over time, with {function_name(cell.activation)} as its last operation"
+            )
+    if steps is None:
+        return f"{kind(layer)} loops over an open number of steps: fix it in the model's Input"
+    return ""
+
+
+def cells_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The cells of a recurrent layer, from the inputs on: stacked ones are layers one after the other."""
+    return list(layer.cell.cells) if kind(layer.cell) == "StackedRNNCells" else [layer.cell]
+
+
+def unrolled(layer: keras.layers.Layer, x: Any, initial: Sequence[Any] = ()) -> tuple[Any, list[Any]]:
+    """What a recurrent layer computes, step by step.
+
+    Args:
+        layer: one for which `why_not_unrolled` gives no reason.
+        x: inputs (samples, steps, ...).
+        initial: the states to start from; none for zeros.
+
+    Returns:
+        The outputs of all steps, (samples, steps, ...), or of the last one; and the states after it.
+    """
+    cells, initial, last = cells_of(layer), list(initial), []
+    for number, cell in enumerate(cells):
+        part = Parts(layer if len(cells) == 1 else cell, repeated=True)
+        opened = CELLS[kind(cell)](part, cell)
+        given, initial = initial[: len(opened.states)], initial[len(opened.states) :]
+        outputs, states = _steps(part, opened, x, given, layer.go_backwards and number == 0)
+        last.extend(states)
+        all_steps = number < len(cells) - 1 or layer.return_sequences
+        x = ops.stack(outputs, axis=1) if all_steps else outputs[-1]
+    return x, last
+
+
+def _steps(
+    part: Parts, cell: StepCell, x: Any, initial: Sequence[Any], backwards: bool
+) -> tuple[list[Any], list[Any]]:
+    """The outputs of all steps, and the states after the last."""
+    inputs, units = cell.project(x), cell.units
+    given = initial or [None] * len(cell.states)
+    # Zeros of a slice each: the converter makes one of two equal operations, which then has two grids.
+    states = [
+        _initial(part, name, inputs[0][0][..., at * units : (at + 1) * units], start)
+        for at, (name, start) in enumerate(zip(cell.states, given, strict=True))
+    ]
+    outputs = []
+    for each in reversed(inputs) if backwards else inputs:
+        states = cell.step(each, states)
+        outputs.append(states[0])
+    return outputs, states
+
+
+def _initial(part: Parts, state: str, like: Any, given: Any) -> Any:
+    """The state before the first step, on the grid of the states that steps write: zeros if it is not given."""
+    layer = part(f"first_{state}", layers.Rescaling, 0.0 if given is None else 1.0)
+    layer.shared_grid = part.grid_of(state)
+    return layer(like if given is None else given)
