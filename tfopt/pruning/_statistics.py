@@ -10,7 +10,7 @@ from keras import ops
 from tfopt._samples import batches
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._inputs import input_norms
-from tfopt.pruning._select import Statistics
+from tfopt.pruning._scores import Statistics
 from tfopt.pruning._targets import path_of
 
 _HELP = "Pass data=(inputs, targets) or a few such batches."
