@@ -20,7 +20,7 @@ from tfopt.pruning._restored import after_other_callbacks, warn_of_restored, war
 from tfopt.pruning._rewinding import Rewinder
 from tfopt.pruning._statistics import Samples, collect, new_seed
 from tfopt.pruning._step_counter import StepCounter
-from tfopt.pruning._targets import path_of
+from tfopt.pruning._targets import labels_of
 
 
 class Pruning(keras.callbacks.Callback):
@@ -50,8 +50,9 @@ class Pruning(keras.callbacks.Callback):
             in [0, 1). An optimizer step is an update of the weights: with `gradient_accumulation_steps=4`, it
             takes four batches.
         where: which layers to prune: None for those where pruning pays (see `find_targets`: the first convolution,
-            depthwise kernels, embeddings and the output layer stay dense), a regular expression that is searched in
-            `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all that have kernels.
+            depthwise kernels, embeddings and the output layer stay dense where they are small), a regular expression
+            that is searched in `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all
+            that have kernels.
         pattern: the units, which become zero as a whole. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all
             but N of each M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`:
             blocks of R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters, neurons and
@@ -142,8 +143,8 @@ class Pruning(keras.callbacks.Callback):
         synchronize(self.model)
         members = [member for group in self._groups for member in group.kernels]
         pruned = [
-            LayerSparsity(path_of(member.layer), tuple(member.variable.shape), zeros)
-            for member, zeros in zip(members, zeros_in(members), strict=True)
+            LayerSparsity(label, tuple(member.variable.shape), zeros)
+            for label, member, zeros in zip(labels_of(members), members, zeros_in(members), strict=True)
         ]
         dense = [LayerSparsity(path, reason=reason) for path, reason in self._dense]
         return PruningReport(self.model.name, (*pruned, *dense), self.model.count_params(), self.pattern)
