@@ -90,7 +90,7 @@ class Pruning(keras.callbacks.Callback):
     [0.75]
     >>> print(pruning.report)
     Sparsity of 'net'
-    layer      weight  sparsity  note
+    layer      weight  sparsity
     net/head  16 × 10    75.0 %
     75.0 % of the 160 pruned weights are zero, 70.6 % of all 170.
     Biases stay dense.
