@@ -40,7 +40,13 @@ class Pruning(keras.callbacks.Callback):
     `Pruning(ConstantSparsity(0.8))`, with the same pattern and scope, to it to keep them. When `fit` was interrupted
     by an error, call `pruning.on_train_end()` to restore the constraints.
 
-    With `SwapEMAWeights`, list this callback after it and before `ModelCheckpoint`.
+    Steps are those of the optimizer that moves the pruned weights; of several, as in a GAN, the slowest (give each
+    network a callback with `where=` to follow its own). In a loop of your own pass it in a `CallbackList`, call
+    `on_train_begin` before the step is traced, and update with `optimizer.apply`; batches count as steps there.
+
+    Other callbacks may be listed before or after it. Weights of an earlier epoch that one puts back at the end
+    (`EarlyStopping(restore_best_weights=True)`) are pruned again, with a warning. Only a `ModelCheckpoint` of averages
+    that `SwapEMAWeights(swap_on_epoch=True)` swaps in must be listed after it.
 
     Adds to the logs of each epoch `sparsity`, the fraction of zeros over all pruned weights, and `mask_change`, the
     fraction of them whose mask changed in the epoch.
@@ -160,13 +166,9 @@ class Pruning(keras.callbacks.Callback):
         self._sparsity: float | None = None
         self._turn: int | None = None
         self._steps_per_epoch: float | None = None
-        self._unmasked = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Read the optimizer's step count: only once per epoch, because reading it waits for the device.
-
-        The first masks are made here and not in on_train_begin, because other callbacks may load weights there.
-        """
+        """Count steps, and make the first masks: not in on_train_begin, where other callbacks may load weights."""
         self._running.check_in_force()
         synchronize(self.model)
         self._counter.begin_epoch()
@@ -189,9 +191,7 @@ class Pruning(keras.callbacks.Callback):
         """Log the fraction of zeros."""
         if not self._running.mask_averages() and self._running.returned():
             self._running.apply()
-            if not self._unmasked:
-                warn_of_unmasked_steps(self.model)
-            self._unmasked = True
+            warn_of_unmasked_steps(self.model)
         if logs is None:
             return
         zeros = self._running.zeros()
