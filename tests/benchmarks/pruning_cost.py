@@ -23,7 +23,8 @@ from tfopt.pruning._criteria import CRITERIA
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._layouts import layout_of
 from tfopt.pruning._patterns import parse_pattern
-from tfopt.pruning._select import select_units, spread, unit_scores
+from tfopt.pruning._scores import spread
+from tfopt.pruning._select import choose_units
 
 _HUNDRED_MILLION = flags.DEFINE_bool(
     "hundred_million", False, "Also time a mask update of 100 M weights; takes 3 GB of memory."
@@ -123,8 +124,7 @@ def _seconds(function: Any) -> float:
 
 
 def _mask(group: Group, scope: str, criterion: str) -> Any:
-    scores = unit_scores(group, CRITERIA[criterion], {})
-    (units,) = select_units((group,), (scores,), 0.5, scope, (0.0, 0.98))
+    (units,) = choose_units((group,), CRITERIA[criterion], {}, 0.5, scope, (0.0, 0.98))
     return spread(group, group.kernels[0], units)
 
 

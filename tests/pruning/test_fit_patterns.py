@@ -271,7 +271,7 @@ def test_default_rule_spares_small_edges_and_where_overrides_it() -> None:
     assert reasons["wide"] is None
     assert "first convolution, 0.8 % of the weights" in str(reasons["stem"])
     assert "output layer, 5.8 % of the weights" in str(reasons["head"])
-    assert "dense: output layer, 5.8 %" in " ".join(str(pruning.report).split())
+    assert "Dense: head (output layer, 5.8 %" in " ".join(str(pruning.report).split())
     named = Pruning(ConstantSparsity(0.5), ".*")
     drive(model, named, epochs=1)
     assert {row.path: row.sparsity for row in named.report.layers} == dict.fromkeys(

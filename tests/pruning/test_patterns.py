@@ -13,7 +13,8 @@ from keras import layers, ops
 from tfopt.pruning import Layout, NofM, erk_densities, layout_of, parse_pattern, regrow_mask, unit_mask
 from tfopt.pruning._criteria import CRITERIA
 from tfopt.pruning._group import Group, Member
-from tfopt.pruning._select import select_units, spread, unit_scores
+from tfopt.pruning._scores import spread
+from tfopt.pruning._select import choose_units
 
 PATTERNS = ["unstructured", "1x4", "4x1", "1x16", "3x5", "channels", "2:4", "1:3", "4:8"]
 
@@ -39,8 +40,7 @@ def random_groups(shapes: Sequence[tuple[int, ...]], pattern: str, seed: int) ->
 
 def masks_of(groups: Sequence[Group], sparsity: float, scope: str, bounds=(0.0, 1.0)) -> list[np.ndarray]:
     """The masks of the kernels."""
-    scores = [unit_scores(group, CRITERIA["magnitude"], {}) for group in groups]
-    units = select_units(groups, scores, sparsity, scope, bounds)
+    units = choose_units(groups, CRITERIA["magnitude"], {}, sparsity, scope, bounds)
     pairs = zip(groups, units, strict=True)
     return [ops.convert_to_numpy(spread(group, group.kernels[0], one)) for group, one in pairs]
 

@@ -196,7 +196,7 @@ def test_subclassed_model_frozen_layer_and_report(blobs: Any) -> None:
     assert (report.sparsity, report.size, report.parameters) == (0.75, 272, model.count_params())
     assert json.loads(json.dumps(report.to_dict()))["layers"][0]["path"] == "net/conv"
     assert "75.0 % of the 272 pruned weights are zero" in str(report)
-    assert "dense: frozen" in report.to_markdown()
+    assert "Dense: net/dense (frozen)." in report.to_markdown()
 
 
 def test_training_that_ends_before_the_schedule_warns(blobs: Any) -> None:

@@ -27,6 +27,23 @@ class MyConv(layers.Conv2D):
     """A subclass counts as its base class."""
 
 
+class OwnCell(layers.Layer):
+    """A recurrent cell of the user's."""
+
+    state_size = 2
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], 2), name="kernel")
+        self.recurrent_kernel = self.add_weight(shape=(2, 2), name="recurrent_kernel")
+        self.bias = self.add_weight(shape=(2, 2), name="bias")
+
+    def call(self, x, states):  # type: ignore[no-untyped-def]
+        new = x @ self.kernel + states[0] @ self.recurrent_kernel + self.bias[0]
+        return new, [new]
+
+
+CELL = ["kernel", "recurrent_kernel"]
+
 # layer, its input's shape, where, names of the weights that are pruned, part of the reason when there are none
 LAYERS = [
     (lambda: layers.Dense(2), (3,), None, ["kernel"], ""),
@@ -45,15 +62,26 @@ LAYERS = [
     (Mixer, (3,), "probe", ["mix", "kernel"], ""),
     (lambda: layers.DepthwiseConv1D(2), (4, 3), None, [], "depthwise"),
     (lambda: layers.DepthwiseConv2D(2), (4, 4, 3), None, [], "depthwise kernels hold about 1 %"),
-    (lambda: layers.Embedding(5, 2), (4,), None, [], "embeddings"),
+    (lambda: layers.Embedding(5, 2), (40,), None, [], "embeddings"),
     (lambda: layers.BatchNormalization(), (3,), None, [], "normalization"),
     (lambda: layers.LayerNormalization(), (3,), None, [], "normalization"),
     (lambda: layers.GroupNormalization(3), (4, 4, 3), None, [], "normalization"),
     (lambda: layers.RMSNormalization(), (3,), None, [], "normalization"),
     (lambda: layers.PReLU(), (3,), None, [], "no rule for PReLU"),
     (lambda: layers.PReLU(), (3,), "probe", [], "no weight with two or more axes"),
-    (lambda: layers.LSTM(2), (4, 3), None, [], "no rule for LSTMCell"),
-    (lambda: layers.LSTM(2), (4, 3), "probe", ["kernel", "recurrent_kernel"], ""),
+    (lambda: layers.LSTM(2), (4, 3), None, CELL, ""),
+    (lambda: layers.LSTM(2), (4, 3), "probe", CELL, ""),
+    (lambda: layers.GRU(2), (4, 3), None, CELL, ""),
+    (lambda: layers.GRU(2), (4, 3), "probe", CELL, ""),  # its bias has two axes
+    (lambda: layers.SimpleRNN(2), (4, 3), None, CELL, ""),
+    (lambda: layers.Bidirectional(layers.GRU(2)), (4, 3), None, 2 * CELL, ""),
+    (lambda: layers.RNN([layers.LSTMCell(2), layers.GRUCell(3)]), (4, 3), None, 2 * CELL, ""),
+    (lambda: layers.RNN(OwnCell()), (4, 3), None, CELL, ""),
+    (lambda: layers.ConvLSTM2D(2, 2), (3, 4, 4, 1), None, CELL, ""),
+    (lambda: layers.TimeDistributed(layers.Dense(2)), (4, 3), None, ["kernel"], ""),
+    (lambda: layers.GroupQueryAttention(2, 2, 1), None, None, ["kernel"] * 4, ""),
+    (lambda: layers.Embedding(500, 2), (4,), None, ["embeddings"], ""),
+    (lambda: layers.LSTM(2, trainable=False), (4, 3), None, [], "frozen"),
     (lambda: layers.Dense(2, trainable=False), (3,), None, [], "frozen"),
 ]
 
@@ -68,7 +96,7 @@ def test_layer_rules(make, shape, where, names, reason) -> None:  # type: ignore
     model = keras.Model(inputs, layers.Dense(1, name="probe_last")(layers.Flatten()(outputs)))
     targets, dense = find_targets(model, where)
     assert [t.variable.name for t in targets if "probe_last" not in t.variable.path] == names
-    reasons = [text for path, text in dense if path.startswith("probe")]
+    reasons = [text for path, text in dense if path.startswith("probe") and path != "probe_last"]
     assert len(reasons) == bool(reason) and all(reason in text for text in reasons)
 
 
@@ -169,3 +197,27 @@ def test_a_quantized_copy_leaves_the_same_layers_dense():
     quantized = tfopt.quantize(model, np.random.default_rng(0).normal(size=(8, 8, 8, 1)).astype("float32"))
     pruned = [[target.layer.name for target in find_targets(one)[0]] for one in (model, quantized)]
     assert pruned == [["middle"], ["middle"]]
+
+
+def test_recurrent_kernels_are_pruned_by_default_and_named_in_the_report() -> None:
+    x = inputs = keras.Input((6, 8))
+    x = layers.Bidirectional(layers.LSTM(16, return_sequences=True, name="lstm"), name="both")(x)
+    x = layers.MultiHeadAttention(2, 8, name="attention")(x, x)
+    x = layers.GRU(16, name="gru")(x)
+    model = keras.Model(inputs, layers.Dense(4, name="head")(x), name="net")
+    model.compile("adam", "mse", jit_compile=False)
+    before = {weight.path: weight.numpy() for weight in model.weights if weight.name == "bias"}
+    pruning = tfopt.Pruning(tfopt.pruning.ConstantSparsity(0.75))
+    model.optimizer.learning_rate = 1e-6
+    x = np.random.default_rng(0).normal(size=(32, 6, 8)).astype("float32")
+    model.fit(x, np.zeros((32, 4)), verbose=0, callbacks=[pruning])
+    rows = {row.path: row for row in pruning.report.layers}
+    cells = ["both/forward_lstm/lstm_cell", "both/backward_lstm/lstm_cell", "gru/gru_cell"]
+    named = [f"{cell}/{weight}" for cell in cells for weight in CELL]
+    named += [f"attention/{part}" for part in ("query", "key", "value", "attention_output")]
+    assert {path for path, row in rows.items() if row.sparsity is not None} == set(named)
+    assert all(rows[path].sparsity == 0.75 for path in named)
+    assert pruning.report.zeros > 0.7 * model.count_params()
+    for weight in model.weights:
+        if weight.name == "bias":
+            assert np.sum(weight.numpy() == 0) <= np.sum(before[weight.path] == 0)

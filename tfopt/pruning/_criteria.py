@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from tfopt.pruning._checks import named
@@ -50,6 +51,17 @@ def lamp(weight: Any) -> Any:
     left = ops.flip(ops.cumsum(ops.flip(ranked, 0)), 0)
     scores = ranked / ops.maximum(left, 1e-38)
     return ops.reshape(ops.take(scores, ops.argsort(order)), ops.shape(weight))
+
+
+def lamp_curve(magnitudes: Any, above: float) -> Any:
+    """`lamp` of ascending magnitudes in NumPy, given the sum of the squares of all that are above them.
+
+    >>> import numpy as np
+    >>> lamp_curve(np.float32([0.0, 2.0]), above=4.0).tolist()
+    [0.0, 0.5]
+    """
+    squares = np.square(magnitudes, dtype="float64")
+    return squares / np.maximum(above + np.cumsum(squares[::-1])[::-1], 1e-38)
 
 
 def random_scores(weight: Any, noise: Any) -> Any:
@@ -149,12 +161,17 @@ class Criterion:
         needs: keyword arguments of the function: `gradient`, `squared_gradient`, `input_norm`, `gamma`, `noise`.
         patterns: the patterns that it can be used with; all if empty.
         shrinks: whether the kept weights are shrunk by the threshold.
+        by_magnitude: whether scores ascend with the magnitude in each layer, so that only a comparison of layers
+            needs them.
+        curve: if they are not the magnitudes, the function from sorted magnitudes to scores (see `_host.share`).
     """
 
     function: Callable[..., Any]
     needs: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     shrinks: bool = False
+    by_magnitude: bool = False
+    curve: Callable[[Any, float], Any] | None = None
 
     @property
     def needs_data(self) -> bool:
@@ -163,14 +180,14 @@ class Criterion:
 
 
 CRITERIA: dict[str, Criterion] = {
-    "magnitude": Criterion(magnitude),
-    "lamp": Criterion(lamp),
+    "magnitude": Criterion(magnitude, by_magnitude=True),
+    "lamp": Criterion(lamp, by_magnitude=True, curve=lamp_curve),
     "random": Criterion(random_scores, ("noise",)),
     "taylor": Criterion(taylor, ("gradient",)),
     "fisher": Criterion(fisher, ("squared_gradient",)),
     "wanda": Criterion(wanda, ("input_norm",)),
     "batch_norm": Criterion(batch_norm_gamma, ("gamma",), patterns=("channels",)),
-    "soft_threshold": Criterion(magnitude, patterns=("unstructured",), shrinks=True),
+    "soft_threshold": Criterion(magnitude, patterns=("unstructured",), shrinks=True, by_magnitude=True),
 }
 
 

@@ -59,6 +59,11 @@ class Group:
         return self.size - 1
 
     @property
+    def plain(self) -> bool:
+        """Whether the units are the weights of a single kernel, in their order."""
+        return type(self.pattern) is Pattern and len(self.kernels) == 1 and self.kernels[0].layout.in_order
+
+    @property
     def sizes(self) -> np.ndarray | None:
         """Counted weights in each unit; None where each has one."""
         found = [self.pattern.sizes(member.layout.matrix_shape) for member in self.kernels]

@@ -54,6 +54,11 @@ class Layout:
     def _permutation(self) -> tuple[int, ...]:
         return sum(self._order, ())
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the array has the weight's elements in the weight's order, so that no layout is needed."""
+        return type(self) is Layout and self._permutation == tuple(range(len(self.shape)))
+
     def to_matrix(self, weight: Any) -> Any:
         """The weight as (positions, inputs, outputs)."""
         order = self._permutation

@@ -5,16 +5,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfopt._training_state import in_force, take_off
-from tfopt.pruning._backend import compiled, create_masks, remove_masks, variable_scope
+from tfopt.pruning._backend import (
+    compiled,
+    count_true,
+    create_masks,
+    host_array,
+    remove_masks,
+    variable_scope,
+)
 from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
 from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group, Member
-from tfopt.pruning._masks import regrow_mask, soft_threshold
-from tfopt.pruning._select import Statistics, select_units, spread, unit_scores
+from tfopt.pruning._masks import apply_mask, regrow_mask, soft_threshold
+from tfopt.pruning._scores import Statistics, spread, unit_scores
+from tfopt.pruning._select import choose_units
+from tfopt.pruning._step_counter import moving_averages, parts_of
 
 
 class MaskSet:
@@ -67,8 +77,7 @@ class MaskSet:
         self, sparsity: float, statistics: Statistics, before_masking: Callable[[], None] | None = None
     ) -> None:
         """Choose which weights are zero, and make them zero. `before_masking` may change weights in between."""
-        scores = [unit_scores(group, self.criterion, statistics) for group in self.groups]
-        self._units = select_units(self.groups, scores, sparsity, self.scope, self.bounds)
+        self._units = choose_units(self.groups, self.criterion, statistics, sparsity, self.scope, self.bounds)
         if before_masking is not None:
             before_masking()
         self._set_masks(shrink=self.criterion.shrinks)
@@ -97,7 +106,7 @@ class MaskSet:
             for member, constraint in zip(self.members, self._constraints, strict=True):
                 mask = masks[id(member.variable)]
                 if id(member.variable) in counted:
-                    self.flips.append(compiled(_flips)(ops.convert_to_tensor(constraint.mask), mask))
+                    self.flips.append(count_true(_flips, ops.convert_to_tensor(constraint.mask), mask))
                 constraint.mask.assign(mask)
                 if shrink:
                     weight = ops.convert_to_tensor(member.variable)
@@ -108,7 +117,38 @@ class MaskSet:
         """Set the weights that the masks do not keep to zero."""
         with variable_scope(self.model):
             for member, constraint in zip(self.members, self._constraints, strict=True):
-                member.variable.assign(constraint(member.variable))
+                weight, mask = map(ops.convert_to_tensor, (member.variable, constraint.mask))
+                known = host_array(weight), host_array(mask)
+                if constraint.inner is None and known[0] is not None and known[1] is not None:
+                    member.variable.assign(np.where(known[1], known[0], np.zeros((), known[0].dtype)))
+                else:
+                    member.variable.assign(constraint(weight))
+
+    def mask_averages(self) -> bool:
+        """Mask the moving averages of the weights and, if there are any, the weights too, which may hold them by now.
+
+        An optimizer with `use_ema` averages the weights before their constraints. Keras and its SwapEMAWeights write
+        the averages into the weights.
+        """
+        averages: dict[int, keras.Variable] = {}
+        for optimizer in parts_of(getattr(self.model, "optimizer", None)):
+            averages.update(moving_averages(optimizer))
+        if not averages:
+            return False
+        self.apply()
+        with variable_scope(self.model):
+            for member, constraint in zip(self.members, self._constraints, strict=True):
+                average = averages.get(id(member.variable))
+                if average is not None:
+                    average.assign(apply_mask(average, constraint.mask))
+        return True
+
+    def returned(self) -> int:
+        """How many weights are not zero although the masks say so."""
+        return sum(
+            int(count_true(_returned, *map(ops.convert_to_tensor, (member.variable, constraint.mask))))
+            for member, constraint in zip(self.members, self._constraints, strict=True)
+        )
 
     def zeros(self) -> list[int]:
         """Zeros in each kernel."""
@@ -143,16 +183,19 @@ def kernels_of(groups: Sequence[Group]) -> list[Member]:
 
 def zeros_in(members: Sequence[Member]) -> list[int]:
     """Zeros in each weight."""
-    counts = [compiled(_zeros)(ops.convert_to_tensor(member.variable)) for member in members]
-    return [int(count) for count in counts]
+    return [int(count_true(_zero, ops.convert_to_tensor(member.variable))) for member in members]
 
 
-def _zeros(weight: Any) -> Any:
-    return ops.sum(ops.cast(ops.equal(weight, 0), "int32"))
+def _zero(weight: Any) -> Any:
+    return weight == 0
+
+
+def _returned(weight: Any, mask: Any) -> Any:
+    return (weight != 0) & ~mask
 
 
 def _flips(old: Any, new: Any) -> Any:
-    return ops.sum(ops.cast(ops.not_equal(old, new), "int32"))
+    return old != new
 
 
 def _shrunk(weight: Any, mask: Any) -> Any:

@@ -5,7 +5,9 @@ from typing import Any
 
 from keras import ops
 
+from tfopt.pruning._backend import host_array, select
 from tfopt.pruning._criteria import magnitude
+from tfopt.pruning._host import host_ranks, lowest_of
 
 
 def zero_count(sparsity: float, size: int) -> int:
@@ -25,8 +27,9 @@ def unstructured_mask(scores: Any, zeros: Any) -> Any:
     """The mask that removes the `zeros` lowest scores, wherever they are; of equal scores the first ones.
 
     The count is exact, also where all scores are equal (a zero-initialized kernel). Runs in eager mode, `tf.function`
-    and `jax.jit`. The threshold is searched between the bit patterns of the lowest and the highest score, alternately
-    by interpolation and bisection. This is exact, takes about 15 passes over the scores, and needs no sort.
+    and `jax.jit`. In a graph and on accelerators the threshold is searched between the bit patterns of the lowest and
+    the highest score, alternately by interpolation and bisection: about 15 passes over the scores, and no sort. Where
+    NumPy can read the scores it is found with four passes (see `_host`), and is the same.
 
     Args:
         scores: a float tensor of any shape, compared in float32. NaN counts as the highest score.
@@ -40,6 +43,10 @@ def unstructured_mask(scores: Any, zeros: Any) -> Any:
     >>> ops.convert_to_numpy(unstructured_mask([0.1, 3.0, 0.2, 2.0], 2)).tolist()
     [False, True, False, True]
     """
+    known = host_array(scores), host_array(zeros) if not isinstance(zeros, int) else zeros
+    if known[0] is not None and known[1] is not None:
+        kept = ~lowest_of(host_ranks(known[0]), int(known[1])).reshape(known[0].shape)
+        return ops.convert_to_tensor(kept)
     return _lowest_removed(scores, zeros, lambda chosen: ops.cast(chosen, "int32"))
 
 
@@ -159,7 +166,7 @@ def apply_mask(weight: Any, mask: Any) -> Any:
     [1.0, 0.0]
     """
     weight = ops.convert_to_tensor(weight)
-    return ops.where(ops.convert_to_tensor(mask), weight, ops.zeros_like(weight))
+    return select(ops.convert_to_tensor(mask), weight, ops.zeros_like(weight))
 
 
 def soft_threshold(weight: Any, alpha: Any) -> Any:

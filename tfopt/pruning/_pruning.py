@@ -11,14 +11,16 @@ from tfopt.pruning._backend import synchronize
 from tfopt.pruning._budgets import Bounds, check_scope
 from tfopt.pruning._criteria import get_criterion
 from tfopt.pruning._find_groups import find_groups
+from tfopt.pruning._in_steps import in_steps, warn_if_unfinished
 from tfopt.pruning._mask_set import MaskSet, kernels_of, zeros_in
-from tfopt.pruning._optimizer_steps import in_steps, progress, warn_if_unfinished
 from tfopt.pruning._options import check_data, check_options, check_where, growth_of
 from tfopt.pruning._regrowth import Regrowth
 from tfopt.pruning._report import LayerSparsity, PruningReport
+from tfopt.pruning._restored import after_other_callbacks, warn_of_restored, warn_of_unmasked_steps
 from tfopt.pruning._rewinding import Rewinder
 from tfopt.pruning._statistics import Samples, collect, new_seed
-from tfopt.pruning._targets import path_of
+from tfopt.pruning._step_counter import StepCounter
+from tfopt.pruning._targets import labels_of
 
 
 class Pruning(keras.callbacks.Callback):
@@ -38,7 +40,13 @@ class Pruning(keras.callbacks.Callback):
     `Pruning(ConstantSparsity(0.8))`, with the same pattern and scope, to it to keep them. When `fit` was interrupted
     by an error, call `pruning.on_train_end()` to restore the constraints.
 
-    With `SwapEMAWeights`, list this callback after it and before `ModelCheckpoint`.
+    Steps are those of the optimizer that moves the pruned weights; of several, as in a GAN, the slowest (give each
+    network a callback with `where=` to follow its own). In a loop of your own pass it in a `CallbackList`, call
+    `on_train_begin` before the step is traced, and update with `optimizer.apply`; batches count as steps there.
+
+    Other callbacks may be listed before or after it. Weights of an earlier epoch that one puts back at the end
+    (`EarlyStopping(restore_best_weights=True)`) are pruned again, with a warning. Only a `ModelCheckpoint` of averages
+    that `SwapEMAWeights(swap_on_epoch=True)` swaps in must be listed after it.
 
     Adds to the logs of each epoch `sparsity`, the fraction of zeros over all pruned weights, and `mask_change`, the
     fraction of them whose mask changed in the epoch.
@@ -48,8 +56,9 @@ class Pruning(keras.callbacks.Callback):
             in [0, 1). An optimizer step is an update of the weights: with `gradient_accumulation_steps=4`, it
             takes four batches.
         where: which layers to prune: None for those where pruning pays (see `find_targets`: the first convolution,
-            depthwise kernels, embeddings and the output layer stay dense), a regular expression that is searched in
-            `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all that have kernels.
+            depthwise kernels, embeddings and the output layer stay dense where they are small), a regular expression
+            that is searched in `layer.path`, or a function that takes a layer and returns a bool; `".*"` prunes all
+            that have kernels.
         pattern: the units, which become zero as a whole. `"unstructured"`: single weights. `"2:4"`, any `"N:M"`: all
             but N of each M consecutive inputs of an output; let the schedule end at (M - N) / M. `"1x4"`, any `"RxC"`:
             blocks of R outputs times C inputs, of one tap in convolutions. `"channels"`: whole filters, neurons and
@@ -87,7 +96,7 @@ class Pruning(keras.callbacks.Callback):
     [0.75]
     >>> print(pruning.report)
     Sparsity of 'net'
-    layer      weight  sparsity  note
+    layer      weight  sparsity
     net/head  16 × 10    75.0 %
     75.0 % of the 160 pruned weights are zero, 70.6 % of all 170.
     Biases stay dense.
@@ -140,8 +149,8 @@ class Pruning(keras.callbacks.Callback):
         synchronize(self.model)
         members = kernels_of(self._groups)
         pruned = [
-            LayerSparsity(path_of(member.layer), tuple(member.variable.shape), zeros)
-            for member, zeros in zip(members, zeros_in(members), strict=True)
+            LayerSparsity(label, tuple(member.variable.shape), zeros)
+            for label, member, zeros in zip(labels_of(members), members, zeros_in(members), strict=True)
         ]
         dense = [LayerSparsity(path, reason=reason) for path, reason in self._dense]
         return PruningReport(self.model.name, (*pruned, *dense), self.model.count_params(), self.pattern)
@@ -150,6 +159,7 @@ class Pruning(keras.callbacks.Callback):
         """Find the weights, and attach a mask to each that keeps everything."""
         self._groups, self._dense = find_groups(self.model, self.where, self.pattern)
         self._masks = MaskSet(self.model, self._groups, self._criterion, self.scope, self.bounds)
+        self._counter = StepCounter(self.model, [member.variable for member in self._masks.kernels])
         # A train function that was traced before does not know the constraints.
         self.model.make_train_function(force=True)
         self._step = 0
@@ -158,29 +168,30 @@ class Pruning(keras.callbacks.Callback):
         self._steps_per_epoch: float | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Read the optimizer's step count: only once per epoch, because reading it waits for the device.
-
-        The first masks are made here and not in on_train_begin, because other callbacks may load weights there.
-        """
+        """Count steps, and make the first masks: not in on_train_begin, where other callbacks may load weights."""
         self._running.check_in_force()
-        self._batches, self._accumulation = progress(self.model)
+        synchronize(self.model)
+        self._counter.begin_epoch()
         self._set_unit()
-        self._watch(self._batches // self._accumulation)
-        self._prune_for_step(self._batches // self._accumulation)
+        self._watch(self._counter.at(0))
+        self._prune_for_step(self._counter.at(0))
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Make the masks that hold when this execution, of one batch or more, is done."""
+        if self._counter.learn(batch):
+            self._set_unit()
         done = batch + self.model.steps_per_execution
         steps = (self.params or {}).get("steps")
         if steps:
             done = min(done, steps)
-        self._watch((self._batches + batch) // self._accumulation)
-        self._prune_for_step((self._batches + done) // self._accumulation)
+        self._watch(self._counter.at(batch))
+        self._prune_for_step(self._counter.at(done))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Log the fraction of zeros."""
-        # This changes nothing, except where another callback wrote weights (SwapEMAWeights).
-        self._running.apply()
+        if not self._running.mask_averages() and self._running.returned():
+            self._running.apply()
+            warn_of_unmasked_steps(self.model)
         if logs is None:
             return
         zeros = self._running.zeros()
@@ -190,16 +201,32 @@ class Pruning(keras.callbacks.Callback):
             for member, count in zip(self._running.kernels, zeros, strict=True):
                 logs[f"sparsity/{member.variable.path}"] = count / math.prod(member.variable.shape)
 
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Mask the moving averages, which SwapEMAWeights evaluates."""
+        if self._masks is not None:
+            synchronize(self.model)
+            self._masks.mask_averages()
+
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Restore the constraints, after one last use: Keras may just have written moving averages into the weights."""
+        """Restore the constraints; what other callbacks write into the weights after this is pruned as well."""
         if self._masks is None:
             return  # training had ended already: this is a second call
+        masks, self._masks = self._masks, None
         synchronize(self.model)
-        self._masks.apply()
-        self._masks.remove()
-        self._masks = None
+        if not masks.mask_averages():
+            self._prune_restored(masks)
+        masks.remove()
         self.model.make_train_function(force=True)
-        warn_if_unfinished(getattr(self, "_in_steps", self.schedule), self._step)
+        after_other_callbacks(self, lambda: self._prune_restored(masks))
+        warn_if_unfinished(getattr(self, "_in_steps", self.schedule), self._step, self._counter.note())
+
+    def _prune_restored(self, masks: MaskSet) -> None:
+        """Prune weights of an earlier epoch, which another callback has put back, to the sparsity of the last one."""
+        if not self._sparsity or not masks.returned():
+            return
+        before = masks.zeros()
+        masks.prune(self._sparsity, self._collect(self._criterion.needs))
+        warn_of_restored(self.model, sum(before) / masks.size, sum(masks.zeros()) / masks.size)
 
     @property
     def _running(self) -> MaskSet:
@@ -209,15 +236,16 @@ class Pruning(keras.callbacks.Callback):
 
     def _set_unit(self) -> None:
         """The schedule and the regrowth in optimizer steps."""
-        if self._steps_per_epoch is not None:
-            return
         steps = (self.params or {}).get("steps")
         if self.unit == "epoch" and steps is None:
             raise ValueError(
                 "The 'unit' argument of Pruning must be 'step' where the number of batches is not known. Got 'epoch' "
                 "instead. Pass steps_per_epoch to fit, or data that has a length."
             )
-        self._steps_per_epoch = steps / self._accumulation if steps and self.unit == "epoch" else 1.0
+        steps_per_epoch = steps * self._counter.per_batch if steps and self.unit == "epoch" else 1.0
+        if steps_per_epoch == self._steps_per_epoch:
+            return
+        self._steps_per_epoch = steps_per_epoch
         self._in_steps = in_steps(self.schedule, self._steps_per_epoch)
         self._regrowth = self.regrowth and in_steps(self.regrowth, self._steps_per_epoch)
         rewinds_to = getattr(self._in_steps, "rewinds_to", None)

@@ -46,10 +46,10 @@ class PruningReport(Report):
     >>> report = PruningReport("net", rows, parameters=100)
     >>> print(report)
     Sparsity of 'net'
-    layer  weight  sparsity           note
+    layer  weight  sparsity
     net/a  4 × 8     75.0 %
-    net/b                    dense: frozen
     75.0 % of the 32 pruned weights are zero, 24.0 % of all 100.
+    Dense: net/b (frozen).
     Biases stay dense.
     >>> report.sparsity
     0.75
@@ -76,19 +76,34 @@ class PruningReport(Report):
         return self.zeros / self.size
 
     def table(self) -> Table:
-        """A row per weight or layer, and the totals below."""
+        """A row per pruned weight; below it the totals, and the layers that stay dense by reason."""
         total = f"{self.sparsity:.1%} of the {self.size:,} pruned weights are zero, "
         total += f"{self.zeros / self.parameters:.1%} of all {self.parameters:,}."
+        dense: dict[str, list[str]] = {}
+        for layer in self.layers:
+            if layer.sparsity is None:
+                dense.setdefault(layer.reason or "", []).append(layer.path)
         return Table(
             title=f"Sparsity of '{self.model}'",
-            columns=("layer", "weight", "sparsity", "note"),
-            rows=tuple(_row(layer) for layer in self.layers),
-            notes=(total.replace("%", " %"), _BIASES.get(self.pattern, "Biases stay dense.")),
+            columns=("layer", "weight", "sparsity"),
+            rows=tuple(_row(layer) for layer in self.layers if layer.sparsity is not None),
+            notes=(
+                total.replace("%", " %"),
+                *(f"Dense: {_listed(paths)} ({reason})." for reason, paths in dense.items()),
+                _BIASES.get(self.pattern, "Biases stay dense."),
+            ),
         )
 
 
-def _row(layer: LayerSparsity) -> tuple[str, str, str, str]:
-    if layer.sparsity is None:
-        return layer.path, "", "", f"dense: {layer.reason}"
+def _listed(paths: list[str]) -> str:
+    """The first paths, and how many others there are; `PruningReport.layers` has all.
+
+    >>> _listed(["a", "b"]), _listed(list("abcdefgh"))
+    ('a, b', 'a, b, c, d and 4 others')
+    """
+    return ", ".join(paths) if len(paths) <= 6 else f"{', '.join(paths[:4])} and {len(paths) - 4} others"
+
+
+def _row(layer: LayerSparsity) -> tuple[str, str, str]:
     shape = " × ".join(map(str, layer.shape or ()))
-    return layer.path, shape, f"{100 * layer.sparsity:.1f} %", ""
+    return layer.path, shape, f"{100 * (layer.sparsity or 0):.1f} %"

@@ -1,82 +1,35 @@
-"""Selection: masks of units from the weights of all groups, on the device."""
+"""Selection: masks of units from the weights of all groups, on the host or in graphs on the device."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from tfopt.pruning._backend import compiled
-from tfopt.pruning._budgets import Bounds, bounds_for, erk_zeros, limits
+from tfopt.pruning._backend import compiled, on_host
+from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._criteria import Criterion
-from tfopt.pruning._group import Group, Member
+from tfopt.pruning._group import Group
 from tfopt.pruning._masks import unit_mask, unstructured_mask
-
-# For each member, by `id(member)`: what criteria need besides the weight, by name.
-Statistics = dict[int, dict[str, Any]]
-
-
-def unit_scores(group: Group, criterion: Criterion, statistics: Statistics) -> Any:
-    """One float32 score per unit of a group: the mean over the unit's weights."""
-    layouts = tuple(member.layout for member in group.kernels)
-    function = _scorer(group.pattern, layouts, criterion.function, criterion.needs)
-    weights = [ops.convert_to_tensor(member.variable) for member in group.kernels]
-    extra = [statistics[id(member)][name] for member in group.kernels for name in criterion.needs]
-    return compiled(function)(*weights, *extra)
+from tfopt.pruning._scores import Statistics, unit_scores
+from tfopt.pruning._select_on_host import choose_on_host, limits_of, zeros_of
 
 
-@functools.lru_cache(maxsize=1024)
-def _scorer(
-    pattern: Any, layouts: tuple[Any, ...], function: Callable[..., Any], needs: tuple[str, ...]
-) -> Callable[..., Any]:
-    shares = [len_of(layout) / sum(map(len_of, layouts)) for layout in layouts]
-
-    def score(*tensors: Any) -> Any:
-        total = 0.0
-        for index, (layout, share) in enumerate(zip(layouts, shares, strict=True)):
-            weight = tensors[index]
-            if needs:
-                first = len(layouts) + index * len(needs)
-                extra = dict(zip(needs, tensors[first : first + len(needs)], strict=True))
-                scores = function(layout.to_matrix(weight), **extra)
-            else:
-                scores = function(weight)
-                _check_shape(scores, layout.shape)
-                scores = layout.to_matrix(scores)
-            total = total + share * ops.cast(pattern.pool(scores), "float32")
-        return total
-
-    return score
-
-
-def len_of(layout: Any) -> int:
-    """How many weights a layout has."""
-    positions, inputs, outputs = layout.matrix_shape
-    return positions * inputs * outputs
-
-
-def _check_shape(scores: Any, shape: tuple[int, ...]) -> None:
-    if tuple(scores.shape) != shape:
-        raise ValueError(
-            "The 'criterion' argument of Pruning must be a function that returns scores of its argument's shape, "
-            f"{shape}. Got shape {tuple(scores.shape)} instead. If you have one score per channel, broadcast it."
-        )
-
-
-def select_units(
-    groups: Sequence[Group], scores: Sequence[Any], sparsity: float, scope: str, bounds: Bounds
+def choose_units(
+    groups: Sequence[Group],
+    criterion: Criterion,
+    statistics: Statistics,
+    sparsity: float,
+    scope: str,
+    bounds: Bounds,
 ) -> list[Any]:
-    """A mask of units for each group, whose zeros add up to the target."""
+    """A mask of units for each group, whose zeros add up to the target: True where the unit is kept."""
+    if on_host():
+        return choose_on_host(groups, criterion, statistics, sparsity, scope, bounds)
+    scores = [unit_scores(group, criterion, statistics) for group in groups]
     if scope == "global":
         return _global(groups, scores, sparsity, bounds)
-    if scope == "erk":
-        shapes = [group.shape for group in groups]
-        zeros = (
-            erk_zeros(shapes, [group.limit for group in groups], sparsity) if sparsity else [0] * len(shapes)
-        )
-    else:
-        zeros = [group.zeros(sparsity) for group in groups]
-    return [_lowest(group, one, count) for group, one, count in zip(groups, scores, zeros, strict=True)]
+    counts = zeros_of(groups, sparsity, scope)
+    return [_lowest(group, one, count) for group, one, count in zip(groups, scores, counts, strict=True)]
 
 
 def _lowest(group: Group, scores: Any, zeros: int) -> Any:
@@ -90,8 +43,7 @@ def _global(groups: Sequence[Group], scores: Sequence[Any], sparsity: float, bou
     """One threshold over all groups; each group still removes its lower bound, and never more than its upper bound."""
     ranked, spared, least, most = [], [], 0, 0
     for group, one in zip(groups, scores, strict=True):
-        pair = bounds_for(bounds, group.kernels[0].variable.path)
-        low, high = limits(pair, sparsity, group.size, group.limit)
+        low, high = limits_of(group, sparsity, bounds)
         if low:
             one = ops.where(_lowest(group, one, low), one, float("-inf"))
         spared.append(_lowest(group, one, high))
@@ -111,13 +63,3 @@ def _global(groups: Sequence[Group], scores: Sequence[Any], sparsity: float, bou
         masks.append(ops.logical_or(keep, together[start : start + keep.shape[0]]))
         start += keep.shape[0]
     return masks
-
-
-def spread(group: Group, member: Member, units: Any) -> Any:
-    """The mask of one weight from the mask of its group's units."""
-    return compiled(_spreader(group.pattern, member.layout))(units)
-
-
-@functools.lru_cache(maxsize=1024)
-def _spreader(pattern: Any, layout: Any) -> Callable[[Any], Any]:
-    return lambda units: layout.from_matrix(pattern.spread(units, layout.matrix_shape))

@@ -5,7 +5,7 @@ import numpy as np
 
 from tfopt.pruning._backend import synchronize
 from tfopt.pruning._report import LayerSparsity, PruningReport
-from tfopt.pruning._targets import find_targets
+from tfopt.pruning._targets import find_targets, labels_of
 
 
 def sparsity_report(model: keras.Model) -> PruningReport:
@@ -29,8 +29,8 @@ def sparsity_report(model: keras.Model) -> PruningReport:
     synchronize(model)
     targets, dense = find_targets(model, where=".*")
     kernels = tuple(
-        LayerSparsity(target.layer.path, tuple(target.variable.shape), _zeros(target.variable))
-        for target in targets
+        LayerSparsity(label, tuple(target.variable.shape), _zeros(target.variable))
+        for label, target in zip(labels_of(targets), targets, strict=True)
     )
     others = tuple(LayerSparsity(path, reason=reason) for path, reason in dense)
     return PruningReport(model.name, (*kernels, *others), model.count_params())

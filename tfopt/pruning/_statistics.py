@@ -8,9 +8,10 @@ import numpy as np
 from keras import ops
 
 from tfopt._samples import batches
+from tfopt.pruning._checks import named
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._inputs import input_norms
-from tfopt.pruning._select import Statistics
+from tfopt.pruning._scores import Statistics
 from tfopt.pruning._targets import path_of
 
 _HELP = "Pass data=(inputs, targets) or a few such batches."
@@ -45,7 +46,7 @@ def collect(
     Raises:
         ValueError: the samples have no targets, the model has no loss, a layer has no batch norm after it, or it is
             not known which inputs a layer's kernel multiplies.
-        NotImplementedError: gradients are needed on another backend than TensorFlow.
+        NotImplementedError: gradients are needed on another backend than TensorFlow and JAX.
     """
     needs = set(needs)
     members = [member for group in groups for member in group.kernels]
@@ -109,12 +110,16 @@ def _gradients(members: Sequence[Member], model: keras.Model, samples: Samples) 
 
 
 def _loss_of(model: keras.Model) -> Callable[[list[keras.Variable], Any, Any], list[Any]]:
-    if keras.backend.backend() != "tensorflow":
+    make = _GRADIENTS.get(keras.backend.backend())
+    if make is None:
         raise NotImplementedError(
-            "Criteria and regrowth that read gradients run on the TensorFlow backend only. "
+            f"Criteria and regrowth that read gradients run on the {named(_GRADIENTS)} backend. "
             f"Got {keras.backend.backend()!r} instead. Use criterion='magnitude', or SET in place of RigL."
         )
+    return make(model)
 
+
+def _on_tensorflow(model: keras.Model) -> Callable[[list[keras.Variable], Any, Any], list[Any]]:
     def gradients(variables: list[keras.Variable], x: Any, y: Any) -> list[Any]:
         import tensorflow as tf
 
@@ -127,6 +132,25 @@ def _loss_of(model: keras.Model) -> Callable[[list[keras.Variable], Any, Any], l
         return [tf.cast(tf.convert_to_tensor(gradient), tf.float32) for gradient in found]
 
     return gradients
+
+
+def _on_jax(model: keras.Model) -> Callable[[list[keras.Variable], Any, Any], list[Any]]:
+    def gradients(variables: list[keras.Variable], x: Any, y: Any) -> list[Any]:
+        import jax
+
+        def loss(values: list[Any]) -> Any:
+            # What the model writes, such as its metrics, is dropped with the scope.
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                y_pred = model(x, training=False)
+                return model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
+
+        found = jax.grad(loss)([variable.value for variable in variables])
+        return [ops.cast(gradient, "float32") for gradient in found]
+
+    return gradients
+
+
+_GRADIENTS = {"tensorflow": _on_tensorflow, "jax": _on_jax}
 
 
 def new_seed() -> int:

@@ -1,7 +1,10 @@
 """Targets: which weights of a model are pruned, and why the others are not."""
 
+import collections
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 
@@ -23,18 +26,29 @@ PRUNED_CLASSES = (
     _L.DepthwiseConv2D,
 )
 
-# Layer classes that stay dense unless `where` names them, the reason, and the weight that is pruned if it does.
-_DENSE: tuple[tuple[tuple[type, ...], str, str | None], ...] = (
+# The weights of recurrent cells, whatever their class: Keras hides that of ConvLSTM, and users write their own.
+_CELL = ("kernel", "recurrent_kernel")
+
+# Layer classes that stay dense unless `where` names them or they hold more than a part of the kernel weights: the
+# reason, the weight that is pruned then, and the part.
+_DENSE: tuple[tuple[tuple[type, ...], str, str | None, float], ...] = (
     (
         (_L.DepthwiseConv1D, _L.DepthwiseConv2D),
         "depthwise kernels hold about 1 % of the parameters (Zhu & Gupta 2017, section 4.2)",
         "kernel",
+        1.0,
     ),
-    ((_L.Embedding,), "embeddings are table lookups, so zeros save no computation", "embeddings"),
+    (
+        (_L.Embedding,),
+        "embeddings are table lookups: zeros save no computation, and this holds less than half of the weights",
+        "embeddings",
+        0.5,
+    ),
     (
         (_L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization, _L.RMSNormalization),
         "normalization: few weights, each of which scales a whole channel",
         None,
+        1.0,
     ),
 )
 
@@ -56,10 +70,11 @@ def find_targets(
     """The weights of `model` that `Pruning` prunes, and the layers that stay dense.
 
     Without `where`, it prunes the trainable kernels of Dense, EinsumDense, Conv1D/2D/3D, their transposes and
-    subclasses, and the pointwise kernels of SeparableConv. These stay dense:
+    subclasses, the pointwise kernels of SeparableConv, and the kernels and recurrent kernels of recurrent layers (those
+    of LSTM, GRU, SimpleRNN, ConvLSTM, and cells of your own with these weights). These stay dense:
 
     - biases and normalization: each number serves a whole channel;
-    - depthwise kernels and embeddings, where zeros save little;
+    - depthwise kernels, where zeros save little, and embeddings, unless one holds more than half of the weights;
     - convolutions that read the model's input, and layers that make its output, as long as each holds at most
       10 % of the kernel weights. No later layer can restore what the first one drops, or correct the last one, while
       other layers can hold these few zeros at almost no cost: Zhu & Gupta (2017) and Gale et al. (2019,
@@ -96,6 +111,7 @@ def find_targets(
         )
     layers = [layer for layer in flatten_layers(model) if _has_parameters(layer)]
     selected = {id(layer) for layer in layers if selects(where, layer, path_of(layer))}
+    total = sum(math.prod(weight.shape) for weight in _matrices(model.trainable_variables))
     if not selected:
         raise ValueError(
             f"The 'where' argument of Pruning must match a layer of model '{model.name}'. Got {where!r}, which "
@@ -109,7 +125,7 @@ def find_targets(
         if id(layer) not in selected:
             dense.append((path_of(layer), "not selected by where="))
             continue
-        found, reason = _weights_to_prune(layer, where is not None, trainable, owners)
+        found, reason = _weights_to_prune(layer, None if where is not None else total, trainable, owners)
         targets.extend(Target(layer, variable) for variable in found)
         if reason:
             dense.append((path_of(layer), reason))
@@ -145,6 +161,16 @@ def _spare_edges(model: keras.Model, targets: list[Target]) -> tuple[list[Target
     return kept, spared
 
 
+def labels_of(members: Iterable[Any]) -> list[str]:
+    """The layer's path for each weight, with the weight's own name where several of the layer are pruned."""
+    members = list(members)
+    counts = collections.Counter(id(member.layer) for member in members)
+    return [
+        path_of(member.layer) + (f"/{member.variable.name}" if counts[id(member.layer)] > 1 else "")
+        for member in members
+    ]
+
+
 def path_of(layer: keras.layers.Layer) -> str:
     """The layer's path, or its name if it has no path because it was never built."""
     return layer.path or layer.name
@@ -161,22 +187,32 @@ def _float_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [weight for weight in own_weights(layer) if keras.backend.is_float_dtype(weight.dtype)]
 
 
+def _matrices(weights: Iterable[keras.Variable]) -> list[keras.Variable]:
+    """The weights with two or more axes; a GRU's bias has two, too."""
+    return [weight for weight in weights if len(weight.shape) >= 2 and weight.name != "bias"]
+
+
 def _weights_to_prune(
-    layer: keras.layers.Layer, named: bool, trainable: set[int], owners: dict[int, str]
+    layer: keras.layers.Layer, total: int | None, trainable: set[int], owners: dict[int, str]
 ) -> tuple[list[keras.Variable], str]:
-    """The weights of one layer that are pruned, or the reason why there are none."""
-    rule = next((name for classes, name in _PRUNED if isinstance(layer, classes)), None)
-    for classes, reason, name in _DENSE:
-        if isinstance(layer, classes):
-            if not named or name is None:
-                return [], reason
-            rule = name
+    """The weights of one layer that are pruned, or the reason why there are none.
+
+    `total` is the number of weights in all kernels; None if the layer is one that `where` names.
+    """
     weights = _float_weights(layer)
-    if rule is not None:
-        weights = [weight for weight in weights if weight.name == rule]
-    elif not named:
+    names: tuple[str, ...] = next(((name,) for classes, name in _PRUNED if isinstance(layer, classes)), ())
+    names = names or (_CELL if {weight.name for weight in weights} >= set(_CELL) else ())
+    for classes, reason, name, part in _DENSE:
+        if isinstance(layer, classes):
+            size = sum(math.prod(weight.shape) for weight in weights if weight.name == name)
+            if name is None or (total is not None and size <= part * total):
+                return [], reason
+            names = (name,)
+    if names:
+        weights = [weight for weight in weights if weight.name in names]
+    elif total is not None:
         return [], f"no rule for {type(layer).__name__}: name the layer in where= to prune its weights"
-    weights = [weight for weight in weights if len(weight.shape) >= 2]
+    weights = _matrices(weights)
     if not weights:
         return [], "has no weight with two or more axes"
     weights = [weight for weight in weights if id(weight) in trainable]

@@ -1,13 +1,9 @@
-"""How many optimizer steps training has made, and schedules that are written in epochs."""
+"""Schedules in optimizer steps: written in epochs, or longer than the training."""
 
 import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import Any
-
-import keras
-
-from tfopt.pruning._backend import innermost
 
 STEP_FIELDS = ("begin_step", "end_step", "rewind_step", "step")
 
@@ -35,21 +31,13 @@ def _scaled(schedule: Callable[[float], float], steps_per_epoch: float) -> Calla
     return lambda step: schedule(step / steps_per_epoch)
 
 
-def progress(model: keras.Model) -> tuple[int, int]:
-    """How many batches the optimizer has seen, and how many of them make one of its steps."""
-    optimizer = innermost(model.optimizer)
-    # `optimizer.iterations` counts steps, and leaves out the batches that are accumulated for the next one.
-    batches = next(variable for variable in optimizer.variables if variable.name == "iteration")
-    return int(batches.numpy()), optimizer.gradient_accumulation_steps or 1
-
-
-def warn_if_unfinished(schedule: Any, step: int) -> None:
-    """Warn if training ended before the schedule."""
+def warn_if_unfinished(schedule: Any, step: int, note: str) -> None:
+    """Warn if training ended before the schedule; `note` says what was counted."""
     end_step = getattr(schedule, "end_step", None)
     if end_step is not None and step < end_step:
         warnings.warn(
             f"Training ended at step {step}, before the pruning schedule does at step {end_step}: the "
-            f"sparsity is {schedule(step):.3g} instead of {schedule(end_step):.3g}. Train "
+            f"sparsity is {schedule(step):.3g} instead of {schedule(end_step):.3g}.{note} Train "
             f"longer, or pass a schedule that ends at step {step} or before.",
             stacklevel=3,
         )
