@@ -104,6 +104,24 @@ def test_tflite_micro_decodes_every_form_on_the_first_and_the_last_axis(form, pl
     assert sum(bool(kernel.form) for kernel in report.kernels) == per_channel.get(form.__name__, 6)
 
 
+def test_the_largest_kernels_stay_where_the_arena_is_small(plain, compressed, tmp_path):
+    free, _ = compressed
+    path = tmp_path / "model.tflite"
+    path.write_bytes(plain)
+    limit = (free.arena_before.total + free.arena_after.total) // 2
+    report = compress_weights(path, tmp_path / "small.tflite", max_arena=limit)
+    assert report.arena_after.total <= limit < free.arena_after.total
+    alone = {
+        kernel.before for kernel in report.kernels if f"does not fit in max_arena={limit:,}" in kernel.reason
+    }
+    assert alone and min(alone) >= max(kernel.before for kernel in report.kernels if kernel.form)
+    with pytest.raises(
+        ValueError, match=rf"must be at least {free.arena_before.total:,}, which TFLite Micro takes"
+    ):
+        compress_weights(path, max_arena=1000)
+    assert path.read_bytes() == plain
+
+
 def test_nothing_is_left_that_the_runtime_does_not_read(compressed):
     _, small = compressed
     model = Flatbuffer(small.content).model

@@ -123,6 +123,18 @@ def test_energy_finds_the_rank_and_reasons_are_named(low):
     ]
 
 
+@pytest.mark.parametrize(
+    ("ranks", "names"),
+    [((3, 24), ["conv_inputs", "conv"]), ((16, 3), ["conv_core", "conv"]), ((16, 24), ["conv"])],
+)
+def test_a_matrix_of_full_rank_is_left_out(ranks, names, low):
+    small = tfopt.factorize(low, ranks={"conv": ranks})
+    assert [layer.name for layer in small.layers if layer.name.startswith("conv")] == names
+    assert close(small, low)  # whose rank is 3
+    row = next(row for row in small.report.layers if row.ranks)
+    assert small.count_params() - low.count_params() == row.after - row.before
+
+
 @pytest.mark.parametrize("budget", [{"params": 0.4}, {"macs": 0.5}, {"bytes": 0.5}, {"params": 12_000}])
 def test_a_budget_is_kept_and_used(budget):
     model = random_weights(low_rank_net())

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tfopt._files import check_parent, write_whole
 from tfopt.coding import Encoded
@@ -12,11 +14,15 @@ from tfopt.compression._report import CompressionReport
 from tfopt.compression._strip import renumber, strip
 from tfopt.conversion import Flatbuffer
 from tfopt.kernels import TARGETS, Target
-from tfopt.runtimes import TFLiteFile
+from tfopt.runtimes import Arena, TFLiteFile
 
 
 def compress_weights(
-    path: str | os.PathLike, output: str | os.PathLike | None = None, *, target: str = "tflm"
+    path: str | os.PathLike,
+    output: str | os.PathLike | None = None,
+    *,
+    target: str = "tflm",
+    max_arena: int | None = None,
 ) -> CompressionReport:
     """Writes a .tflite file again with its kernels compressed, which the runtime decodes while it runs.
 
@@ -34,13 +40,15 @@ def compress_weights(
         path: the .tflite file.
         output: the file to write; by default `path` is replaced, after the new file is complete.
         target: a target whose runtime decodes kernels: `"tflm"`.
+        max_arena: bytes that the arena may take, as `Arena.total` counts them on this machine: the largest kernels stay
+            as they are until it is enough. No limit by default.
 
     Returns:
         A `CompressionReport`: it prints as a table and has `to_dict()`.
 
     Raises:
         ValueError: the path is missing or not a .tflite file, it is compressed already, or the target's runtime has no
-            decoder.
+            decoder; or the plain file needs more than `max_arena`.
         ImportError: TFLite Micro is not installed.
         CannotRunError: TFLite Micro cannot run the file.
         RuntimeError: the compressed file computes something else.
@@ -60,12 +68,32 @@ def compress_weights(
     row = check_decoder(target)
     source = TFLiteFile.read(path)
     output = check_parent(path if output is None else output, "output")
-    made = compress_bytes(source, row)
-    arenas = prove_equal(source.content, made.content, made.written)
+    made, arenas = _within(source, row, max_arena)
     write_whole(output, made.content)
     return CompressionReport(
         str(output), len(source.content), made.stripped, len(made.content), made.kernels, *arenas
     )
+
+
+def _within(
+    source: TFLiteFile, target: Target, max_arena: int | None
+) -> "tuple[CompressedFile, tuple[Arena, Arena]]":
+    """The compressed file, which has run, and the arena that the plain one and it need."""
+    alone: dict[int, str] = {}
+    while True:
+        made = compress_bytes(source, target, alone)
+        before, after = prove_equal(source.content, made.content, made.written)
+        if max_arena is None or after.total <= max_arena:
+            return made, (before, after)
+        compressed = {number: kernel.before for number, kernel in enumerate(made.kernels) if kernel.form}
+        if not compressed:
+            raise ValueError(
+                f"The 'max_arena' argument must be at least {after.total:,}, which TFLite Micro takes for the plain "
+                f"file on this machine. Got {max_arena!r}. Leave it out for no limit."
+            )
+        alone[max(compressed, key=compressed.__getitem__)] = (
+            f"decoded, it does not fit in max_arena={max_arena:,}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +113,10 @@ class CompressedFile:
     written: dict[int, list[int]]
 
 
-def compress_bytes(file: TFLiteFile, target: Target) -> CompressedFile:
-    """The compressed file, without a run of it.
+def compress_bytes(
+    file: TFLiteFile, target: Target, alone: Mapping[int, str] = MappingProxyType({})
+) -> CompressedFile:
+    """The compressed file, without a run of it; the arguments are those of `compress_kernels`.
 
     Raises:
         ValueError: it is compressed already.
@@ -96,7 +126,7 @@ def compress_bytes(file: TFLiteFile, target: Target) -> CompressedFile:
             f"The 'path' argument must name a file with plain kernels. Got {file.name}, which has {target.decoder} "
             "operators: it is compressed already. Pass the file that it was made from."
         )
-    rows, kernels = compress_kernels(file, target)
+    rows, kernels = compress_kernels(file, target, alone)
     plain, _ = _written(file.content, {}, target.decoder)
     content, written = _written(file.content, kernels, target.decoder)
     if kernels and len(content) >= len(

@@ -1,6 +1,8 @@
 """Which kernels of a file are compressed, into which form, and why the others are not."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from tfopt.coding import Codes, Encoded, entropy_bytes, smallest_form
 from tfopt.kernels import Target
@@ -47,13 +49,14 @@ def left_alone(
 
 
 def compress_kernels(
-    file: TFLiteFile, target: Target
+    file: TFLiteFile, target: Target, alone: Mapping[int, str] = MappingProxyType({})
 ) -> tuple[tuple[CompressedKernel, ...], dict[int, Encoded]]:
     """The rows of the report, and the compressed kernels by the number of their tensor in the network.
 
     Args:
         file: the file.
         target: the target whose runtime decodes them.
+        alone: why kernels stay as they are, by the number of their row.
     """
     rows: list[CompressedKernel] = []
     found: dict[int, Encoded] = {}
@@ -62,7 +65,7 @@ def compress_kernels(
         if codes is None:
             continue
         reads = _reads(file, kernel)
-        reason = _reason(file, kernel, reads, target)
+        reason = alone.get(len(rows)) or _reason(file, kernel, reads, target)
         encoded = None if reason else smallest_form(codes)
         cost = OVERHEAD * len({id(op) for op, _ in reads})
         row = CompressedKernel(

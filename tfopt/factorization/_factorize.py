@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt.factorization._decompositions import product
 from tfopt.factorization._factors import Factors, factors_of
 from tfopt.factorization._report import FactorizationReport, FactorizedLayer
 from tfopt.factorization._select import Ranks, as_given, by_energy, within_budget
@@ -42,8 +41,9 @@ def factorize(
 
     The matrix of a `Dense`, `EinsumDense`, `Embedding` or pointwise convolution becomes two, by its singular value
     decomposition; the kernel of a convolution a small one between two pointwise ones, Tucker-2 (Kim et al. 2016,
-    https://arxiv.org/abs/1511.06530). The last of them keeps the layer's name, bias and activation. A layer is
-    factorized only where its factors are cheaper; the report says why one is not. Fine-tune the result afterwards.
+    https://arxiv.org/abs/1511.06530), of which one of full rank is left out. The last of them keeps the layer's name,
+    bias and activation. A layer is factorized only where its factors are cheaper; the report says why one is not.
+    Fine-tune the result afterwards.
 
     Exactly one argument says how far to go. The budgets find the largest part of its energy, the sum of the squares of
     the singular values, that every layer can keep within them.
@@ -237,12 +237,5 @@ def _report(
 
 
 def _error(layer: Factors, ranks: Ranks) -> float:
-    kernels = layer.split(ranks)
-    if len(kernels) == 2:
-        parts = [kernels[0].reshape(-1, ranks[0]), kernels[1].reshape(ranks[0], -1)]
-    else:
-        parts = [kernels[0].reshape(-1, ranks[0]), kernels[1], kernels[2].reshape(ranks[1], -1)]
-    return float(
-        np.linalg.norm(layer.kernel - product(parts))
-        / max(np.linalg.norm(layer.kernel), np.finfo("float32").tiny)
-    )
+    size = float(np.linalg.norm(layer.kernel))
+    return float(np.linalg.norm(layer.kernel - layer.product(ranks))) / size if size else 0.0

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tfopt.factorization._decompositions import low_rank, spectrum, tucker, unfolded
+from tfopt.factorization._decompositions import low_rank, product, spectrum, tucker, unfolded
 from tfopt.graph import Node, einsum_axes, einsum_letters, kind
 
 # Bytes in an int8 file besides the kernel: a bias, and a step and a zero point of kernel and bias for each channel;
@@ -55,7 +55,8 @@ class Factors:
         spectra: the energies of its ranks, one for a matrix, two for a convolution's inputs and outputs.
         whole: what its kernel costs.
         parts: what the factors of some ranks cost.
-        split: the kernels of these.
+        product: the kernel that these stand for.
+        split: their kernels.
         make: the layers that hold these, in the order in which they run.
         others: the same layer where it is called again, on tensors of other sizes perhaps.
     """
@@ -66,6 +67,7 @@ class Factors:
     spectra: tuple[np.ndarray, ...]
     whole: Part
     parts: Callable[[tuple[int, ...]], list[Part]]
+    product: Callable[[tuple[int, ...]], np.ndarray]
     split: Callable[[tuple[int, ...]], tuple[np.ndarray, ...]]
     make: Callable[[tuple[int, ...]], list[layers.Layer]]
     others: "tuple[Factors, ...]" = ()
@@ -104,6 +106,7 @@ def _matrix(
         spectra=(spectrum(matrix),),
         whole=Part(m * n, n, after),
         parts=lambda ranks: [Part(m * ranks[0], ranks[0], before), Part(ranks[0] * n, n, after)],
+        product=lambda ranks: product(low_rank(matrix, ranks[0])),
         split=lambda ranks: back(*low_rank(matrix, ranks[0])),
         make=make,
     )
@@ -205,12 +208,43 @@ def _convolution(node: Node) -> Factors | str:
             ],
             lambda a, b: (a.reshape(*ones, *a.shape), b.reshape(*ones, *b.shape)),
         )
-    inputs, outputs = kernel.shape[-2:]
+    return _tucker(node, kernel, (before, after), plain, moved, pointwise)
+
+
+def _tucker(
+    node: Node,
+    kernel: np.ndarray,
+    positions: tuple[int | None, int | None],
+    plain: dict[str, Any],
+    moved: dict[str, Any],
+    pointwise: dict[str, Any],
+) -> Factors:
+    """The factors of a convolution: without a matrix for the inputs or the outputs where their rank is full."""
+    layer, (before, after) = node.op, positions
+    stock, (inputs, outputs) = getattr(layers, kind(layer)), kernel.shape[-2:]
     area, ones = math.prod(layer.kernel_size), [1] * len(layer.kernel_size)
 
+    def chosen(ranks: tuple[int, ...], first: Any, core: Any, last: Any) -> list[Any]:
+        return [*[first] * (ranks[0] < inputs), core, *[last] * (ranks[1] < outputs)]
+
     def split(ranks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-        first, core, out = tucker(kernel, *ranks)
-        return first.reshape(*ones, *first.shape), core, out.reshape(*ones, *out.shape)
+        first, core, last = tucker(kernel, *ranks)
+        if ranks[0] == inputs:
+            core = np.einsum("sa,...ab->...sb", first, core)
+        if ranks[1] == outputs:
+            core = np.einsum("...ab,bt->...at", core, last)
+        return tuple(
+            chosen(ranks, first.reshape(*ones, *first.shape), core, last.reshape(*ones, *last.shape))
+        )
+
+    def make(ranks: tuple[int, ...]) -> list[layers.Layer]:
+        core = stock(ranks[1], layer.kernel_size, **plain, **moved, **_named(layer, "core"))
+        return chosen(
+            ranks,
+            stock(ranks[0], 1, **plain, **_named(layer, "inputs")),
+            core if ranks[1] < outputs else _again(layer),
+            _again(layer, **pointwise),
+        )
 
     return Factors(
         op=layer,
@@ -218,17 +252,15 @@ def _convolution(node: Node) -> Factors | str:
         kernel=kernel,
         spectra=(spectrum(unfolded(kernel, -2)), spectrum(unfolded(kernel, -1))),
         whole=Part(kernel.size, outputs, after),
-        parts=lambda ranks: [
+        parts=lambda ranks: chosen(
+            ranks,
             Part(inputs * ranks[0], ranks[0], before),
             Part(area * ranks[0] * ranks[1], ranks[1], after),
             Part(ranks[1] * outputs, outputs, after),
-        ],
+        ),
+        product=lambda ranks: product(tucker(kernel, *ranks)),
         split=split,
-        make=lambda ranks: [
-            stock(ranks[0], 1, **plain, **_named(layer, "inputs")),
-            stock(ranks[1], layer.kernel_size, **plain, **moved, **_named(layer, "core")),
-            _again(layer, **pointwise),
-        ],
+        make=make,
     )
 
 
