@@ -91,7 +91,7 @@ def synchronize(model: keras.Model) -> None:
         model.jax_state_sync()
 
 
-def innermost(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def innermost(optimizer: Any) -> Any:
     """The optimizer that updates the weights: the one inside a LossScaleOptimizer."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 

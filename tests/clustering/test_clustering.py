@@ -159,6 +159,48 @@ def test_replicas_agree(blobs, gradient):
         assert len(weight.shape) == 1 or values_of(copies[0]) <= 8
 
 
+@pytest.mark.parametrize("places", [(0, 1), pytest.param((1, 0), marks=SLOW)])
+def test_restored_weights_are_clustered(blobs, places):
+    """Weights that another callback restores or averages at the end, before or after this one ends."""
+    model = compiled(net())
+    best = keras.callbacks.EarlyStopping("loss", mode="max", restore_best_weights=True)
+    callbacks = [Clustering(8, domain="code"), best]
+    model.fit(*blobs, batch_size=64, epochs=2, verbose=0, callbacks=[callbacks[place] for place in places])
+    clustering = callbacks[0]
+    assert all(row.values <= 8 for row in clustering.report.layers if row.values)
+
+
+class Adversarial(keras.Model):
+    """Two optimizers, and one given to `compile` that moves nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(8, name="first"), layers.Dense(8, name="second")
+        self.optimizers = [keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.01)]
+
+    def call(self, x):
+        return self.second(self.first(layers.Flatten()(x)))
+
+    def train_step(self, data):
+        x, _ = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = keras.ops.mean(keras.ops.square(self(x)))
+        for layer, optimizer in zip((self.first, self.second), self.optimizers, strict=True):
+            weights = layer.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"loss": loss}
+
+
+def test_a_schedule_goes_on_where_the_models_optimizer_does_not_step(blobs):
+    model = Adversarial()
+    model(blobs[0][:1])
+    model.compile()
+    schedule = HalvingClusters(8, end_step=6, initial_clusters=32)
+    logs = model.fit(*blobs, batch_size=32, epochs=2, verbose=0, callbacks=[Clustering(schedule)]).history
+    assert logs["n_clusters"] == [8, 8]
+    assert all(values_of(kernel) <= 8 for kernel in kernels(model).values())
+
+
 class LinearUnit(keras.Model):
     """y = x * w: the gradient of each weight is what the test says."""
 

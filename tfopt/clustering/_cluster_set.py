@@ -15,7 +15,7 @@ from tfopt._training_state import (
     take_off,
     variable_scope,
 )
-from tfopt.clustering._cluster_weight import recluster
+from tfopt.clustering._cluster_weight import recluster, settle
 from tfopt.clustering._constraint import CentroidGradients, ClusterConstraint, StraightThrough
 from tfopt.clustering._folding import factor_of, find_norms
 from tfopt.clustering._targets import Target
@@ -58,14 +58,14 @@ class ClusterSet:
             for index, (target, constraint) in enumerate(zip(self.targets, self._constraints, strict=True)):
                 if keep_zeros and isinstance(constraint, StraightThrough):
                     constraint.kept.assign(ops.not_equal(target.variable, 0))
-                recluster(target.variable, constraint, count, self.start, self.seed + index, anew=True)
+                recluster(target.variable, constraint, count, self.start, self.seed + index)
 
     def settle(self) -> None:
         """Let the clusters stand as a file would hold them: whole codes, by the batch norms as they are now."""
         self._read_factors()
         with variable_scope(self.model):
             for target, constraint in zip(self.targets, self._constraints, strict=True):
-                recluster(target.variable, constraint, 0, self.start, self.seed, anew=False)
+                settle(target.variable, constraint)
 
     def distinct(self) -> list[int]:
         """The most distinct numbers that a row of each weight holds, in codes where it is clustered in codes."""

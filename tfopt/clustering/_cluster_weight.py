@@ -10,6 +10,9 @@ from tfopt.clustering._centroids import kmeans, start_centroids
 from tfopt.clustering._constraint import ClusterConstraint
 from tfopt.clustering._space import Space
 
+# Digits in units of the largest code: a scale and its inverse lose the last bits.
+_DIGITS = 5
+
 
 def cluster_weight(
     weight: np.ndarray, space: Space, factor: np.ndarray, old: np.ndarray, count: int, start: str, seed: int
@@ -58,15 +61,39 @@ def cluster_weight(
     return centroids, np.asarray(index), np.asarray(clustered, "float32")
 
 
-def recluster(
-    variable: Any, constraint: ClusterConstraint, count: int, start: str, seed: int, anew: bool
-) -> None:
-    """Cluster a weight in place, anew or from the centroids that it has. Zeros stay."""
+def recluster(variable: Any, constraint: ClusterConstraint, count: int, start: str, seed: int) -> None:
+    """Cluster a weight in place, anew. Zeros stay."""
     weight = np.asarray(ops.convert_to_numpy(variable), "float32")
     full = np.asarray(constraint.full(weight), "float32")
     factor, old = (np.asarray(ops.convert_to_numpy(x)) for x in (constraint.factor, constraint.centroids))
-    known = np.full_like(old, np.inf) if anew else old
-    centroids, index, clustered = cluster_weight(full, constraint.space, factor, known, count, start, seed)
+    made = cluster_weight(full, constraint.space, factor, np.full_like(old, np.inf), count, start, seed)
+    _write(variable, constraint, weight, full, made)
+
+
+def settle(variable: Any, constraint: ClusterConstraint) -> None:
+    """Bring a clustered weight to what a file holds: whole codes, by the factors as they are now.
+
+    The values that it has are its centroids, if they are few enough. If not, for other callbacks wrote to it (averages,
+    other masks), its centroids are moved from where they were.
+    """
+    weight = np.asarray(ops.convert_to_numpy(variable), "float32")
+    full = np.asarray(constraint.full(weight), "float32")
+    factor, old = (np.asarray(ops.convert_to_numpy(x)) for x in (constraint.factor, constraint.centroids))
+    known = old.copy()
+    units = np.asarray(constraint.space.units(weight, factor)[0])
+    units = np.round(units, _DIGITS) if constraint.space.codes else units
+    for row, numbers in enumerate(units):
+        values = np.unique(np.concatenate([constraint.space.fixed, numbers]))
+        if len(values) <= np.isfinite(old[row]).sum():
+            known[row] = np.pad(values, (0, old.shape[1] - len(values)), constant_values=np.inf)
+    made = cluster_weight(weight, constraint.space, factor, known, 0, "linear", 0)
+    _write(variable, constraint, weight, full, made)
+
+
+def _write(
+    variable: Any, constraint: ClusterConstraint, weight: np.ndarray, full: np.ndarray, made: tuple
+) -> None:
+    centroids, index, clustered = made
     # What is zero stays zero: it may just have been pruned.
     clustered = np.where(weight == 0, 0, clustered)
     constraint.centroids.assign(centroids)

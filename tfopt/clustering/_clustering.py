@@ -38,8 +38,8 @@ class Clustering(keras.callbacks.Callback):
 
     While `fit` runs, each clustered weight has a constraint around its own, which is restored when training ends; a
     later `fit` is free to move the weights apart. At the end of each epoch, before the callbacks that are listed after
-    it, weights are what a file would hold: list it before `ModelCheckpoint`. When `fit` was interrupted by an error,
-    call `clustering.on_train_end()` to restore the constraints.
+    it, weights are what a file would hold: list it after `Pruning` and before `ModelCheckpoint`. When `fit` was
+    interrupted by an error, call `clustering.on_train_end()` to restore the constraints.
 
     Adds `n_clusters` to the logs of each epoch, 0 before clustering begins.
 
@@ -140,7 +140,8 @@ class Clustering(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Find the weights, and attach a constraint to each that leaves it as it is."""
-        self._step = self._steps_so_far()
+        self._step = self._begin = self._steps_so_far()
+        self._batches = 0
         self._count = None
         targets, self._others = find_targets(
             self.model, self.where, self._last() or FEWEST, self.granularity, self.domain
@@ -154,16 +155,22 @@ class Clustering(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Make the first clusters here: other callbacks may load weights in on_train_begin."""
         self._running.check_in_force()
-        self._before_epoch = self._steps_so_far()
-        self._cluster_for_step(self._before_epoch)
+        self._last_batch = -1
+        if not self._batches:
+            self._begin = self._steps_so_far()  # others may have restored an optimizer in on_train_begin
+        self._cluster_for_batch(0)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Make new clusters where their number changes."""
-        accumulation = innermost(self.model.optimizer).gradient_accumulation_steps or 1
-        self._cluster_for_step(self._before_epoch + batch // accumulation)
+        self._cluster_for_batch(batch)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count: the optimizer of a model with a `train_step` of its own may not be the one that moves weights."""
+        self._last_batch = batch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Let the weights be what a file would hold, for the callbacks that save them."""
+        self._batches += self._last_batch + 1
         if self._count is not None:
             self._running.settle()
         if logs is not None:
@@ -193,7 +200,8 @@ class Clustering(keras.callbacks.Callback):
         return self._clusters
 
     def _steps_so_far(self) -> int:
-        return int(keras.ops.convert_to_numpy(innermost(self.model.optimizer).iterations))
+        optimizer = innermost(self.model.optimizer)
+        return 0 if optimizer is None else int(keras.ops.convert_to_numpy(optimizer.iterations))
 
     def _at(self, step: int) -> int | None:
         count = self.n_clusters(step) if callable(self.n_clusters) else self.n_clusters
@@ -211,9 +219,9 @@ class Clustering(keras.callbacks.Callback):
         begin = max(self._step, getattr(self.n_clusters, "begin_step", 0))
         return self._at(begin) or _MOST
 
-    def _cluster_for_step(self, step: int) -> None:
-        # A LossScaleOptimizer skips updates, so the step read at the next epoch may be an earlier one.
-        self._step = max(step, self._step)
+    def _cluster_for_batch(self, batch: int) -> None:
+        accumulation = getattr(innermost(self.model.optimizer), "gradient_accumulation_steps", None) or 1
+        self._step = self._begin + (self._batches + batch) // accumulation
         count = self._at(self._step)
         if count == self._count or count is None:
             return
