@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+import tfopt
+
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (16, 8, 8, 3)).astype("uint8")
 IMAGES = RNG.normal(size=(16, 8, 8, 4)).astype("float32")
@@ -115,3 +117,56 @@ def named(**inputs):
     tensors = {name: keras.Input((size,), name=name) for name, size in inputs.items()}
     x = layers.Concatenate()([layers.Dense(3)(tensor) for tensor in tensors.values()])
     return keras.Model(tensors, layers.Dense(2, name="head")(x))
+
+
+# Functions of `keras.ops` that people use between layers -> the kind of the island, "" where there are integer kernels.
+FUNCTIONS = {
+    "average_pool": (lambda x: ops.average_pool(x, 2), ""),
+    "conv": (lambda x: ops.conv(x, np.ones((3, 3, 4, 2), "float32")), ""),
+    "depth_to_space": (lambda x: ops.depth_to_space(x, 2), ""),
+    "einsum": (lambda x: ops.einsum("bhwc,cd->bhwd", x, np.eye(4, 2, dtype="float32")), ""),
+    "image.resize": (lambda x: ops.image.resize(x, (16, 16)), ""),
+    "matmul": (lambda x: ops.matmul(x, np.eye(4, 2, dtype="float32")), ""),
+    "max_pool": (lambda x: ops.max_pool(x, 2), ""),
+    "pad": (lambda x: ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), ""),
+    "space_to_depth": (lambda x: ops.space_to_depth(x, 2), ""),
+    "unstack": (lambda x: ops.unstack(x, axis=1)[3], ""),
+    "cumsum": (lambda x: ops.cumsum(x, axis=1), "Cumsum"),
+    "floor": (ops.floor, "Floor"),
+    "segment_sum": (
+        lambda x: ops.transpose(ops.segment_sum(_rows_first(x), HALVES, 4), (1, 0, 2)),
+        "SegmentSum",
+    ),
+    "sign": (ops.sign, "Sign"),
+    "sin": (ops.sin, "Sin"),
+    "sort": (lambda x: ops.sort(x, axis=-1), "Sort"),
+    "take_along_axis": (
+        lambda x: ops.take_along_axis(x, ops.argmax(x, -1, keepdims=True), axis=-1),
+        "TakeAlongAxis",
+    ),
+    "top_k": (lambda x: ops.top_k(x, 2)[0], "TopK"),
+}
+HALVES = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+
+
+def _rows_first(x):
+    return ops.transpose(ops.reshape(x, (-1, 8, 32)), (1, 0, 2))
+
+
+def of_functions():
+    """All of them behind one layer, an output each."""
+    inputs = keras.Input((8, 8, 4), name="x")
+    x = layers.Dense(4)(inputs)
+    return keras.Model(inputs, {name: function(x) for name, (function, _) in FUNCTIONS.items()})
+
+
+def exported(q, folder, **settings):
+    """The path of its file and the report of the export."""
+    path = folder / "model.tflite"
+    return path, tfopt.export(q, path, **settings)
+
+
+def is_exact(q, path, samples):
+    """Whether the file's codes are the simulation's."""
+    report = tfopt.verify(q, path, samples)
+    return report.passed and all(output.equal == 1.0 for output in report.outputs)

@@ -9,7 +9,7 @@ from keras import layers, ops
 import tfopt
 from tests import field_models
 from tests.conversion.cases import quick
-from tests.field_models import BYTES, ROWS
+from tests.field_models import BYTES, exported, is_exact
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 LABELS = np.zeros(40)
@@ -91,18 +91,6 @@ def test_the_share_that_a_percentile_cuts_is_an_argument(percentile, largest):
 
 
 # --- Inputs ----------------------------------------------------------------------------------------------------------
-
-
-def exported(q, folder, **settings):
-    """The path of its file and the report of the export."""
-    path = folder / "model.tflite"
-    return path, tfopt.export(q, path, **settings)
-
-
-def is_exact(q, path, samples):
-    """Whether the file's codes are the simulation's."""
-    report = tfopt.verify(q, path, samples)
-    return report.passed and all(output.equal == 1.0 for output in report.outputs)
 
 
 INTEGERS = {
@@ -218,85 +206,3 @@ def test_text_is_cut_off_as_the_error_says(kind):
 def test_the_converters_cause_is_the_one_that_is_told(tmp_path):
     with pytest.raises(RuntimeError, match=r"TFLite has no kernel for BesselI0 \(in 'bessel"):
         tfopt.export(field_models.behind_dense(field_models.Bessel()), tmp_path / "model.tflite")
-
-
-# --- Layers ----------------------------------------------------------------------------------------------------------
-
-# What becomes integers throughout, and what is a named island: (model, samples, done and note of an island).
-LAYERS = {
-    "Lambda": (field_models.behind_dense(layers.Lambda(lambda x: x / 2 + 1)), ROWS, None),
-    "Lambda of tf": (field_models.behind_dense(layers.Lambda(lambda x: tf.nn.relu(x) * 2.0)), ROWS, None),
-    "Lambda with arguments": (
-        field_models.behind_dense(layers.Lambda(lambda x, k: x * k, arguments={"k": 3.0})),
-        ROWS,
-        None,
-    ),
-    "call with tf": (
-        field_models.behind_dense(lambda x: field_models.WrittenInTensorFlow()(x), (8, 8, 4)),
-        field_models.IMAGES,
-        None,
-    ),
-    "no get_config": (
-        field_models.behind_dense(lambda x: field_models.NoConfig(3)(x)),
-        ROWS,
-        "weights of its own: see tfopt.register_quantized",
-    ),
-    "no config possible": (
-        field_models.behind_dense(lambda x: field_models.NoConfigOfFunction(3, ops.relu)(x)),
-        ROWS,
-        None,
-    ),
-    "own weights beside layers": (
-        field_models.behind_dense(lambda x: field_models.OwnWeights()(x)),
-        ROWS,
-        None,
-    ),
-    "top_k": (
-        field_models.behind_dense(lambda x: ops.top_k(x, 3)[0]),
-        ROWS,
-        "LiteRT has no int8 kernel for it",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", quick(LAYERS, ("Lambda of tf", "no config possible", "top_k")))
-def test_layers_of_ones_own(name, tmp_path):
-    model, x, island = LAYERS[name]
-    q = tfopt.quantize(model, x)
-    path, report = exported(q, tmp_path)
-    assert [row.note for row in q.report.layers if row.done == "float"] == (
-        [] if island is None else [island]
-    )
-    assert bool(report.float_operators) == (island is not None)
-    assert is_exact(q, path, x)
-    exact = model.predict(x, verbose=0)
-    assert np.abs(exact - q.predict(x, verbose=0)).max() < 0.1 * np.abs(exact).max()
-
-
-def test_a_layer_that_cannot_be_opened_has_one_short_reason():
-    (row,) = [
-        row
-        for row in tfopt.quantize(field_models.behind_dense(field_models.Bessel()), ROWS).report.layers
-        if row.done == "float"
-    ]
-    assert row.note == "its tf.BesselI0 has no counterpart in keras.ops"
-
-
-def test_what_was_a_lambda_is_saved_and_loaded(tmp_path):
-    model, x, _ = LAYERS["Lambda of tf"]
-    q = tfopt.quantize(model, x)
-    q.save(tmp_path / "q.keras")
-    np.testing.assert_array_equal(
-        keras.saving.load_model(tmp_path / "q.keras").predict(x, verbose=0), q.predict(x, verbose=0)
-    )
-
-
-@pytest.mark.slow
-def test_layers_inside_code_of_tensorflow_still_train():
-    model, x, _ = LAYERS["call with tf"]
-    q = tfopt.quantize(model, x)
-    q.compile(keras.optimizers.SGD(0.1), "mse")
-    before = [weight.numpy() for weight in q.trainable_variables]
-    q.fit(x, np.ones((16, 8, 8, 2)), verbose=0)
-    assert len(before) == len(model.trainable_variables)
-    assert all(np.any(old != new.numpy()) for old, new in zip(before, q.trainable_variables, strict=True))

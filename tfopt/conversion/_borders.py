@@ -1,5 +1,8 @@
 """Borders: what told the converter where float begins and ends leaves the file again."""
 
+import re
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -19,8 +22,9 @@ def drop_borders(file: Flatbuffer, inference: keras.Model) -> None:
         inference: the model that was converted.
     """
     layers = flatten_layers(inference)
-    if any(isinstance(layer, FloatBoundary) for layer in layers):
-        _drop_segment_sums(file)
+    boundaries = [layer.name for layer in layers if isinstance(layer, FloatBoundary)]
+    if boundaries:
+        _drop_segment_sums(file, boundaries)
     if any(isinstance(layer, FloatFence) for layer in layers):
         _drop_casts(file)
         _restore_floats(file, inference)
@@ -34,21 +38,26 @@ def _drop_casts(file: Flatbuffer) -> None:
     file.bypass([*first.values(), *(op for op in casts if op.inputs[0] in first)])
 
 
-def _drop_segment_sums(file: Flatbuffer) -> None:
-    """Takes out the sums over segments of one sample of `FloatBoundary`, and the reshapes to the same shape behind."""
-    shape = {at: tuple(tensor.shape) for at, tensor in enumerate(file.graph.tensors)}
-    sums = [
-        op
+def _drop_segment_sums(file: Flatbuffer, names: Sequence[str]) -> None:
+    """Takes out the sums over segments of one sample of `FloatBoundary`, and the reshapes to the same shape behind.
+
+    They are known by the layer's name: the converter does not find how many segments there are where the samples are
+    not the first axis.
+    """
+    ours = re.compile(rf"/({'|'.join(map(re.escape, names))})(_\d+)?/SegmentSum")
+    tensors = file.graph.tensors
+    before = {
+        int(op.outputs[0]): int(op.inputs[0])
         for op in file.graph.operators
-        if file.name(op) == "SEGMENT_SUM" and shape[int(op.inputs[0])] == shape[int(op.outputs[0])]
-    ]
-    written = {int(op.outputs[0]) for op in sums}
+        if file.name(op) == "SEGMENT_SUM" and ours.search(tensors[op.outputs[0]].name.decode())
+    }
+    sums = [op for op in file.graph.operators if int(op.outputs[0]) in before]
     reshapes = [
         op
         for op in file.graph.operators
         if file.name(op) == "RESHAPE"
-        and int(op.inputs[0]) in written
-        and shape[int(op.inputs[0])] == shape[int(op.outputs[0])]
+        and int(op.inputs[0]) in before
+        and tuple(tensors[before[int(op.inputs[0])]].shape) == tuple(tensors[op.outputs[0]].shape)
     ]
     file.bypass([*sums, *reshapes])
 
