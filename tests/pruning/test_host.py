@@ -114,6 +114,6 @@ def test_graphs_select_the_same_as_numpy(
     on_host = choose_units(*arguments)
     _backend.compiled.cache_clear()
     for module in (_backend, _select):
-        in_graphs.setattr(module, "on_host", lambda: False)
+        in_graphs.setattr(module, "is_on_host", lambda: False)
     for host, graph in zip(on_host, choose_units(*arguments), strict=True):
         np.testing.assert_array_equal(host, graph)

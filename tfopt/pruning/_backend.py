@@ -17,7 +17,7 @@ __all__ = [
     "create_masks",
     "host_array",
     "innermost",
-    "on_host",
+    "is_on_host",
     "remove_masks",
     "select",
     "synchronize",
@@ -26,7 +26,7 @@ __all__ = [
 
 
 @functools.cache
-def on_host() -> bool:
+def is_on_host() -> bool:
     """Whether weights are in this machine's memory, where NumPy reads them without a copy, as soon as they are made.
 
     So it is with TensorFlow on a CPU. An accelerator keeps its weights, and JAX compiles for each device.
@@ -42,7 +42,7 @@ def host_array(tensor: Any) -> np.ndarray | None:
     """The tensor's values without a copy; None if they are on a device, or not known because a graph is being made."""
     if isinstance(tensor, np.ndarray):
         return tensor
-    known = on_host() and hasattr(tensor, "numpy")
+    known = is_on_host() and hasattr(tensor, "numpy")
     return np.asarray(tensor) if known else None
 
 
@@ -62,7 +62,7 @@ def _counter(condition: Callable[..., Any]) -> Callable[..., Any]:
 @functools.cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of tensors, compiled by the backend once for each shape; on the host, the function itself."""
-    if on_host():
+    if is_on_host():
         return function
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_function(function)

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from tfopt.pruning._backend import compiled, on_host
+from tfopt.pruning._backend import compiled, is_on_host
 from tfopt.pruning._budgets import Bounds
 from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group
@@ -23,7 +23,7 @@ def choose_units(
     bounds: Bounds,
 ) -> list[Any]:
     """A mask of units for each group, whose zeros add up to the target: True where the unit is kept."""
-    if on_host():
+    if is_on_host():
         return choose_on_host(groups, criterion, statistics, sparsity, scope, bounds)
     scores = [unit_scores(group, criterion, statistics) for group in groups]
     if scope == "global":
