@@ -15,7 +15,8 @@ def check(seed: int) -> float | None:
     Half of the seeds leave the biases, gammas and betas of removed channels as they are, as `channels="zero"` does.
 
     Returns:
-        The largest difference, relative to the largest output; None where nothing can be removed.
+        The largest difference, relative to the largest output; None where nothing can be removed, or the network
+        itself computes infinity (an exponential of an exponential).
 
     Raises:
         AssertionError: the difference is above 1e-5.
@@ -35,4 +36,5 @@ def check(seed: int) -> float | None:
     x = rng.normal(size=(3, *model.input_shape[1:])).astype("float32")
     small = cut(channels, ~gone, weights)
     set_to_zero(channels, ~gone, weights)
-    return assert_equal(small(x, training=False), model(x, training=False))
+    expected = np.asarray(model(x, training=False))
+    return assert_equal(small(x, training=False), expected) if np.isfinite(expected).all() else None

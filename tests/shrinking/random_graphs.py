@@ -127,10 +127,15 @@ def activation(b: Builder, x: Any) -> Any:
             lambda: layers.Activation(b.pick(ACTIVATIONS))(x),
             lambda: ops.sigmoid(x),
             lambda: layers.PReLU()(x),
-            lambda: layers.Softmax(axis=b.pick((1, -1)))(x),
+            lambda: softmax(x, b.pick((1, -1))),
             lambda: ops.exp(ops.tanh(x)),
         )
     )()
+
+
+def softmax(x: Any, axis: int) -> Any:
+    """Keras warns of an axis of one element."""
+    return layers.Softmax(axis=axis)(x) if x.shape[axis] > 1 else None
 
 
 def arithmetic(b: Builder, x: Any) -> Any:
