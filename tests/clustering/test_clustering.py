@@ -49,13 +49,10 @@ WAYS = {
     "eager": ({}, {"run_eagerly": True}, {}),
     "XLA": ({}, {"jit_compile": True}, {}),
     "steps_per_execution": ({}, {"steps_per_execution": 3}, {}),
-    "SGD": ({}, {}, {"optimizer": lambda: keras.optimizers.SGD(0.1, momentum=0.9)}),
     "weight decay": ({}, {}, {"optimizer": lambda: keras.optimizers.AdamW(1e-3, weight_decay=0.1)}),
     "accumulation": ({}, {}, {"optimizer": lambda: keras.optimizers.Adam(gradient_accumulation_steps=2)}),
     "centroid gradients": ({"gradient": "centroid"}, {}, {}),
     "centroid gradients of codes": ({"gradient": "centroid", "domain": "code"}, {}, {}),
-    "density": ({"start": "density"}, {}, {}),
-    "linear": ({"start": "linear"}, {}, {}),
     "halving": ({"n_clusters": HalvingClusters(8, end_step=12, initial_clusters=32)}, {}, {}),
     "a function": ({"n_clusters": lambda step: None if step < 2 else 8}, {}, {}),
 }
@@ -108,8 +105,9 @@ def test_channels_have_values_of_their_own(blobs):
 
 @pytest.mark.parametrize(
     "options",
-    [pytest.param({}, marks=SLOW), pytest.param({"gradient": "centroid"}, marks=SLOW), {"domain": "code"}],
+    [{}, {"gradient": "centroid"}, {"domain": "code"}],
 )
+@SLOW
 def test_zeros_stay_zero(blobs, options):
     model = compiled(net())
     conv = model.get_layer("conv").kernel
@@ -137,6 +135,7 @@ def test_pruning_in_the_same_fit(blobs, first, gradient):
     assert model.get_layer("head").kernel.constraint is None
 
 
+@SLOW
 def test_a_distilled_student_is_clustered_and_the_teacher_is_not(blobs):
     student, teacher = classifier(), classifier(16)
     before = kernels(teacher)
@@ -159,7 +158,8 @@ def test_replicas_agree(blobs, gradient):
         assert len(weight.shape) == 1 or values_of(copies[0]) <= 8
 
 
-@pytest.mark.parametrize("places", [(0, 1), pytest.param((1, 0), marks=SLOW)])
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+@SLOW
 def test_restored_weights_are_clustered(blobs, places):
     """Weights that another callback restores or averages at the end, before or after this one ends."""
     model = compiled(net())
@@ -194,7 +194,7 @@ class Adversarial(keras.Model):
 def test_a_schedule_goes_on_where_the_models_optimizer_does_not_step(blobs):
     model = Adversarial()
     model(blobs[0][:1])
-    model.compile()
+    model.compile(run_eagerly=True)
     schedule = HalvingClusters(8, end_step=6, initial_clusters=32)
     logs = model.fit(*blobs, batch_size=32, epochs=2, verbose=0, callbacks=[Clustering(schedule)]).history
     assert logs["n_clusters"] == [8, 8]
@@ -281,7 +281,7 @@ def test_bad_arguments(make, error, message):
 
 
 def test_what_fit_refuses(blobs):
-    model = compiled(net())
+    model = compiled(net(), run_eagerly=True)
     with pytest.raises(
         ValueError, match=r"no weight to cluster in model 'net'\. net/conv: its kernel holds 72 numb"
     ):
