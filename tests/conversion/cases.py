@@ -263,8 +263,15 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
         lambda x: layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True),
         (5, 6),
     ),
+    "Attention, causal": (lambda x: layers.Attention()([x, x], use_causal_mask=True), (5, 6)),
+    "Transpose of windows": (
+        lambda x: ops.transpose(ops.reshape(x, (-1, 2, 2, 2, 3, 2)), (0, 1, 3, 2, 4, 5)),
+        (4, 6, 2),
+    ),
     "softmax of masks that are computed": (
-        lambda x: layers.Softmax()(x, mask=ops.not_equal(ops.argmax(x, -1, keepdims=True), np.arange(5))),
+        lambda x: layers.Softmax()(
+            x, mask=ops.not_equal(ops.argmax(x, -1, keepdims=True), np.arange(5, dtype="int32"))
+        ),
         (4, 5),
     ),
     "softmax over another axis": (lambda x: ops.softmax(x, axis=1), (5, 4)),

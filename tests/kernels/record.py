@@ -38,6 +38,11 @@ def samples(runtime: str) -> Iterator[Sample | Weighted]:
         for name in WEIGHTED:
             for per_channel in (True, False):
                 yield random_weighted(name, num_bits, per_channel, rng)
+    if runtime == "xnnpack":
+        for kind in ("Rsqrt", "softmax"):
+            yield random_sample(OPERATIONS[kind], 16, rng)
+        yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
+        yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)
     if runtime == "reference":
         yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
         yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)

@@ -21,6 +21,7 @@ from tfopt.conversion._products import (
 from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
+from tfopt.conversion._transposes import merge_axes
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -77,6 +78,7 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
+    graph = graph.map_nodes(merge_axes)
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)

@@ -24,7 +24,8 @@ class QuantConfig:
             2016, arXiv 1603.05279).
         activation_bits: 8, or 16 for TFLite's "16x8": 16-bit activations with 8-bit weights. What has no kernel for
             those (argmax, clipping, bounds and padding by a constant) stays float, and the report says so; functions
-            that LiteRT looks up in tables (exp, rsqrt, softmax, tanh ...) are some of the 65,536 steps off there.
+            that LiteRT looks up in tables (exp, log, tanh ...) are some of the 65,536 steps off there. With 8,
+            normalizations and masked softmax compute in 16 bits inside, where the target has those.
         symmetric: activations with zero point 0. 16-bit activations always are.
         granularity: steps of weights: `"channel"`, one for each output channel, or `"tensor"`, one for all.
         power_of_two: steps of weights and activations are powers of two.

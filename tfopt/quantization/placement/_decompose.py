@@ -156,14 +156,19 @@ def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
 
 
 def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
-    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with masks, weights or scores asked for."""
-    layer = node.op
-    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout
+    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with given masks, weights or scores asked for."""
+    layer, mask = node.op, node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None)
+    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout and mask is None
     if not plain or len(tensors) > 3 or len(keras.tree.flatten(node.outputs)) > 1:
         return None
     query, value, key = (*tensors, tensors[1]) if len(tensors) == 2 else tensors
     scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
-    return ops.matmul(part.activation("softmax", scores), value)
+    if not node.kwargs.get("use_causal_mask"):
+        return ops.matmul(part.activation("softmax", scores), value)
+    if None in scores.shape[1:]:
+        return None
+    softmax = part("softmax", layers.Softmax)
+    return ops.matmul(softmax(scores, mask=np.tril(np.ones((1, *scores.shape[1:]), bool))), value)
 
 
 def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:

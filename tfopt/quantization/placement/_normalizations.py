@@ -12,8 +12,8 @@ from tfopt.graph import Node
 from tfopt.kernels import ScaleShift
 from tfopt.quantization.placement._parts import Parts
 
-# Axes that every kernel broadcasts over.
-_MOST_AXES = 4
+# Axes, the batch among them. Ethos-U has no mean over the last of four (Vela 5.2); not every kernel broadcasts five.
+_MOST_AXES, _MOST_OPEN_AXES = 3, 4
 
 
 def centered(part: Parts, x: Any) -> Any:
@@ -36,7 +36,8 @@ def over_last_axis(x: Any, axes: Sequence[int], function: Callable[[Any], Any]) 
     """
     rank = len(x.shape)
     axes = sorted(axis % rank for axis in axes)
-    if axes == [rank - 1] and 1 < rank <= _MOST_AXES:
+    most = _MOST_OPEN_AXES if None in x.shape[1:] else _MOST_AXES
+    if axes == [rank - 1] and 1 < rank <= most:
         return function(x)
     others = [axis for axis in range(1, rank) if axis not in axes]
     if 0 in axes or not axes or None in x.shape[1:]:
