@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from tests.conversion.recurrent import RECURRENT
 from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Quantize, ScaleShift
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
@@ -202,31 +203,6 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "glu": (lambda x: ops.glu(layers.Dense(8)(x)), (6,)),
 }
 
-
-def _decoder(x: Any) -> Any:
-    """An encoder's states begin a decoder."""
-    first, *states = layers.LSTM(3, return_state=True)(x)
-    return layers.LSTM(3)(layers.Concatenate()([x, x]), initial_state=states) + first
-
-
-# Recurrent layers: LSTMs that are the fused operator, and all that comes apart into steps.
-RECURRENT: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "LSTM, backwards, without bias": (layers.LSTM(3, go_backwards=True, use_bias=False), (4, 3)),
-    "LSTM, stacked, with dropout": (
-        lambda x: layers.LSTM(2)(layers.LSTM(3, return_sequences=True, dropout=0.2)(x)),
-        (4, 3),
-    ),
-    "LSTM, hard_sigmoid": (layers.LSTM(2, recurrent_activation="hard_sigmoid", go_backwards=True), (3, 3)),
-    "LSTM, states": (_decoder, (2, 3)),
-    "Bidirectional, concat": (layers.Bidirectional(layers.LSTM(3, return_sequences=True)), (4, 3)),
-    "Bidirectional, ave": (layers.Bidirectional(layers.LSTM(3), merge_mode="ave"), (4, 3)),
-    "Bidirectional, GRU": (layers.Bidirectional(layers.GRU(2, return_sequences=True)), (3, 3)),
-    "GRU": (layers.GRU(3), (3, 3)),
-    "GRU, reset before": (layers.GRU(3, reset_after=False, return_sequences=True), (3, 3)),
-    "SimpleRNN": (layers.SimpleRNN(3, return_sequences=True), (3, 3)),
-    "SimpleRNN, relu": (layers.SimpleRNN(3, activation="relu"), (3, 3)),
-    "RNN, stacked cells": (layers.RNN([layers.GRUCell(2), layers.LSTMCell(3)]), (3, 3)),
-}
 
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {

@@ -65,24 +65,38 @@ def test_saved_loaded_and_equal_to_its_file(sequences, tmp_path):
     assert not (tmp_path / "open.tflite").exists()
 
 
-def test_an_open_or_masked_loop_stays_float_and_says_why():
+@pytest.mark.slow
+def test_a_mask_leaves_steps_out(tmp_path):
+    ids = keras.Input((3,), dtype="int32")
+    x = layers.Embedding(9, 3, mask_zero=True, embeddings_initializer="normal")(ids)
+    both = layers.Bidirectional(layers.GRU(2))(layers.LSTM(3, return_sequences=True)(x))
+    model = trained_like(keras.Model(ids, layers.Dense(2)(both)))
+    samples = np.random.default_rng(0).integers(0, 4, (64, 3)).astype("int32")
+    q = tfopt.quantize(model, samples, tfopt.QuantConfig.for_target("tflm"), strict=True)
+    wanted, found = (each.predict(samples, verbose=0) for each in (model, q))
+    assert np.abs(wanted - found).max() < 0.05 * np.ptp(wanted)
+    report = tfopt.export(q, tmp_path / "q.tflite", strict=True)
+    assert "SELECT_V2" in report.operators
+    assert tfopt.verify(q, tmp_path / "q.tflite", samples, tolerance=0).passed
+
+
+def test_what_stays_a_float_loop_says_why():
     class Cell(layers.SimpleRNNCell):
         def call(self, inputs, states, training=False):
             return super().call(inputs, states, training)
 
-    ids, x = keras.Input((4,), dtype="int32"), keras.Input((None, 3))
-    closed = keras.Input((4, 3))
+    x, closed, batch = keras.Input((None, 3)), keras.Input((4, 3)), keras.Input(batch_shape=(2, 4, 3))
     outputs = [
-        layers.LSTM(2, name="masked")(layers.Embedding(5, 3, mask_zero=True)(ids)),
         layers.GRU(2, name="open")(x),
         layers.RNN(Cell(2), name="custom")(closed),
+        layers.LSTM(2, name="stateful", stateful=True)(batch),
     ]
-    rows = tfopt.check(keras.Model([ids, x, closed], outputs)).layers
+    rows = tfopt.check(keras.Model([x, closed, batch], outputs)).layers
     notes = {row.path: row.note for row in rows if row.done == "float"}
     assert notes == {
-        "masked": "LSTM loops over time, and a mask leaves out some steps",
         "open": "GRU loops over an open number of steps: fix it in the model's Input",
         "custom": "RNN loops over time, and Cell is not a cell of Keras",
+        "stateful": "LSTM keeps its state from one call to the next",
     }
 
 

@@ -56,7 +56,8 @@ def export(
             (of `pip install 'tfopt[formats]'`). A quantized model has its own, `"int8"` or `"int16"`.
         batch_size: samples in a call of the file; None leaves it open, for who runs the file to set.
         shapes: the shape of one sample, without the batch, of inputs with open dimensions, by name:
-            `{"image": (224, 224, 3)}`. What is still open is in the report.
+            `{"image": (224, 224, 3)}`. What is still open is in the report. An LSTM of open sequences becomes a stream
+            with one step, `{"x": (1, 40)}`: the file keeps its state from call to call.
         input_dtype: type of the inputs of an integer file: its own by default, or `"float32"`, or `"uint8"` for an
             int8 file: the same steps, counted from 0. An operator at the file's ends converts. Inputs of whole
             numbers, such as indices, stay as they are.

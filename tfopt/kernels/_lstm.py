@@ -60,7 +60,7 @@ def lstm_codes(
     bits = ops.cast(ops.round(ops.log2(ops.cast(cell_step, "float32"))), "int32") + CURVE_BITS
     of_gate, of_cell = tanh[CURVE_BITS - GATE_BITS], ops.take(tanh, bits, axis=0)
     unit = ops.cast(2.0 ** (-2 * CURVE_BITS), product_dtype())
-    down, out = unit / ops.cast(cell_step, unit.dtype), unit / ops.cast(hidden.step, unit.dtype)
+    down, out = unit / ops.cast(cell_step, unit.dtype), rules.hidden_ratio(hidden.step)
     lowest = -whole(hidden.zero_point)
 
     def step(states: Any, from_input: Any) -> Any:

@@ -22,6 +22,7 @@ class LstmRules:
 
     Attributes:
         ratio: `(step, weight_steps) -> ratio`: what a gate's sums of products of codes are multiplied by.
+        hidden_ratio: `step -> ratio`: what the product of the output gate and the cell's tanh is multiplied by.
         join: `(from_input, from_hidden) -> codes`: how the two parts of a gate are added, cut off at 16 bits.
         product: `(left, right, divisor) -> codes`: a product over a power of two.
         sigmoid: makes the table of the logistic function, of shape (2**16,).
@@ -29,6 +30,7 @@ class LstmRules:
     """
 
     ratio: Callable[[Any, Any], Any]
+    hidden_ratio: Callable[[Any], Any]
     join: Callable[[Any, Any], Any]
     product: Callable[[Any, Any, Any], Any]
     sigmoid: Callable[[], np.ndarray]

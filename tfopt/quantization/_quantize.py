@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from tfopt._samples import gather
-from tfopt.graph import build_model, tensors_in
-from tfopt.kernels import refuse_preprocessing, row_of
+from tfopt.graph import build_model, kind, tensors_in
+from tfopt.kernels import RECURRENT, refuse_preprocessing, row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
@@ -93,7 +93,8 @@ def quantize(
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
     weighted = [node for node in graph.nodes if (row := row_of(node)) and (row.weights or row.recurrent)]
-    settings = resolve(config, weighted)
+    closed = [node.op for node in graph.nodes if node.opaque and kind(node.op) in RECURRENT]
+    settings = resolve(config, weighted) | dict.fromkeys(map(id, closed))
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config, rewritten.input_ranges)

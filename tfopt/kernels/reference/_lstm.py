@@ -34,6 +34,10 @@ def _ratio(step: Any, weight_steps: Any) -> Any:
     return double(step) * double(weight_steps) * 2.0**GATE_BITS
 
 
+def _hidden_ratio(step: Any) -> Any:
+    return 2.0 ** (-2 * CURVE_BITS) / double(step)
+
+
 def _join(from_input: Any, from_hidden: Any) -> Any:
     return saturated(from_input + saturated(from_hidden))
 
@@ -42,4 +46,4 @@ def _product(left: Any, right: Any, factor: Any) -> Any:
     return saturated(times(left * right, factor))
 
 
-LSTM = LstmRules(_ratio, _join, _product, sigmoid_table, tanh_tables)
+LSTM = LstmRules(_ratio, _hidden_ratio, _join, _product, sigmoid_table, tanh_tables)

@@ -14,7 +14,7 @@ from keras import ops
 
 from tfopt._float32 import exactly
 from tfopt.kernels._fixed_point import product_dtype
-from tfopt.kernels._lstm_rules import ALL_CODES, CELL_BITS, GATE_BITS, LstmRules, saturated
+from tfopt.kernels._lstm_rules import ALL_CODES, CELL_BITS, CURVE_BITS, GATE_BITS, LstmRules, saturated
 from tfopt.kernels.reference._integers import whole
 
 _ONE = 2**15 - 1  # 1.0 in Q0, as near as it gets
@@ -76,7 +76,7 @@ def sigmoid_table() -> np.ndarray:
 
     >>> from tfopt.kernels.xnnpack._lstm import sigmoid_table
     >>> [int(code) for code in sigmoid_table()[[0, 2**15 - 4096, 2**15, 2**15 + 4096]]]
-    [11, 8813, 16384, 23954]
+    [11, 8815, 16384, 23952]
     """
     positive = _up(_inverse_of_half(_exp_of_negative(-np.abs(ALL_CODES), 15 - GATE_BITS)), 1)
     table = np.where(ALL_CODES > 0, positive, _ONE - positive)
@@ -89,7 +89,7 @@ def tanh_tables() -> np.ndarray:
 
     >>> from tfopt.kernels.xnnpack._lstm import tanh_tables
     >>> [int(code) for code in tanh_tables()[3][[0, 2**15 - 4096, 2**15, 2**15 + 4096]]]
-    [-32767, -24955, 0, 24955]
+    [-32767, -24964, 0, 24964]
     """
     return np.stack([_tanh(bits) for bits in range(CELL_BITS + 1)]).astype("int32")
 
@@ -106,6 +106,11 @@ def _ratio(step: Any, weight_steps: Any) -> Any:
     return ops.cast(exactly(product * 2.0**GATE_BITS), product_dtype())
 
 
+def _hidden_ratio(step: Any) -> Any:
+    """In float32 too."""
+    return ops.cast(exactly(1.0 / ops.cast(step, "float32")), product_dtype()) * 2.0 ** (-2 * CURVE_BITS)
+
+
 def _join(from_input: Any, from_hidden: Any) -> Any:
     return saturated(from_input + from_hidden)
 
@@ -116,4 +121,4 @@ def _product(left: Any, right: Any, factor: Any) -> Any:
     return whole(ops.sign(product) * ops.floor(ops.abs(product) + 0.5))
 
 
-LSTM = LstmRules(_ratio, _join, _product, sigmoid_table, tanh_tables)
+LSTM = LstmRules(_ratio, _hidden_ratio, _join, _product, sigmoid_table, tanh_tables)

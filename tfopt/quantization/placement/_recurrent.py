@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-from tfopt.graph import Expansion, Graph, Node, inline, kind
+from tfopt.graph import Expansion, Graph, Node, inline, kind, tensors_in
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._steps import unrolled, why_not_unrolled
 
@@ -28,36 +29,29 @@ def open_recurrent(graph: Graph, absent: Container[str] = ()) -> Graph:
     Returns:
         A graph that computes the same; what cannot be opened stays one node, with the reason.
     """
-    return graph.map_nodes(lambda node: _opened(graph, node, absent))
+    return graph.map_nodes(lambda node: _opened(node, absent))
 
 
-def _opened(graph: Graph, node: Node, absent: Container[str]) -> Expansion | None:
+def _opened(node: Node, absent: Container[str]) -> Expansion | None:
     layer = node.op
     both = isinstance(layer, layers.Bidirectional)
     if not node.opaque or not (both or isinstance(layer, layers.RNN)):
         return None
     ways = [layer.forward_layer, layer.backward_layer] if both else [layer]
-    x, *initial = node.inputs
-    fused = not initial and all(_is_fused(one, absent) for one in ways)
-    reasons = [] if fused else [why_not_unrolled(one, x.shape[1]) for one in ways]
-    if _is_masked(graph, node):
-        reasons = [f"{kind(layer)} loops over time, and a mask leaves out some steps"]
+    arguments = inspect.signature(layers.RNN.call).bind(layer, *node.args, **node.kwargs).arguments
+    x, initial, mask = (tensors_in(arguments.get(name)) for name in ("sequences", "initial_state", "mask"))
+    fused = not initial and not mask and all(_is_fused(one, absent) for one in ways)
+    reasons = [] if fused else [why_not_unrolled(one, x[0].shape[1]) for one in ways]
     if any(reasons):
         return [dataclasses.replace(node, opaque=next(filter(None, reasons)))], node.outputs
-    run = functools.partial(_fused, absent=absent) if fused else unrolled
-    return inline(node, lambda x, *initial: _called(layer, ways, run, x, initial, absent))
 
+    def call(x: Any, *others: Any) -> Any:
+        initial, mask = (others[:-1], others[-1]) if masked else (others, None)
+        run = functools.partial(_fused, absent=absent) if fused else functools.partial(unrolled, mask=mask)
+        return _called(layer, ways, run, x, initial, absent)
 
-def _is_masked(graph: Graph, node: Node) -> bool:
-    """Whether a layer before a node tells it, as Keras' layers do among themselves, which steps to leave out."""
-    if node.kwargs.get("mask") is not None:
-        return True
-    producer = graph.producers.get(id(node.inputs[0])) if node.inputs else None
-    if producer is None or not isinstance(producer.op, keras.layers.Layer):
-        return False
-    if kind(producer.op) == "Masking" or getattr(producer.op, "mask_zero", False):
-        return True
-    return bool(producer.op.supports_masking) and _is_masked(graph, producer)
+    masked = bool(mask)
+    return inline(dataclasses.replace(node, args=(*x, *initial, *mask), kwargs={}), call)
 
 
 def _is_fused(layer: keras.layers.Layer, absent: Container[str]) -> bool:

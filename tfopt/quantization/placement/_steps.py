@@ -21,6 +21,8 @@ def why_not_unrolled(layer: keras.layers.Layer, steps: int | None) -> str:
         layer: a recurrent layer.
         steps: how many steps its inputs have; None if that is open.
     """
+    if getattr(layer, "zero_output_for_mask", False):
+        return f"{kind(layer)} loops over time, and writes zeros where a mask leaves out a step"
     if layer.stateful:
         return f"{kind(layer)} keeps its state from one call to the next"
     for cell in cells_of(layer):
@@ -44,13 +46,16 @@ def cells_of(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return list(layer.cell.cells) if kind(layer.cell) == "StackedRNNCells" else [layer.cell]
 
 
-def unrolled(layer: keras.layers.Layer, x: Any, initial: Sequence[Any] = ()) -> tuple[Any, list[Any]]:
+def unrolled(
+    layer: keras.layers.Layer, x: Any, initial: Sequence[Any] = (), mask: Any = None
+) -> tuple[Any, list[Any]]:
     """What a recurrent layer computes, step by step.
 
     Args:
         layer: one for which `why_not_unrolled` gives no reason.
         x: inputs (samples, steps, ...).
         initial: the states to start from; none for zeros.
+        mask: which steps change the state, (samples, steps); None for all.
 
     Returns:
         The outputs of all steps, (samples, steps, ...), or of the last one; and the states after it.
@@ -60,7 +65,7 @@ def unrolled(layer: keras.layers.Layer, x: Any, initial: Sequence[Any] = ()) -> 
         part = Parts(layer if len(cells) == 1 else cell, repeated=True)
         opened = CELLS[kind(cell)](part, cell)
         given, initial = initial[: len(opened.states)], initial[len(opened.states) :]
-        outputs, states = _steps(part, opened, x, given, layer.go_backwards and number == 0)
+        outputs, states = _steps(part, opened, x, given, mask, layer.go_backwards and number == 0)
         last.extend(states)
         all_steps = number < len(cells) - 1 or layer.return_sequences
         x = ops.stack(outputs, axis=1) if all_steps else outputs[-1]
@@ -68,7 +73,7 @@ def unrolled(layer: keras.layers.Layer, x: Any, initial: Sequence[Any] = ()) -> 
 
 
 def _steps(
-    part: Parts, cell: StepCell, x: Any, initial: Sequence[Any], backwards: bool
+    part: Parts, cell: StepCell, x: Any, initial: Sequence[Any], mask: Any, backwards: bool
 ) -> tuple[list[Any], list[Any]]:
     """The outputs of all steps, and the states after the last."""
     inputs, units = cell.project(x), cell.units
@@ -78,9 +83,13 @@ def _steps(
         _initial(part, name, inputs[0][0][..., at * units : (at + 1) * units], start)
         for at, (name, start) in enumerate(zip(cell.states, given, strict=True))
     ]
+    order = range(len(inputs))
     outputs = []
-    for each in reversed(inputs) if backwards else inputs:
-        states = cell.step(each, states)
+    for at in reversed(order) if backwards else order:
+        old, states = states, cell.step(inputs[at], states)
+        if mask is not None:
+            kept = mask[:, at : at + 1]
+            states = [ops.where(kept, *pair) for pair in zip(states, old, strict=True)]
         outputs.append(states[0])
     return outputs, states
 
