@@ -123,8 +123,7 @@ class _Probe(keras.Operation):
 
 def _edges(model: keras.Model, prefix: str) -> Graph:
     """The nodes of a Functional or Sequential model, nested models still closed."""
-    # A new Model over the same tensors has no compile state to copy, and is not of the user's own class. A
-    # Sequential keeps its own tensors in `inputs`; its `input` belongs to the graph in which it was called.
+    # A new Model has no compile state to copy. A Sequential keeps its tensors in `inputs`; its `input` is of its caller.
     if isinstance(model, keras.Sequential):
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
