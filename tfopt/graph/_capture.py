@@ -123,7 +123,7 @@ class _Probe(keras.Operation):
 
 def _edges(model: keras.Model, prefix: str) -> Graph:
     """The nodes of a Functional or Sequential model, nested models still closed."""
-    # A new Model has no compile state to copy. A Sequential keeps its tensors in `inputs`; its `input` is of its caller.
+    # A new Model has no compile state to copy. A Sequential keeps its tensors in `inputs`; `input` is its caller's.
     if isinstance(model, keras.Sequential):
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
