@@ -17,7 +17,7 @@ from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substi
 from tfopt.graph._layers import sublayers
 from tfopt.graph._recursion import deep_recursion
 from tfopt.graph._tensorflow import NoCounterpart, call_in_keras
-from tfopt.graph._why_closed import why_closed
+from tfopt.graph._why_closed import Closed, in_short, why_closed
 
 
 def capture(model: keras.Model, samples: Any = None, constants: bool = False) -> Graph:
@@ -123,8 +123,7 @@ class _Probe(keras.Operation):
 
 def _edges(model: keras.Model, prefix: str) -> Graph:
     """The nodes of a Functional or Sequential model, nested models still closed."""
-    # A new Model over the same tensors has no compile state to copy, and is not of the user's own class. A
-    # Sequential keeps its own tensors in `inputs`; its `input` belongs to the graph in which it was called.
+    # A new Model has no compile state to copy. A Sequential keeps its tensors in `inputs`; `input` is its caller's.
     if isinstance(model, keras.Sequential):
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
@@ -166,25 +165,14 @@ def _trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) ->
     return _between(list(fresh.values()), outputs, prefix)
 
 
-class _Closed(ValueError):
-    """A layer whose `call` cannot be recorded, with the reason in a few words."""
-
-    def __init__(self, layer: keras.layers.Layer, reason: str) -> None:
-        super().__init__(
-            f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: {reason}. "
-            "Write it only with keras.ops and Keras layers."
-        )
-        self.reason = reason
-
-
 def _second_try(layer: keras.layers.Layer, args: tuple, kwargs: dict, error: Exception) -> Any:
     """The outputs of a `call` that does not run on Keras tensors: it may run on TensorFlow's."""
     try:
         return call_in_keras(layer, args, kwargs)
     except NoCounterpart as reason:
-        raise _Closed(layer, str(reason)) from error
+        raise Closed(layer, str(reason)) from error
     except Exception:  # why all: whatever it does without symbols, it failed before, and that is the cause
-        raise _Closed(layer, _in_short(error)) from error
+        raise Closed(layer, in_short(error)) from error
 
 
 def _between(inputs: list[Tensor], outputs: Any, prefix: str) -> Graph:
@@ -227,18 +215,6 @@ def inline(node: Node, function: Callable[..., Any]) -> Expansion | None:
     return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
 
 
-_SHORT = 100
-
-
-def _in_short(error: Exception) -> str:
-    """The first sentence of an error: a cell of a report has no room for more."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    sentence = text.split(". ")[0].rstrip(".")
-    if "KerasTensor" in sentence:
-        return "its call is not made of keras.ops and Keras layers"
-    return sentence if len(sentence) <= _SHORT else f"{sentence[:_SHORT].rsplit(' ', 1)[0]} ..."
-
-
 def _expand(graph: Graph, constants: bool) -> Graph:
     """Opens composite nodes until none is left that can be opened."""
 
@@ -252,10 +228,10 @@ def _expand(graph: Graph, constants: bool) -> Graph:
                     if not _drops(node, expansion)
                     else ([dataclasses.replace(node, drops=True)], node.outputs)
                 )
-            except _Closed as error:
+            except Closed as error:
                 reason = error.reason
             except ValueError as error:
-                reason = _in_short(error)
+                reason = in_short(error)
         return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
 
     return graph.map_nodes(expand)

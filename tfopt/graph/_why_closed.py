@@ -46,3 +46,26 @@ def _can_be_copied(op: Operation) -> bool:
 def _sees_time(layer: keras.layers.Layer) -> bool:
     """Whether a layer would mix time steps if they were samples of one batch."""
     return any(isinstance(one, keras.layers.BatchNormalization) for one in flatten_layers(layer))
+
+
+class Closed(ValueError):
+    """A layer whose `call` cannot be recorded, with the reason in a few words."""
+
+    def __init__(self, layer: keras.layers.Layer, reason: str) -> None:
+        super().__init__(
+            f"The 'call' method of {layer.name!r} ({type(layer).__name__}) cannot run on symbolic inputs: {reason}. "
+            "Write it only with keras.ops and Keras layers."
+        )
+        self.reason = reason
+
+
+_SHORT = 100
+
+
+def in_short(error: Exception) -> str:
+    """The first sentence of an error: a cell of a report has no room for more."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    sentence = text.split(". ")[0].rstrip(".")
+    if "KerasTensor" in sentence:
+        return "its call is not made of keras.ops and Keras layers"
+    return sentence if len(sentence) <= _SHORT else f"{sentence[:_SHORT].rsplit(' ', 1)[0]} ..."
