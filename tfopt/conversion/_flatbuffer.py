@@ -5,13 +5,7 @@ from typing import Any
 
 import numpy as np
 
-# Operators with a kernel -> the positions of data, weights and bias among their inputs.
-OPERANDS = {
-    "CONV_2D": (0, 1, 2),
-    "DEPTHWISE_CONV_2D": (0, 1, 2),
-    "FULLY_CONNECTED": (0, 1, 2),
-    "TRANSPOSE_CONV": (2, 1, 3),
-}
+from tfopt.conversion._file_parts import OPERANDS, KernelOperator, MutableTensor
 
 
 class Flatbuffer:
@@ -34,7 +28,7 @@ class Flatbuffer:
             value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
         }
 
-    def kernel_operators(self) -> "Iterator[KernelOperator]":
+    def kernel_operators(self) -> Iterator[KernelOperator]:
         """The operators of the network that have a kernel."""
         for op in self.graph.operators:
             if self.name(op) in OPERANDS:
@@ -85,11 +79,11 @@ class Flatbuffer:
         op.builtinOptionsType = getattr(self.schema.BuiltinOptions, options)
         op.builtinOptions = getattr(self.schema, f"{options}T")()
 
-    def tensor(self, index: int) -> "MutableTensor":
+    def tensor(self, index: int) -> MutableTensor:
         """The tensor with this number."""
         return MutableTensor(self, int(index))
 
-    def tensors(self) -> "list[MutableTensor]":
+    def tensors(self) -> list[MutableTensor]:
         """All tensors of the network."""
         return [MutableTensor(self, index) for index in range(len(self.graph.tensors))]
 
@@ -217,117 +211,3 @@ def _aligned_builder() -> Any:
             return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
     return AlignedBuilder(1024)
-
-
-class KernelOperator:
-    """An operator of a `Flatbuffer` that has a kernel."""
-
-    def __init__(self, file: Flatbuffer, op: Any, name: str) -> None:
-        self.file, self.op, self.name = file, op, name
-
-    def operand(self, which: int) -> "MutableTensor | None":
-        """Its data, weights or bias, which may be left out: 0, 1 or 2."""
-        position = OPERANDS[self.name][which]
-        at = int(self.op.inputs[position]) if position < len(self.op.inputs) else -1
-        return MutableTensor(self.file, at) if at >= 0 else None
-
-    def rescale_bias(self) -> None:
-        """Puts the bias on the grid of the 32-bit sums: the step of the data times those of the weights."""
-        data, weights, bias = (self.operand(which) for which in range(3))
-        if data is None or weights is None or bias is None:
-            return
-        steps = data.scales[0] * weights.scales
-        values = bias.data("<i4") * bias.scales
-        limits = np.iinfo("int32")
-        codes = np.clip(np.round(values / steps), limits.min, limits.max).astype("<i4")
-        bias.replace(codes.view("uint8"), steps)
-
-    def store_bias_in_64_bits(self) -> None:
-        """Stores the bias as the kernels for 16-bit activations read it."""
-        bias = self.operand(2)
-        if bias is not None and bias.tensor.type == self.file.schema.TensorType.INT32:
-            bias.tensor.type = self.file.schema.TensorType.INT64
-            bias.replace(bias.data("<i4").astype("<i8").view("uint8"), bias.scales)
-
-
-class MutableTensor:
-    """A tensor of a `Flatbuffer`."""
-
-    def __init__(self, file: Flatbuffer, index: int) -> None:
-        self.file, self.index = file, index
-        self.tensor = file.graph.tensors[index]
-
-    @property
-    def scales(self) -> np.ndarray:
-        """The step of each channel, or one for all; empty without a grid."""
-        grid = self.tensor.quantization
-        return np.asarray([] if grid is None or grid.scale is None else grid.scale, "float64")
-
-    @property
-    def axis(self) -> int:
-        """The axis of the channels."""
-        return self.tensor.quantization.quantizedDimension
-
-    def data(self, dtype: str) -> np.ndarray:
-        """The values of a constant, flat."""
-        return np.asarray(self.file.model.buffers[self.tensor.buffer].data, "uint8").view(dtype)
-
-    def codes(self) -> np.ndarray | None:
-        """The codes of a constant int8 kernel; None for other tensors."""
-        buffer = self.file.model.buffers[self.tensor.buffer]
-        is_kernel = self.tensor.type == self.file.schema.TensorType.INT8 and self.scales.size
-        if not is_kernel or buffer.data is None:
-            return None
-        return self.data("int8").reshape(self.tensor.shape).astype("float64")
-
-    def set(self, codes: np.ndarray, scales: np.ndarray, bits: int) -> None:
-        """Gives a kernel other codes and steps, 8 or 4 bits a code."""
-        flat = codes.reshape(-1)
-        if bits == 4:
-            flat = np.append(flat, np.zeros(flat.size % 2, "int8")).astype("uint8") & 0xF
-            flat = flat[0::2] | flat[1::2] << 4
-            self.tensor.type = self.file.schema.TensorType.INT4
-        self.replace(flat.view("uint8"), scales)
-
-    def set_float(self, values: np.ndarray) -> None:
-        """Gives a kernel float32 numbers in place of codes."""
-        self.tensor.type = self.file.schema.TensorType.FLOAT32
-        self.tensor.quantization = None
-        self.tensor.buffer = self.file.add_buffer(values.astype("<f4").reshape(-1).view("uint8"))
-
-    def to_int16(self) -> None:
-        """Makes 8-bit codes 16-bit ones of the same step with zero point 0, a constant's too; floats stay.
-
-        A zero point tells that TFLite fixes the grid: steps of 1/256 from 0 to 1, in 16 bits of 1/32768.
-        """
-        types = self.file.schema.TensorType
-        if self.tensor.type != types.INT8 or not self.scales.size:
-            return
-        zero_point = int(self.tensor.quantization.zeroPoint[0])
-        finer = 128 if zero_point else 1
-        constant = self.file.model.buffers[self.tensor.buffer].data is not None
-        codes = (self.data("int8").astype("<i2") - zero_point) * finer if constant else None
-        self.tensor.type = types.INT16
-        self.tensor.quantization.zeroPoint = np.zeros(1, "int64")
-        self.set_step(self.scales[0] / finer)
-        if codes is not None:
-            self.tensor.buffer = self.file.add_buffer(codes.astype("<i2").view("uint8"))
-
-    def set_int16(self, codes: np.ndarray) -> None:
-        """Gives a constant 16-bit codes in place of its 8-bit ones, of the same step."""
-        self.tensor.type = self.file.schema.TensorType.INT16
-        self.tensor.buffer = self.file.add_buffer(codes.reshape(-1).view("uint8"))
-
-    def set_step(self, step: float) -> None:
-        """Gives an activation another step."""
-        self.file.changed = True
-        self.tensor.quantization.scale = np.array([step], "float32")
-
-    def replace(self, data: np.ndarray, scales: np.ndarray) -> None:
-        """Gives the tensor bytes of its own, and a grid with zero point 0."""
-        self.tensor.buffer = self.file.add_buffer(data)
-        grid = self.tensor.quantization
-        grid.scale = scales.astype("float32")
-        grid.zeroPoint = np.zeros(len(scales), "int64")
-        if len(scales) == 1:
-            grid.quantizedDimension = 0

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt.conversion._flatbuffer import Flatbuffer, MutableTensor
+from tfopt.conversion._file_parts import MutableTensor
+from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.graph import Expansion, Node, flatten_layers
 from tfopt.kernels import SLOPES, ConstantFakeQuantize
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from tfopt.conversion._file_layout import kernel_as_stored
-from tfopt.conversion._flatbuffer import Flatbuffer, MutableTensor
+from tfopt.conversion._file_parts import MutableTensor
+from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.graph import flatten_layers
 from tfopt.kernels import LstmStandIn
 

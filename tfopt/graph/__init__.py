@@ -2,7 +2,7 @@
 
 from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
-from tfopt.graph._capture import capture, inline
+from tfopt.graph._capture import capture
 from tfopt.graph._clone import clone_operation
 from tfopt.graph._einsum import EinsumAxes, einsum_axes
 from tfopt.graph._evaluation import Evaluation
@@ -12,6 +12,7 @@ from tfopt.graph._graph import Tensor as Tensor
 from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, final_activations, kind
 from tfopt.graph._layer_filter import LayerFilter, selects
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
+from tfopt.graph._record import inline
 from tfopt.graph._recursion import deep_recursion
 from tfopt.graph._rewrite import build_model, copy_weights
 from tfopt.graph._tensorflow_functions import FUNCTIONS as TENSORFLOW_FUNCTIONS
