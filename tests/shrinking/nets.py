@@ -8,6 +8,12 @@ from keras import layers, ops
 
 import tfopt
 from tests.models import IMAGE, MODELS, trained_like
+from tests.shrinking.nets_of_attention import (
+    attention,
+    attention_by_hand,
+    attention_with_dropout,
+    grouped_queries,
+)
 
 
 def _head(inputs, x, units: int = 3) -> keras.Model:
@@ -87,26 +93,6 @@ def sigmoid_chain():
     return _head(inputs, _conv(6, _conv(8, inputs, activation="sigmoid"), activation="softplus"))
 
 
-def attention():
-    inputs = keras.Input((6, 8))
-    x = layers.Dense(16)(inputs)
-    x = x + layers.MultiHeadAttention(4, 3)(x, x)
-    x = layers.LayerNormalization()(x)
-    x = x + layers.Dense(16)(layers.Dense(20, activation="gelu")(x))
-    return keras.Model(
-        inputs, layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x)))
-    )
-
-
-def attention_with_dropout():
-    """Opens into einsum and softmax instead of one attention operation; here across two sequences, with a mask."""
-    inputs, memory = keras.Input((6, 8)), keras.Input((4, 8))
-    x, y = layers.Dense(12)(inputs), layers.Dense(10)(memory)
-    x = layers.MultiHeadAttention(4, 3, value_dim=2, dropout=0.1)(x, y)
-    x = layers.MultiHeadAttention(4, 3, dropout=0.1)(x, x, use_causal_mask=True)
-    return keras.Model([inputs, memory], layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
-
-
 def repeated_code():
     """An autoencoder of sequences: a code, repeated over time."""
     inputs = keras.Input((6, 8))
@@ -118,23 +104,6 @@ def quantized():
     """Quantizers have one range for a whole tensor, so that channels pass through them."""
     model = trained_like(MODELS["residual"]())
     return tfopt.quantize(model, np.random.default_rng(0).normal(size=(32, *IMAGE)).astype("float32"))
-
-
-def grouped_queries():
-    inputs = keras.Input((6, 8))
-    x = layers.GroupQueryAttention(4, 8, 4)(inputs, inputs)
-    return keras.Model(inputs, layers.Dense(2)(ops.mean(layers.Dense(12)(x), axis=1)))
-
-
-def attention_by_hand():
-    """One projection for queries, keys and values, split by reshape, as vision transformers are often written."""
-    inputs = keras.Input((6, 8))
-    x = layers.Dense(16)(inputs)
-    qkv = ops.transpose(ops.reshape(layers.Dense(3 * 16)(x), (-1, 6, 3, 4, 4)), (2, 0, 3, 1, 4))
-    weights = ops.softmax(ops.matmul(qkv[0], ops.transpose(qkv[1], (0, 1, 3, 2))) * 0.5, axis=-1)
-    y = ops.reshape(ops.transpose(ops.matmul(weights, qkv[2]), (0, 2, 1, 3)), (-1, 6, 16))
-    x = layers.RMSNormalization()(x + layers.Dense(16)(y))
-    return keras.Model(inputs, layers.Dense(2)(ops.mean(x, axis=1)))
 
 
 def channel_shuffle():
@@ -300,6 +269,15 @@ CASES: dict[str, Callable[[], keras.Model]] = {
     "not_followed": not_followed,
     "blocks": blocks,
 }
+
+
+def wide(units: int = 64) -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(units, 3, padding="same", use_bias=False, name="first")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
+    x = layers.Conv2D(2 * units, 3, strides=2, activation="relu", name="second")(x)
+    x = layers.Dense(10, name="head")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x, name="wide")
 
 
 def make(name: str) -> keras.Model:
