@@ -43,6 +43,7 @@ def samples(runtime: str) -> Iterator[Sample | Weighted]:
             yield random_sample(OPERATIONS[kind], 16, rng)
         yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
         yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)
+        yield random_sample(OPERATIONS["softmax"], 8, rng)
     if runtime == "reference":
         yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
         yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)

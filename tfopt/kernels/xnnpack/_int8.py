@@ -9,6 +9,7 @@ from tfopt.kernels._family import KernelRule
 from tfopt.kernels._fixed_point import multiplier_of, rounded_twice
 from tfopt.kernels._grids import Grid
 from tfopt.kernels.xnnpack._means import MEANS, mean, total
+from tfopt.kernels.xnnpack._softmax import softmax
 
 
 def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
@@ -71,5 +72,6 @@ INT8 = {
     "leaky_relu": KernelRule(1, _leaky_relu),
     "Quantize": KernelRule(1, quantize),
     "Sum": KernelRule(1, total),
+    "softmax": KernelRule(1, softmax),
     **dict.fromkeys(MEANS, KernelRule(1, mean)),
 }
