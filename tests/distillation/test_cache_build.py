@@ -69,16 +69,21 @@ def test_an_interrupted_build_resumes_to_the_same_bytes(blobs, tmp_path, monkeyp
     options = {"features": [teacher.layers[1].name], "top_k": 2, "verbose": 0}
     td.cache_teacher(teacher, x, tmp_path / "whole", **options)
     calls = []
-    predict = _cache_teacher._Reader.predict_on_batch
+    on_batch = _cache_teacher.on_batch
 
-    def stopping(self, batch):
-        calls.append(len(batch))
-        if len(calls) == stop_at + 1:
-            raise KeyboardInterrupt
-        return predict(self, batch)
+    def stopping(reader):
+        read = on_batch(reader)
+
+        def stop(batch):
+            calls.append(len(batch))
+            if len(calls) == stop_at + 1:
+                raise KeyboardInterrupt
+            return read(batch)
+
+        return stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(_cache_teacher._Reader, "predict_on_batch", stopping)
+        patch.setattr(_cache_teacher, "on_batch", stopping)
         with pytest.raises(KeyboardInterrupt):
             td.cache_teacher(teacher, x, tmp_path / "cache", **options)
         with pytest.raises(

@@ -13,7 +13,7 @@ from tests.shrinking.nets import inputs_for, make
 from tests.shrinking.random_graphs import random_model
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, apply_mask
 from tfopt.pruning._coupled import coupled_groups
-from tfopt.pruning._select import spread
+from tfopt.pruning._scores import spread
 from tfopt.pruning._targets import find_targets, path_of
 from tfopt.shrinking import shrink
 
