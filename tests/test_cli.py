@@ -179,6 +179,6 @@ def test_check_and_bench(files, tmp_path):
     keras.Sequential([keras.Input(shape), keras.layers.LSTM(3, name="lstm")]).save(tmp_path / "lstm.keras")
     checked = run("check", tmp_path / "lstm.keras", "--target", "tflm", "--json")
     assert checked.returncode in (0, 1), checked.stderr
-    assert json.loads(checked.stdout)["layers"][0]["path"] == "lstm"
+    assert json.loads(checked.stdout)["layers"][0]["path"].startswith("lstm")
     timed = run("bench", files / "q.tflite", "--runs", "60")
     assert timed.returncode == 0 and "60 calls of each file" in timed.stdout, timed.stderr

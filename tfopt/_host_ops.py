@@ -78,7 +78,10 @@ _IN_NUMPY: dict[str, Callable[..., Any]] = {
 def _read(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return type(x)(map(_read, x))
-    return keras.ops.convert_to_numpy(x) if isinstance(x, keras.Variable) or keras.ops.is_tensor(x) else x
+    # Not convert_to_numpy, which makes a copy and warns of it.
+    if isinstance(x, keras.Variable):
+        return np.asarray(x.value)
+    return np.asarray(x) if keras.ops.is_tensor(x) else x
 
 
 class _Operations:

@@ -41,5 +41,5 @@ def test_a_float_model_becomes_a_fixed_int8_file_and_an_array(tmp_path):
 def test_a_shape_that_is_none_teaches(tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "model.keras")
     result = export(tmp_path / "model.keras", tmp_path / "a.tflite", "--shape=image:6")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "The '--shape' flag must be a name and whole numbers" in result.stderr

@@ -33,9 +33,9 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     Example:
 
     >>> import keras, tfopt
-    >>> model = keras.Sequential([keras.Input((4, 8)), keras.layers.LayerNormalization(name="norm")])
+    >>> model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(2, 2, name="volume")])
     >>> [(row.path, row.done) for row in tfopt.check(model, "tflm").layers]
-    [('norm', 'float')]
+    [('volume', 'refused')]
     """
     config = QuantConfig.for_target(target, strict=False)
     rewritten = rewrite(model, None, config)
