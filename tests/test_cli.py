@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tfopt
-from tfopt.commands import _arguments
 from tfopt.commands._arguments import load_model, load_samples
 
 
@@ -143,7 +142,7 @@ def test_damaged_files_get_one_sentence(tmp_path, name):
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(_arguments, "LARGEST", 1 << 20)
+    monkeypatch.setattr("tfopt.data._check_file.LARGEST", 1 << 20)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1 << 20, "uint8"))
     with pytest.raises(ValueError, match=r"Got .*bomb.npz"):
         load_samples(str(tmp_path / "bomb.npz"))

@@ -1,13 +1,16 @@
 from . import (
     channels,
     conversion,
+    data,
     distillation,
     distribute,
     graph,
     kernels,
     legacy,
+    pipeline,
     pruning,
     quantization,
+    recipes,
     runtimes,
     shrinking,
 )
@@ -34,6 +37,7 @@ from .distillation import (
     TeacherCache,
     cache_teacher,
 )
+from .pipeline import CompressResult, compress
 from .pruning import (
     SET,
     ConstantSparsity,
@@ -55,6 +59,7 @@ from .quantization import (
     quantize,
     register_quantized,
 )
+from .recipes import Recipe
 from .runtimes import CompareReport, VerifyReport, compare, verify
 from .shrinking import ShrinkReport, count_macs, make_student, update_batch_norm
 
@@ -66,6 +71,7 @@ __all__ = [
     "AttentionTransfer",
     "BoundedRegression",
     "CompareReport",
+    "CompressResult",
     "ConstantSparsity",
     "CosineDecay",
     "DecoupledTargets",
@@ -87,6 +93,7 @@ __all__ = [
     "QuantConfig",
     "QuantizationReport",
     "Ranges",
+    "Recipe",
     "RelationalKD",
     "RigL",
     "SelfDistillation",
@@ -99,8 +106,10 @@ __all__ = [
     "channels",
     "check",
     "compare",
+    "compress",
     "conversion",
     "count_macs",
+    "data",
     "distillation",
     "distribute",
     "export",
@@ -108,9 +117,11 @@ __all__ = [
     "kernels",
     "legacy",
     "make_student",
+    "pipeline",
     "pruning",
     "quantization",
     "quantize",
+    "recipes",
     "register_quantized",
     "report",
     "runtimes",

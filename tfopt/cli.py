@@ -13,6 +13,8 @@ from types import ModuleType
 # Command -> what it does, in one line.
 COMMANDS = {
     "demo": "digits in, a verified int8 .tflite out, in one fit",
+    "compress": "a model and data in, a verified .tflite out, by flags or a recipe",
+    "recipes": "list the recipes of compress, or show one",
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",
     "inspect": "list the operators, grids and weights of a .tflite file",
     "verify": "prove that a .tflite computes what a .keras model computes",
