@@ -171,3 +171,37 @@ def test_a_full_or_closed_output_is_no_traceback(files):
     assert "No space left" in result.stderr
     closed = subprocess.run(f"{' '.join(command)} | true", shell=True, stderr=subprocess.PIPE, text=True)
     assert "Traceback" not in closed.stderr and "Exception ignored" not in closed.stderr
+
+
+def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
+    """One line, no Python; as JSON on stdout, with nothing else on it."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 1), name="image")
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    scores = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(x))
+    keras.Model(image, scores, name="net").save(tmp_path / "net.keras")
+    for number in range(16):
+        path = tmp_path / "photos" / ("dark", "bright")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(path, np.full((9, 7, 1), 100.0 * (number % 2) + number), scale=False)
+    result = run(
+        "compress", "--model", "net.keras", "--data", "photos", "--target", "tflm", "--json", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    report = json.loads(result.stdout)
+    assert report["passed"] and report["recipe"]["target"] == "tflm"
+    assert report["path"] == "net-compressed/model.tflite" and (tmp_path / report["path"]).is_file()
+    assert "Classes, in their order: bright, dark." in report["notes"]
+
+
+def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):
+    (tmp_path / "r.yaml").write_text("prune:\n  sparcity: 0.8\n")
+    program = "import sys, tfopt.cli\ntry:\n    tfopt.cli.run()\nfinally:\n    print('keras' in sys.modules)"
+    arguments = ["compress", "--model", "m.keras", "--data", "d.npz", "--recipe", "r.yaml"]
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    assert result.returncode == 2 and result.stdout == "False\n"
+    assert result.stderr == (
+        "tfopt compress: r.yaml, line 2: There is no key 'sparcity' in 'prune'. Did you mean 'sparsity'?\n"
+    )

@@ -5,6 +5,7 @@ A command is a module of `tfopt.commands` that defines its absl flags and a `mai
 """
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -75,6 +76,7 @@ def _silence_libraries() -> None:
     Some come before TensorFlow reads its log level. Who sets that level wants to see them.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     own = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

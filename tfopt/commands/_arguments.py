@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfopt.data import check_file, read, reason
+from tfopt import data  # whose names are imported on first use: `inspect` reads no samples
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +32,7 @@ def load_model(path: str, compile: bool = False) -> "keras.Model":
     """
     import keras
 
-    check_file(path, "The model", "a .keras file")
+    data.check_file(path, "The model", "a .keras file")
     if compile:
         with contextlib.suppress(Exception):  # what is wrong comes up below too, if it is not the loss
             return keras.saving.load_model(path)
@@ -41,23 +41,22 @@ def load_model(path: str, compile: bool = False) -> "keras.Model":
     except (
         Exception
     ) as error:  # why all: a damaged file fails as KeyError, OSError, TypeError, zlib.error, ...
-        raise ValueError(f"The model {path!r} cannot be read: {reason(error)}") from error
+        raise ValueError(f"The model {path!r} cannot be read: {data.reason(error)}") from error
 
 
-def load_samples(source: str, model: "keras.Model | None" = None) -> tuple[Any, np.ndarray | None]:
-    """Inputs and, where there are any, targets, from what a `--data` flag names, see `tfopt.data.read`.
+def load_samples(path: str) -> tuple[Any, np.ndarray | None]:
+    """Inputs and, where there are any, targets, from a .npz file with arrays `x` and `y`, or a .npy file of inputs.
 
     Args:
-        source: a file, a folder or a name.
-        model: the model that they are for.
+        path: the file.
 
     Returns:
-        `(x, y)`; y is None where there are none.
+        `(x, y)`; y is None where the file has none.
 
     Raises:
-        ValueError: there is no such source, it is damaged, it unpacks to too much, or it has no inputs.
+        ValueError: there is no such file, it is damaged, it unpacks to too much, or it has no array `x`.
     """
-    samples = read(source, model)
+    samples = data.read_arrays(path, data.Wanted())
     return samples.x, samples.y
 
 

@@ -3,7 +3,7 @@
 Writes model.tflite, model.keras, recipe.yaml, report.json and report.md into a new folder. By default: int8 without
 training. Exit code 1 if the file computes something else than the model, or more was lost than --max_drop allows.
 
-tfopt compress --model m.keras --data photos/ --prune 0.8 --epochs 5 --target tflm
+tfopt compress --model m.keras --data photos/ --prune 0.8 --target tflm
 
 DATA is a folder of images (a folder for each class), a .npz, .npy, .csv or .tsv file, TFRecord files, a name of
 keras.datasets, tfds:NAME, or package.module:function. Flags win over the recipe.
@@ -12,6 +12,7 @@ keras.datasets, tfds:NAME, or package.module:function. Flags win over the recipe
 import json
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write; by default the model's name and -compressed."
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace older results in the folder.")
+_RESUME = flags.DEFINE_bool("resume", False, "Go on with a run that was killed or interrupted.")
 _JSON = flags.DEFINE_bool("json", False, "Print the result as JSON.")
 flags.DEFINE_string("prune", None, "Fraction of the weights that become zero, as 0.8; or a pattern, as 2:4.")
 flags.DEFINE_string("pattern", None, "Which weights become zero together: 2:4, 1x4, channels, heads.")
@@ -89,6 +91,8 @@ def main(arguments: list[str]) -> int:
     """Runs the command; the exit code is 1 if the result does not hold."""
     take(arguments)
     recipe = override(load_recipe(_RECIPE.value) if _RECIPE.value else Recipe(), _given())
+    # Models of Keras 2 take a list of one input; Keras 3 says so at each call.
+    warnings.filterwarnings("ignore", "The structure of `inputs` doesn't match")
     import tfopt  # after the recipe: what is wrong there need not wait for TensorFlow
 
     folder = Path(_OUTPUT_DIR.value or f"{Path(_MODEL.value).stem}-compressed")
@@ -100,6 +104,7 @@ def main(arguments: list[str]) -> int:
             output_dir=folder,
             validation=_VALIDATION.value,
             overwrite=_OVERWRITE.value,
+            resume=_RESUME.value,
             say=_say,
         )
     except ImportError as error:  # which names the package to install

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras import tree
+
+from tfopt._samples import count
 from tfopt.data._arrays import read_arrays
 from tfopt.data._csv import is_table, read_csv
 from tfopt.data._images import read_images
@@ -77,10 +80,25 @@ def read(
     """
     wanted = Wanted.of(model, inputs, labels)
     if not isinstance(source, (str, Path)):
-        return fitted(of_python(source, max(len(wanted.shapes), 1)), wanted, "data")
+        return _checked(fitted(of_python(source, max(len(wanted.shapes), 1)), wanted, "data"), "data")
     source = str(source)
     reader = next((row for row in READERS if row.takes(source)), None)
     if reader is None:
         forms = "; ".join(row.form for row in READERS)
         raise ValueError(f"The data must be one of: {forms}. Got {source!r}, which is none of these.")
-    return fitted(reader.read(source, wanted), wanted, source)
+    return _checked(fitted(reader.read(source, wanted), wanted, source), source)
+
+
+def _checked(samples: Samples, source: str) -> Samples:
+    """The samples, if there is a label for each, and it is a number."""
+    for x, y in ((samples.x, samples.y), samples.held_out or (samples.x, None)):
+        if y is not None and count(y) != count(x):
+            raise ValueError(
+                f"The data must hold a label for each sample. Got {count(y):,} labels for {count(x):,} in {source!r}."
+            )
+        kinds = {array.dtype.kind for array in (*tree.flatten(x), *tree.flatten(y)) if array is not None}
+        if not kinds <= set("biuf"):
+            raise ValueError(
+                f"The data must hold numbers. Got others in {source!r}. Number the classes from 0."
+            )
+    return samples

@@ -37,14 +37,14 @@ class Attempt:
     history: dict[str, list[float]]
 
 
-def attempt(run: Run, epochs: int, path: Path, backup: Path | None) -> Attempt:
+def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
     """Applies the recipe with so many epochs of training, and writes the file.
 
     Args:
         run: what to work on.
         epochs: of the training; 0 for none.
         path: the file to write.
-        backup: a folder for the state of the training, or None.
+        state: a folder for the state of the training, or None.
     """
     keras.utils.set_random_seed(run.recipe.seed)
     applied: dict[str, Applied | str] = {}
@@ -70,7 +70,7 @@ def attempt(run: Run, epochs: int, path: Path, backup: Path | None) -> Attempt:
                 "Training takes labels, or a model whose outputs are scores of classes, from which it can be "
                 "distilled. Got neither. Give labels with the data, or set the epochs to 0."
             )
-        history = train(teaching, run, epochs, through(Stage.IN_FIT, []), backup)
+        history = train(teaching, run, epochs, through(Stage.IN_FIT, []), state)
     run.say("Exporting")
     exported = export(model, path, **_export_arguments(run, through))
     measured = _measure(run, path)
@@ -87,6 +87,7 @@ def _export_arguments(run: Run, through: Any) -> dict[str, Any]:
     """The arguments of `export`: the recipe's own, and those of techniques."""
     settings = dataclasses.asdict(run.recipe.export)
     settings["batch_size"] = settings["batch_size"] or None
+    settings.pop("tolerance")  # of `verify`
     return through(Stage.EXPORTS, settings)
 
 

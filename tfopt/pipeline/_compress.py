@@ -17,6 +17,7 @@ from tfopt import data as readers
 from tfopt._files import write_whole
 from tfopt.data import Samples
 from tfopt.pipeline._attempt import Attempt, attempt
+from tfopt.pipeline._checkpoints import claim
 from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.pipeline._result import CompressResult
 from tfopt.pipeline._run import Run, cut, prepare
@@ -28,6 +29,8 @@ from tfopt.runtimes import verify
 EPOCHS = 5
 # `verify` looks inside where outputs differ, which takes time; more samples prove little more.
 _VERIFIED = 500
+# What an unfinished run keeps to go on from.
+_STATE = "state"
 
 
 def compress(
@@ -60,7 +63,8 @@ def compress(
             whole or not at all; None to write nothing.
         validation: data to measure with, in any form that `data` has.
         overwrite: whether older results in the folder may be replaced.
-        resume: whether to go on with the training of a run that was killed, and to keep its state after each epoch.
+        resume: whether to go on with the training of a run that was killed, or interrupted; it ends as if it had not
+            been.
         say: is called with what is going on, in some words.
 
     Returns:
@@ -104,11 +108,10 @@ def compress(
         with tempfile.TemporaryDirectory() as folder:
             return _attempts(run, Path(folder), None)
     with output_folder(Path(output_dir), resume) as work:
-        result = _attempts(run, work, work / "backup" if resume else None)
+        claim(work / _STATE, recipe_text(recipe), model, (run.train, run.validation))
+        result = _attempts(run, work, work / _STATE)
         path = str(Path(output_dir) / "model.tflite")
-        exported: Any = result.reports["export"]
-        moved = {"export": dataclasses.replace(exported, path=path)}
-        result = dataclasses.replace(result, path=path, reports={**result.reports, **moved})
+        result = dataclasses.replace(result, path=path, reports=_moved(result.reports, path))
         _write(result, work)
     return result
 
@@ -148,12 +151,12 @@ def _epochs(recipe: Recipe) -> list[int]:
     return [0] if asked == 0 else [0, asked or EPOCHS]
 
 
-def _attempts(run: Run, work: Path, backup: Path | None) -> CompressResult:
+def _attempts(run: Run, work: Path, state: Path | None) -> CompressResult:
     """Attempts until one loses no more than is allowed, and the proof of that one."""
     notes = list(run.notes)
     epochs = _epochs(run.recipe)
     for number in epochs:
-        made = attempt(run, number, work / "model.tflite", backup)
+        made = attempt(run, number, work / "model.tflite", state)
         before, after = (row.metric for row in made.compare.rows)
         drop = None if before is None or after is None else run.task.drop(before, after)
         allowed = run.recipe.max_drop
@@ -170,7 +173,7 @@ def _attempts(run: Run, work: Path, backup: Path | None) -> CompressResult:
 def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], notes: list[str]) -> Any:
     run.say("Verifying")
     x = cut(run.validation[0], slice(0, _VERIFIED))
-    verified = verify(made.model, work / "model.tflite", x)
+    verified = verify(made.model, work / "model.tflite", x, tolerance=run.recipe.export.tolerance)
     before, after, drop = figures
     allowed = run.recipe.max_drop
     holds = allowed is None or (drop is not None and drop <= allowed)
@@ -191,6 +194,14 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
     )
 
 
+def _moved(reports: dict[str, Any], path: str) -> dict[str, Any]:
+    """The reports with the name that their file takes in the end."""
+    return {
+        name: dataclasses.replace(report, path=path) if hasattr(report, "path") else report
+        for name, report in reports.items()
+    }
+
+
 def _versions() -> dict[str, str]:
     names = ("tfopt", "keras", "tensorflow", "numpy", "ai-edge-litert")
     found = {name: _version(name) for name in names}
@@ -206,7 +217,7 @@ def _version(name: str) -> str:
 
 def _write(result: CompressResult, work: Path) -> None:
     """The files beside `model.tflite`; nothing else is left."""
-    shutil.rmtree(work / "backup", ignore_errors=True)
+    shutil.rmtree(work / _STATE)
     result.model.save(work / "model.keras")
     for name, text in {
         "recipe.yaml": recipe_text(result.recipe),

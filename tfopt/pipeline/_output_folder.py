@@ -46,8 +46,8 @@ def check_output_folder(path: Path, overwrite: bool) -> None:
 def output_folder(path: Path, resume: bool = False) -> Iterator[Path]:
     """A folder beside the wanted one, which takes its name when the `with` block ends well.
 
-    If the process is killed, it stays: `resume` goes on with what is in it, and anyone else begins anew. Two
-    processes do not write to one.
+    If the process is killed or interrupted, it stays: `resume` goes on with what is in it, and anyone else begins anew.
+    Two processes do not write to one.
 
     Args:
         path: the wanted folder.
@@ -81,7 +81,7 @@ def output_folder(path: Path, resume: bool = False) -> Iterator[Path]:
             if path.exists():
                 os.rename(path, old)
             os.rename(work, path)
-        except BaseException:
+        except Exception:  # which would come again; after Ctrl-C one may resume
             if not resume:
                 shutil.rmtree(work, ignore_errors=True)
             raise

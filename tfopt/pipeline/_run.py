@@ -9,7 +9,7 @@ import numpy as np
 
 from tfopt._samples import count
 from tfopt.data import Samples, choose_image_range, to_range
-from tfopt.pipeline._task import Task, task_of
+from tfopt.pipeline._task import Task, labels_for, task_of
 from tfopt.recipes import Recipe
 
 
@@ -75,7 +75,11 @@ def prepare(
         task, y = _without_labels(model, x, recipe)
         notes.append("There are no labels: " + _judged(task))
     else:
-        task = task_of(model, train[1], recipe.train.loss, recipe.train.metric)
+        every = y if train[1] is None else np.concatenate([train[1], y])
+        task = task_of(model, every, recipe.train.loss, recipe.train.metric)
+        train, y = (train[0], labels_for(task, model, train[1])), labels_for(task, model, y)
+        if train[1] is None:
+            task = dataclasses.replace(task, loss=None, metrics=None)
     return Run(recipe, model, train, (x, y), task, (*notes, *task.notes), say)
 
 

@@ -99,6 +99,38 @@ def task_of(
     )
 
 
+def labels_for(task: Task, model: keras.Model, y: Any) -> Any:
+    """The labels in the form that a task's loss takes: numbers of classes, or rows with a one.
+
+    A model compiled for the one form is often given the other.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> labels_for(Task("sparse_categorical_crossentropy"), model, np.eye(3)).tolist()
+    [0, 1, 2]
+    """
+    if y is None or len(model.outputs) != 1:
+        return y
+    name, outputs = _name(task.loss), model.outputs[0].shape
+    is_rows = y.shape[1:] == outputs[1:]
+    if name == "sparse_categorical_crossentropy":
+        if is_rows and outputs[-1] > 1:
+            return y.argmax(axis=-1).astype("int32")
+        _check_classes(y, outputs[-1])
+    if name in ("categorical_crossentropy", "categorical_focal_crossentropy") and not is_rows:
+        _check_classes(y, outputs[-1])
+        return np.eye(outputs[-1], dtype="float32")[y.reshape(y.shape[: len(outputs) - 1]).astype(int)]
+    return y
+
+
+def _check_classes(y: np.ndarray, columns: int) -> None:
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= columns:
+        raise ValueError(
+            f"The labels must be numbers of classes from 0 to {columns - 1}, as the model has {columns} outputs. Got "
+            f"{low} to {high}."
+        )
+
+
 def _compiled(model: keras.Model) -> dict[str, Any]:
     """The loss of a compiled model and the config of its metrics; empty for one that is not."""
     config = model.get_compile_config() if model.compiled else None
@@ -120,12 +152,7 @@ def _loss_for(model: keras.Model, y: np.ndarray) -> Any:
             return keras.losses.BinaryCrossentropy(from_logits=logits)
         return keras.losses.MeanSquaredError()
     if indices and activation != "sigmoid":
-        low, high = int(y.min()), int(y.max())
-        if low < 0 or high >= columns:
-            raise ValueError(
-                f"The labels must be numbers of classes from 0 to {columns - 1}, as the model has {columns} outputs. "
-                f"Got {low} to {high}."
-            )
+        _check_classes(y, columns)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
     if y.shape[1:] != shape[1:]:
         raise ValueError(

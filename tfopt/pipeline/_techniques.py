@@ -87,7 +87,7 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
     samples = run.calibration()
     q = quantize(model, samples, config, **improved)
     number = len(keras.tree.flatten(samples)[0])
-    how = f"in {epochs} epochs of training" if epochs else "without training"
+    how = f"in {epochs} epoch{'s' * (epochs > 1)} of training" if epochs else "without training"
     words = f"weights of {section.weight_bits} bits, activations of {section.activation_bits}, {how}"
     return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report)
 

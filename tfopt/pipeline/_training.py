@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tfopt._samples import count
+from tfopt.pipeline._checkpoints import Checkpoints
 from tfopt.pipeline._run import Run, cut
 from tfopt.runtimes._progress import progress
 
@@ -47,7 +48,7 @@ class _Epochs(keras.callbacks.Callback):
 
 
 def train(
-    model: keras.Model, run: Run, epochs: int, callbacks: list[Any], backup: Path | None
+    model: keras.Model, run: Run, epochs: int, callbacks: list[Any], state: Path | None
 ) -> dict[str, list[float]]:
     """Trains a model, and returns what each epoch logged.
 
@@ -56,7 +57,7 @@ def train(
         run: the samples, the loss and the settings.
         epochs: how many.
         callbacks: those of techniques.
-        backup: a folder to keep the state in after each epoch, to go on from if it is there already; None for none.
+        state: a folder to keep the state in after each epoch, to go on from if it is there already; None for none.
     """
     settings = run.recipe.train
     x, y = run.train
@@ -67,10 +68,22 @@ def train(
     if metrics is None and run.task.loss is not None and run.task.class_scores:
         metrics = ["accuracy"]
     model.compile(keras.optimizers.Adam(rate), run.task.loss, metrics=metrics)
-    keeping = [] if backup is None else [keras.callbacks.BackupAndRestore(backup, delete_checkpoint=False)]
-    run.say(f"Training: {epochs} epochs of {len(batches):,} steps")
+    checkpoints = None if state is None else Checkpoints(state, epochs)
+    done = checkpoints.restore(model) if checkpoints else 0
+    run.say(
+        f"Training: {epochs} epochs of {len(batches):,} steps" + (f", {done} done before" if done else "")
+    )
     with progress("Training", total=steps) as advance:
+        advance(done * len(batches))
+        last = [checkpoints] if checkpoints else []
         history = model.fit(
-            batches, epochs=epochs, callbacks=[*keeping, *callbacks, _Epochs(batches, advance)], verbose=0
+            batches,
+            epochs=epochs,
+            initial_epoch=done,
+            callbacks=[*callbacks, _Epochs(batches, advance), *last],
+            shuffle=False,  # of the batches, which Keras would do in an order that a resumed run does not have
+            verbose=0,
         )
+    if checkpoints:
+        return checkpoints.logged
     return {name: [float(value) for value in values] for name, values in history.history.items()}

@@ -165,7 +165,7 @@ class Train(Section):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Export(Section):
-    """How the file is written: arguments of `tfopt.export`.
+    """How the file is written, and what it must hold: arguments of `tfopt.export` and `tfopt.verify`.
 
     >>> Export().sparse
     False
@@ -176,6 +176,7 @@ class Export(Section):
     output_dtype: str | None = key(None, one_of(*_TYPES).or_none(), "type of outputs; null: the file's own")
     format: str | None = key(None, one_of(*_FORMATS).or_none(), "of a file that is not quantized")
     sparse: bool = key(False, switch(), "store kernels with many zeros sparsely, where LiteRT reads it")
+    tolerance: int = key(1, whole(0), "steps by which the file's outputs may differ from the model's")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
