@@ -106,6 +106,7 @@ class _Killed(BaseException):
 
 @SLOW
 def test_a_run_that_was_killed_ends_with_the_same_bytes(whole, classifier, samples, tmp_path, monkeypatch):
+    result, folder = whole
     out = tmp_path / "out"
 
     def die(self, epoch, logs=None):
@@ -120,9 +121,9 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(whole, classifier, sampl
     with pytest.raises(ValueError, match="It was of another recipe, model or data"):
         tfopt.compress(classifier, samples, dataclasses.replace(ALL, seed=1), output_dir=out, resume=True)
     said: list[str] = []
-    again = tfopt.compress(classifier, samples, ALL, output_dir=out, resume=True, say=said.append)
+    recipe = folder / "recipe.yaml"
+    again = tfopt.compress(classifier, samples, recipe, output_dir=out, resume=True, say=said.append)
     assert "1 done before" in " ".join(said)
-    result, folder = whole
     assert (out / "model.tflite").read_bytes() == (folder / "model.tflite").read_bytes()
     assert again.after == result.after and sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     # The masks of a resumed run begin with its first epoch, so that this counts them all.
@@ -203,6 +204,12 @@ def test_labels_that_do_not_fit_are_refused(classifier, samples):
         tfopt.compress(_net(2), samples[0], Recipe(max_drop=1))
     with pytest.raises(TypeError, match=r"must be a Keras model. Got str instead"):
         tfopt.compress("model.keras", samples)
+
+
+def test_other_versions_are_said():
+    recipe = Recipe(versions={"keras": "3.0.1", "numpy": np.__version__})
+    (note,) = _compress._other_versions(recipe)
+    assert note == f"The recipe was used before with keras 3.0.1, now {keras.__version__}."
 
 
 def test_the_number_of_attempts():

@@ -29,6 +29,10 @@ from tfopt.runtimes import verify
 EPOCHS = 5
 # `verify` looks inside where outputs differ, which takes time; more samples prove little more.
 _VERIFIED = 500
+_OF_INT16 = (
+    "With activations of 16 bits, functions that LiteRT looks up in tables (softmax, tanh ...) are some of the 65,536 "
+    "steps off: 'export.tolerance' says how many pass."
+)
 # What an unfinished run keeps to go on from.
 _STATE = "state"
 
@@ -108,7 +112,8 @@ def compress(
         with tempfile.TemporaryDirectory() as folder:
             return _attempts(run, Path(folder), None)
     with output_folder(Path(output_dir), resume) as work:
-        claim(work / _STATE, recipe_text(recipe), model, (run.train, run.validation))
+        told = recipe_text(dataclasses.replace(recipe, versions={}))
+        claim(work / _STATE, told, model, (run.train, run.validation))
         result = _attempts(run, work, work / _STATE)
         path = str(Path(output_dir) / "model.tflite")
         result = dataclasses.replace(result, path=path, reports=_moved(result.reports, path))
@@ -153,7 +158,7 @@ def _epochs(recipe: Recipe) -> list[int]:
 
 def _attempts(run: Run, work: Path, state: Path | None) -> CompressResult:
     """Attempts until one loses no more than is allowed, and the proof of that one."""
-    notes = list(run.notes)
+    notes = [*run.notes, *_other_versions(run.recipe)]
     epochs = _epochs(run.recipe)
     for number in epochs:
         made = attempt(run, number, work / "model.tflite", state)
@@ -174,6 +179,8 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
     run.say("Verifying")
     x = cut(run.validation[0], slice(0, _VERIFIED))
     verified = verify(made.model, work / "model.tflite", x, tolerance=run.recipe.export.tolerance)
+    if not verified.passed and any(output.dtype == "int16" for output in verified.outputs):
+        notes = [*notes, _OF_INT16]
     before, after, drop = figures
     allowed = run.recipe.max_drop
     holds = allowed is None or (drop is not None and drop <= allowed)
@@ -206,6 +213,18 @@ def _versions() -> dict[str, str]:
     names = ("tfopt", "keras", "tensorflow", "numpy", "ai-edge-litert")
     found = {name: _version(name) for name in names}
     return {name: version for name, version in found.items() if version}
+
+
+def _other_versions(recipe: Recipe) -> list[str]:
+    """A sentence about versions that are not those that the recipe was used with."""
+    now = _versions()
+    others = [f"{name} {old}, now {now.get(name, 'none')}" for name, old in recipe.versions.items()]
+    changed = [
+        text
+        for text, (name, old) in zip(others, recipe.versions.items(), strict=True)
+        if now.get(name) != old
+    ]
+    return [f"The recipe was used before with {'; '.join(changed)}."] if changed else []
 
 
 def _version(name: str) -> str:
