@@ -3,8 +3,12 @@
 import zipfile
 from pathlib import Path
 
+from tfopt._text import printable
+
 # What unpacks to more than this is refused: a small file can ask for any amount of memory.
 LARGEST = 2 << 30
+# Some libraries put the content of a file into a message.
+_LONGEST = 300
 
 
 def check_file(path: str, what: str, kind: str) -> None:
@@ -30,7 +34,9 @@ def check_file(path: str, what: str, kind: str) -> None:
         try:
             with zipfile.ZipFile(path) as archive:
                 size = sum(entry.file_size for entry in archive.infolist())
-        except zipfile.BadZipFile as error:
+        except (
+            Exception
+        ) as error:  # why all: also NotImplementedError for another version, OSError, struct.error
             raise ValueError(f"{what} must name {kind}. {path!r} cannot be read: {reason(error)}") from error
     check_size(size, path, f"{what} must name {kind}")
 
@@ -54,6 +60,11 @@ def check_size(size: int, path: str, sentence: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what went wrong."""
+    r"""The first line of what went wrong, without letters that would do something to a terminal.
+
+    >>> print(reason(ValueError("no\x1b[2J\nmore")), reason(EOFError()))
+    no\x1b[2J EOFError
+    """
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    text = printable(lines[0]) if lines else type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
