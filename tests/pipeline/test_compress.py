@@ -52,7 +52,7 @@ def test_without_a_recipe_it_is_int8_and_verified(classifier, samples, tmp_path)
     result = tfopt.compress(classifier, samples, output_dir=tmp_path / "new" / "out")
     assert result.passed and result.epochs == 0 and list(result.done) == ["quantize"]
     assert result.metric == "accuracy" and result.drop == pytest.approx(100 * (result.before - result.after))
-    assert "net for LiteRT: verified, accuracy" in str(result)
+    assert result.table().title == "net for LiteRT" and "result     verified, accuracy" in str(result)
     assert all(len(line) <= 80 for line in str(result).splitlines())
     assert all(np.array_equal(old, new) for old, new in zip(before, classifier.get_weights(), strict=True))
 

@@ -117,6 +117,7 @@ def test_values_mean_what_yaml_1_2_says():
         ({"prune.sparsty": 0.5}, "Did you mean 'sparsity'"),
         ({"seed.x": 1}, "There is no key 'x' in 'seed'"),
         ({"prune": True}, "must say how many weights become zero"),
+        ({"quantize": None, "quantize.weight_bits": 4}, "is left out, and 'quantize.weight_bits' given"),
         ({"prune": 3}, "The 'prune' key must be a tfopt.recipes.Prune or None"),
     ],
 )

@@ -20,8 +20,7 @@ from typing import Any
 from absl import flags
 
 from tfopt.commands._arguments import load_model, take
-from tfopt.recipes import Recipe, load_recipe, override
-from tfopt.recipes._yaml import parse_value
+from tfopt.recipes import Recipe, RecipeError, load_recipe, override, parse_value
 
 _MODEL = flags.DEFINE_string("model", None, "The .keras file; it is not changed.")
 _DATA = flags.DEFINE_string("data", None, "What to calibrate, train and measure with.")
@@ -90,7 +89,7 @@ _KEYS: dict[str, str | Callable[[Any], tuple[str, Any]]] = {
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit code is 1 if the result does not hold."""
     take(arguments)
-    recipe = override(load_recipe(_RECIPE.value) if _RECIPE.value else Recipe(), _given())
+    recipe = _recipe()
     # Models of Keras 2 take a list of one input; Keras 3 says so at each call.
     warnings.filterwarnings("ignore", "The structure of `inputs` doesn't match")
     import tfopt  # after the recipe: what is wrong there need not wait for TensorFlow
@@ -117,22 +116,28 @@ def main(arguments: list[str]) -> int:
     return 0 if result.passed else 1
 
 
-def _given() -> dict[str, Any]:
-    """The keys of the recipe that flags set."""
+def _recipe() -> Recipe:
+    """The recipe, with the keys that flags set."""
+    recipe = load_recipe(_RECIPE.value) if _RECIPE.value else Recipe()
     values: dict[str, Any] = {}
+    given: dict[str, str] = {}
     for text in _SET.value:
-        name, equals, value = text.partition("=")
+        key, equals, value = text.partition("=")
         if not equals:
             raise ValueError(
                 f"The '--set' flag must be KEY=VALUE, as prune.scope=global. Got {text!r} instead."
             )
-        values[name] = parse_value(value)
-    for name, key in _KEYS.items():
+        values[key], given[key] = parse_value(value), "set"
+    for name, made in _KEYS.items():
         value = flags.FLAGS[name].value
         if value is not None:
-            made = (key, value) if isinstance(key, str) else key(value)
-            values[made[0]] = made[1]
-    return values
+            key, value = (made, value) if isinstance(made, str) else made(value)
+            values[key], given[key] = value, name
+    try:
+        return override(recipe, values)
+    except RecipeError as error:
+        flag = given.get(".".join(error.where))
+        raise ValueError(f"{f'--{flag}: ' if flag else ''}{error}") from error
 
 
 def _say(text: str) -> None:

@@ -1,5 +1,6 @@
 """Data sets by name: of Keras, of TensorFlow Datasets, and what a function of the user's returns."""
 
+import contextlib
 import importlib
 import os
 import re
@@ -36,7 +37,8 @@ def read_keras_dataset(name: str, wanted: Wanted) -> Samples:
     import keras
 
     try:
-        (x, y), held_out = getattr(keras.datasets, name).load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # where it tells of the download
+            (x, y), held_out = getattr(keras.datasets, name).load_data()
     except Exception as error:  # why all: what fails here is the network, in many ways
         raise ValueError(f"The data set {name!r} of Keras cannot be fetched: {reason(error)}") from error
     y, y_held = (labels[:, 0] if labels.shape[1:] == (1,) else labels for labels in (y, held_out[1]))

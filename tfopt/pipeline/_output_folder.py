@@ -28,7 +28,7 @@ def check_output_folder(path: Path, overwrite: bool) -> None:
     if held and not overwrite:
         raise ValueError(
             f"The output folder must be empty, or new. Got {str(path)!r} with {', '.join(held[:3])}"
-            f"{' and more' if len(held) > 3 else ''}. Choose another, or overwrite the results in it."
+            f"{' and more' if len(held) > 3 else ''}. Choose another, or pass overwrite=True (--overwrite)."
         )
     if others:
         raise ValueError(

@@ -49,11 +49,11 @@ class CompressResult(Report):
     history: dict[str, list[float]]
 
     def table(self) -> Table:
-        """What was done, a technique a row, and what it came to."""
-        rows = tuple(self.done.items()) or (("none", "the file is in float"),)
+        """What it came to, and what was done, a technique a row."""
+        rows = (("result", self.verdict), *(tuple(self.done.items()) or (("none", "the file is in float"),)))
         return Table(
-            f"{self.model.name} for {TARGETS[self.recipe.target].title.rstrip(',')}: {self.verdict}",
-            ("technique", "what it did"),
+            f"{self.model.name} for {TARGETS[self.recipe.target].title.rstrip(',')}",
+            ("technique", "outcome"),
             rows,
             self.notes,
         )

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from tfopt.recipes._key import check_known
+from tfopt.recipes._key import RecipeError, check_known
 from tfopt.recipes._recipe import SECTIONS, Recipe
 
 
@@ -43,7 +43,13 @@ def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         else:
             top[section] = value
     for section, given in inner.items():
-        if section not in top:
+        if section in top:
+            if given:
+                key = f"{section}.{next(iter(given))}"
+                raise RecipeError(
+                    f"The '{section}' section is left out, and {key!r} given. Leave one out.", (section,)
+                )
+        else:
             old = getattr(recipe, section)
             top[section] = dataclasses.replace(old, **given) if old else SECTIONS[section][0](**given)
     return dataclasses.replace(recipe, **top)
