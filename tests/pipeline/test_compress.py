@@ -50,7 +50,8 @@ def classifier(samples):
 def test_without_a_recipe_it_is_int8_and_verified(classifier, samples, tmp_path):
     before = [array.copy() for array in classifier.get_weights()]
     result = tfopt.compress(classifier, samples, output_dir=tmp_path / "new" / "out")
-    assert result.passed and result.epochs == 0 and list(result.done) == ["quantize"]
+    assert result.passed and result.epochs == 0 and list(result.done) == ["quantize", "distill"]
+    assert result.done["distill"] == "left out: nothing was trained"
     assert result.metric == "accuracy" and result.drop == pytest.approx(100 * (result.before - result.after))
     assert result.table().title == "net for LiteRT" and "result     verified, accuracy" in str(result)
     assert all(len(line) <= 80 for line in str(result).splitlines())

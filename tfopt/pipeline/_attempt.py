@@ -51,9 +51,6 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
 
     def through(stage: Stage, thing: Any) -> Any:
         for row, section in of_stage(stage, run):
-            if row.needs_training and not epochs:
-                applied[row.name] = "left out: nothing is trained"
-                continue
             if row.saying:
                 run.say(row.saying)
             applied[row.name] = made = row.apply(thing, run, section, epochs)
@@ -71,6 +68,9 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
                 "distilled. Got neither. Give labels with the data, or set the epochs to 0."
             )
         history = train(teaching, run, epochs, through(Stage.IN_FIT, []), state)
+    else:
+        idle = (*of_stage(Stage.TEACHES, run), *of_stage(Stage.IN_FIT, run))
+        applied.update({row.name: "left out: nothing was trained" for row, _ in idle})
     run.say("Exporting")
     exported = export(model, path, **_export_arguments(run, through))
     measured = _measure(run, path)

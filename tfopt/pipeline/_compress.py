@@ -21,7 +21,7 @@ from tfopt.pipeline._checkpoints import claim
 from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.pipeline._result import CompressResult
 from tfopt.pipeline._run import Run, cut, prepare
-from tfopt.pipeline._techniques import TECHNIQUES, runtime_of
+from tfopt.pipeline._techniques import TECHNIQUES, Stage, runtime_of
 from tfopt.recipes import Recipe, load_recipe, recipe_text
 from tfopt.runtimes import verify
 
@@ -128,9 +128,7 @@ def _check(recipe: Recipe) -> None:
             f"The target {recipe.target!r} takes TFLite Micro. Install it with: pip install 'tfopt[mcu]'"
         )
     idle = [
-        row.name
-        for row in TECHNIQUES
-        if row.needs_training and row.trains and getattr(recipe, row.name) is not None
+        row.name for row in TECHNIQUES if row.stage is Stage.IN_FIT and getattr(recipe, row.name) is not None
     ]
     if idle and recipe.train.epochs == 0:
         raise ValueError(f"To {' and '.join(idle)} takes training. Got 0 epochs. Set the epochs to 5, say.")

@@ -52,7 +52,6 @@ class Technique:
         name: its section of the recipe.
         stage: when it acts.
         apply: acts: from what the stage works on, the run, the section and the epochs. A string is why it does not.
-        needs_training: whether it does nothing without.
         trains: whether training should follow where the recipe does not say.
         saying: what the user is told meanwhile.
     """
@@ -60,7 +59,6 @@ class Technique:
     name: str
     stage: Stage
     apply: Callable[[Any, Run, Any, int], Applied | str]
-    needs_training: bool = False
     trains: bool = False
     saying: str = ""
 
@@ -128,8 +126,8 @@ def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> App
 TECHNIQUES: tuple[Technique, ...] = (
     Technique("shrink", Stage.REWRITES, _shrink, trains=True, saying="Shrinking"),
     Technique("quantize", Stage.QUANTIZES, _quantize, saying="Quantizing"),
-    Technique("distill", Stage.TEACHES, _distill, needs_training=True),
-    Technique("prune", Stage.IN_FIT, _prune, needs_training=True, trains=True),
+    Technique("distill", Stage.TEACHES, _distill),
+    Technique("prune", Stage.IN_FIT, _prune, trains=True),
 )
 
 
