@@ -48,7 +48,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
     # The stubs are read when a package is imported; without them tfopt does not work.
-    package_data={"": ["*.pyi"], "tfopt": ["py.typed"]},
+    package_data={"": ["*.pyi"], "tfopt": ["py.typed"], "tfopt.recipes": ["shipped/*.yaml"]},
     # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all. ai-edge-litert before 2.1
     # cannot be loaded beside TensorFlow: both register one class of pybind11.
     install_requires=[
@@ -60,6 +60,7 @@ setup(
         "flatbuffers>=24.3.25",
         "h5py>=3.11",
         "lazy-loader>=0.4",
+        "pyyaml>=6.0.2",
         "rich>=13.0",
         "tensorflow-model-optimization>=0.8",
         "wrapt>=1.15",

@@ -83,7 +83,9 @@ class OwnWeights(layers.Layer):
 def lookup(layer, dtype="string"):
     """A model of text or keys beside numbers."""
     word, number = keras.Input((1,), dtype=dtype, name="word"), keras.Input((4,), name="number")
-    x = layers.Flatten()(layers.Embedding(20, 4, keras.initializers.RandomNormal(stddev=1.0, seed=0))(layer(word)))
+    x = layers.Flatten()(
+        layers.Embedding(20, 4, keras.initializers.RandomNormal(stddev=1.0, seed=0))(layer(word))
+    )
     return keras.Model([word, number], layers.Dense(2)(layers.Concatenate()([x, number])))
 
 

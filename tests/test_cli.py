@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tfopt
-from tfopt.commands import _arguments
 from tfopt.commands._arguments import load_model, load_samples
 
 
@@ -143,7 +142,7 @@ def test_damaged_files_get_one_sentence(tmp_path, name):
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(_arguments, "LARGEST", 1 << 20)
+    monkeypatch.setattr("tfopt.data._check_file.LARGEST", 1 << 20)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1 << 20, "uint8"))
     with pytest.raises(ValueError, match=r"Got .*bomb.npz"):
         load_samples(str(tmp_path / "bomb.npz"))
@@ -182,3 +181,37 @@ def test_check_and_bench(files, tmp_path):
     assert json.loads(checked.stdout)["layers"][0]["path"].startswith("lstm")
     timed = run("bench", files / "q.tflite", "--runs", "60")
     assert timed.returncode == 0 and "60 calls of each file" in timed.stdout, timed.stderr
+
+
+def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
+    """One line, no Python; as JSON on stdout, with nothing else on it."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 1), name="image")
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    scores = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(x))
+    keras.Model(image, scores, name="net").save(tmp_path / "net.keras")
+    for number in range(16):
+        path = tmp_path / "photos" / ("dark", "bright")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(path, np.full((9, 7, 1), 100.0 * (number % 2) + number), scale=False)
+    result = run(
+        "compress", "--model", "net.keras", "--data", "photos", "--target", "tflm", "--json", cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    report = json.loads(result.stdout)
+    assert report["passed"] and report["recipe"]["target"] == "tflm"
+    assert report["path"] == "net-compressed/model.tflite" and (tmp_path / report["path"]).is_file()
+    assert "Classes, in their order: bright, dark." in report["notes"]
+
+
+def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):
+    (tmp_path / "r.yaml").write_text("prune:\n  sparcity: 0.8\n")
+    program = "import sys, tfopt.cli\ntry:\n    tfopt.cli.run()\nfinally:\n    print('keras' in sys.modules)"
+    arguments = ["compress", "--model", "m.keras", "--data", "d.npz", "--recipe", "r.yaml"]
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    assert result.returncode == 2 and result.stdout == "False\n"
+    assert result.stderr == (
+        "tfopt compress: r.yaml, line 2: There is no key 'sparcity' in 'prune'. Did you mean 'sparsity'?\n"
+    )

@@ -13,7 +13,12 @@ import tfopt
 
 ROOT = Path(__file__).parent.parent
 # Where the name of an import is not that of what is installed.
-DISTRIBUTIONS = {"absl": "absl-py", "sklearn": "scikit-learn", "tf_keras": "tensorflow-model-optimization"}
+DISTRIBUTIONS = {
+    "absl": "absl-py",
+    "sklearn": "scikit-learn",
+    "tf_keras": "tensorflow-model-optimization",
+    "yaml": "pyyaml",
+}
 
 
 def setup_arguments():
@@ -79,4 +84,5 @@ def test_a_wheel_holds_version_stubs_and_the_mark_of_types(tmp_path):
     }
     assert "tfopt/py.typed" in held
     assert "tfopt/__init__.pyi" in needed
+    assert {f"tfopt/recipes/shipped/{name}.yaml" for name in tfopt.recipes.shipped_recipes()} <= held
     assert needed <= held

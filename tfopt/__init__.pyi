@@ -4,14 +4,17 @@ from . import (
     coding,
     compression,
     conversion,
+    data,
     distillation,
     distribute,
     factorization,
     graph,
     kernels,
     legacy,
+    pipeline,
     pruning,
     quantization,
+    recipes,
     runtimes,
     shrinking,
 )
@@ -43,6 +46,7 @@ from .distillation import (
     cache_teacher,
 )
 from .factorization import FactorizationReport, factorize
+from .pipeline import CompressResult, compress
 from .pruning import (
     SET,
     ConstantSparsity,
@@ -64,6 +68,7 @@ from .quantization import (
     quantize,
     register_quantized,
 )
+from .recipes import Recipe
 from .runtimes import CompareReport, VerifyReport, compare, verify
 from .shrinking import ShrinkReport, count_macs, make_student, update_batch_norm
 
@@ -79,6 +84,7 @@ __all__ = [
     "Clustering",
     "ClusteringReport",
     "CompareReport",
+    "CompressResult",
     "ConstantSparsity",
     "CosineDecay",
     "DecoupledTargets",
@@ -103,6 +109,7 @@ __all__ = [
     "QuantConfig",
     "QuantizationReport",
     "Ranges",
+    "Recipe",
     "RelationalKD",
     "RigL",
     "SelfDistillation",
@@ -117,9 +124,11 @@ __all__ = [
     "clustering",
     "coding",
     "compare",
+    "compress",
     "compression",
     "conversion",
     "count_macs",
+    "data",
     "distillation",
     "distribute",
     "export",
@@ -129,9 +138,11 @@ __all__ = [
     "kernels",
     "legacy",
     "make_student",
+    "pipeline",
     "pruning",
     "quantization",
     "quantize",
+    "recipes",
     "register_channels",
     "register_quantized",
     "report",

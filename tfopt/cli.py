@@ -5,6 +5,7 @@ A command is a module of `tfopt.commands` that defines its absl flags and a `mai
 """
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -13,6 +14,8 @@ from types import ModuleType
 # Command -> what it does, in one line.
 COMMANDS = {
     "demo": "digits in, a verified int8 .tflite out, in one fit",
+    "compress": "a model and data in, a verified .tflite out, by flags or a recipe",
+    "recipes": "list the recipes of compress, or show one",
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",
     "inspect": "list the operators, grids and weights of a .tflite file",
     "verify": "prove that a .tflite computes what a .keras model computes",
@@ -77,6 +80,7 @@ def _silence_libraries() -> None:
     Some come before TensorFlow reads its log level. Who sets that level wants to see them.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     own = os.dup(2)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

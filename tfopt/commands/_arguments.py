@@ -1,16 +1,15 @@
 """What commands read from the command line besides flags."""
 
-import zipfile
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfopt import data  # whose names are imported on first use: `inspect` reads no samples
+
 if TYPE_CHECKING:
     import keras
-
-# What unpacks to more than this is refused: a small file can ask for any amount of memory.
-LARGEST = 2 << 30
 
 
 def take(arguments: list[str], *names: str) -> list[str]:
@@ -20,24 +19,32 @@ def take(arguments: list[str], *names: str) -> list[str]:
     return arguments
 
 
-def load_model(path: str) -> "keras.Model":
-    """The Keras model in a file, uncompiled, in Keras' safe mode.
+def load_model(path: str, compile: bool = False) -> "keras.Model":
+    """The Keras model in a file, in Keras' safe mode.
+
+    Args:
+        path: the file.
+        compile: whether to compile it as it was, if it was; what its loss and metrics are is lost where they are not
+            known here.
 
     Raises:
         ValueError: there is no such file, it is damaged, it unpacks to too much, or a class in it is not known.
     """
     import keras
 
-    _check_file(path, "The model", "a .keras file")
+    data.check_file(path, "The model", "a .keras file")
+    if compile:
+        with contextlib.suppress(Exception):  # what is wrong comes up below too, if it is not the loss
+            return keras.saving.load_model(path)
     try:
         return keras.saving.load_model(path, compile=False)
     except (
         Exception
     ) as error:  # why all: a damaged file fails as KeyError, OSError, TypeError, zlib.error, ...
-        raise ValueError(f"The model {path!r} cannot be read: {_reason(error)}") from error
+        raise ValueError(f"The model {path!r} cannot be read: {data.reason(error)}") from error
 
 
-def load_samples(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+def load_samples(path: str) -> tuple[Any, np.ndarray | None]:
     """Inputs and, where there are any, targets, from a .npz file with arrays `x` and `y`, or a .npy file of inputs.
 
     Args:
@@ -49,45 +56,8 @@ def load_samples(path: str) -> tuple[np.ndarray, np.ndarray | None]:
     Raises:
         ValueError: there is no such file, it is damaged, it unpacks to too much, or it has no array `x`.
     """
-    _check_file(path, "The '--data' flag", "a .npz or .npy file")
-    try:
-        with open(path, "rb") as stream:  # which NumPy would leave open where the file is damaged
-            content = np.load(stream)
-            arrays = content if isinstance(content, np.ndarray) else {name: content[name] for name in content}
-    except Exception as error:  # why all: as above
-        raise ValueError(
-            f"The '--data' flag must name a .npz or .npy file. {path!r} cannot be read: {_reason(error)}"
-        ) from error
-    if isinstance(arrays, np.ndarray):
-        return arrays, None
-    if "x" not in arrays:
-        raise ValueError(
-            f"The '--data' flag must name a .npz file with arrays 'x' and 'y'. Got {path!r} with "
-            f"{', '.join(arrays) or 'no arrays'}. Write it with numpy.savez(path, x=inputs, y=targets)."
-        )
-    return arrays["x"], arrays.get("y")
-
-
-def _check_file(path: str, what: str, kind: str) -> None:
-    if not Path(path).is_file():
-        raise ValueError(f"{what} must name {kind}. There is no file {path!r}.")
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{what} must name {kind}. {path!r} cannot be read: {_reason(error)}") from error
-        if size > LARGEST:
-            raise ValueError(
-                f"{what} must name {kind} that unpacks to {LARGEST >> 30} GiB at most. Got {path!r} with "
-                f"{size / 2**30:.1f} GiB. Load it in Python if you trust it."
-            )
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what went wrong."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    samples = data.read_arrays(path, data.Wanted())
+    return samples.x, samples.y
 
 
 def is_tflite(path: str) -> bool:

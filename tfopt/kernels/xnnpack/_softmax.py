@@ -23,7 +23,10 @@ def softmax(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     powers = ops.cast(ops.exp(ops.cast(exponents, product_dtype())), "float32")
     shares = ops.take(powers, below)
     total = ops.fori_loop(
-        0, shares.shape[-1], lambda at, sums: sums + ops.take(shares, at, axis=-1), ops.zeros_like(shares[..., 0])
+        0,
+        shares.shape[-1],
+        lambda at, sums: sums + ops.take(shares, at, axis=-1),
+        ops.zeros_like(shares[..., 0]),
     )
     inverse = exactly(1.0 / exactly(total * grid.step))
     return ops.floor(exactly(shares * inverse[..., None]) + 0.5)

@@ -1,0 +1,274 @@
+"""From a model and data to a verified file: what each recipe makes of a tiny model, and what is said."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import tfopt
+from tfopt.pipeline import _compress, _training
+from tfopt.pipeline._output_folder import FILES, check_output_folder, output_folder
+from tfopt.recipes import Prune, Quantize, Recipe, Shrink, Train, read_recipe
+from tfopt.runtimes import TFLiteFile
+
+layers = keras.layers
+SLOW = pytest.mark.slow
+ONE = Train(epochs=1, batch_size=16)
+
+
+def _net(units: int, activation: str | None = None) -> keras.Model:
+    x = inputs = keras.Input((8, 8, 1), name="image")
+    x = layers.Conv2D(8, 3, use_bias=False, name="first")(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Conv2D(16, 3, strides=2, activation="relu", name="second")(x)
+    x = layers.Dense(units, activation=activation, name="head")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, x, name="net")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    """Images in four classes that the size of their values tells."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, 120)
+    x = (y[:, None, None, None] + rng.normal(size=(120, 8, 8, 1))).astype("float32")
+    return x, y.astype("int32")
+
+
+@pytest.fixture(scope="module")
+def classifier(samples):
+    keras.utils.set_random_seed(0)
+    model = _net(4, "softmax")
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(*samples, epochs=4, verbose=0)
+    return model
+
+
+def test_without_a_recipe_it_is_int8_and_verified(classifier, samples, tmp_path):
+    before = [array.copy() for array in classifier.get_weights()]
+    result = tfopt.compress(classifier, samples, output_dir=tmp_path / "new" / "out")
+    assert result.passed and result.epochs == 0 and list(result.done) == ["quantize", "distill"]
+    assert result.done["distill"] == "left out: nothing was trained"
+    assert result.metric == "accuracy" and result.drop == pytest.approx(100 * (result.before - result.after))
+    assert result.table().title == "net for LiteRT" and "result     verified, accuracy" in str(result)
+    assert all(len(line) <= 80 for line in str(result).splitlines())
+    assert all(np.array_equal(old, new) for old, new in zip(before, classifier.get_weights(), strict=True))
+
+    folder = tmp_path / "new" / "out"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["reports"]["verify"]["passed"] and report["recipe"]["seed"] == 0
+    assert report["path"] == report["reports"]["export"]["path"] == str(folder / "model.tflite")
+    assert "unfinished" not in (folder / "report.md").read_text() + json.dumps(report)
+    recipe = read_recipe(folder / "recipe.yaml")
+    assert recipe.versions["keras"] == keras.__version__
+    assert dataclasses.replace(recipe, versions={}) == Recipe()
+    loaded = keras.saving.load_model(folder / "model.keras")
+    assert tfopt.verify(loaded, folder / "model.tflite", samples[0]).outputs[0].equal == 1.0
+
+    with pytest.raises(ValueError, match=r"must be empty, or new. Got .* with model.keras, model.tflite"):
+        tfopt.compress(classifier, samples, output_dir=folder)
+
+
+ALL = Recipe(
+    target="tflm",
+    shrink=Shrink(params=0.8, divisor=4),
+    prune=Prune(sparsity=0.5, where=".*"),
+    train=Train(epochs=2, batch_size=16),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(classifier, samples, tmp_path_factory):
+    """All techniques in one fit, and the folder with the results."""
+    folder = tmp_path_factory.mktemp("all") / "out"
+    return tfopt.compress(classifier, samples, ALL, output_dir=folder), folder
+
+
+def test_all_techniques_in_one_fit(whole):
+    result, folder = whole
+    assert list(result.done) == ["shrink", "quantize", "distill", "prune"] and result.epochs == 2
+    assert result.reports["verify"].passed and result.reports["verify"].outputs[0].equal == 1.0
+    assert result.reports["verify"].runtimes == ("tflm",)
+    assert result.reports["prune"].sparsity == pytest.approx(0.5, abs=0.01)
+    assert result.reports["shrink"].params[1] < result.reports["shrink"].params[0]
+    assert "distillation_loss" in result.history
+    kernels = TFLiteFile.read(folder / "model.tflite").kernels
+    assert all(kernel.sparsity >= 0.45 for kernel in kernels)
+
+
+class _Killed(BaseException):
+    pass
+
+
+@SLOW
+def test_a_run_that_was_killed_ends_with_the_same_bytes(whole, classifier, samples, tmp_path, monkeypatch):
+    result, folder = whole
+    out = tmp_path / "out"
+
+    def die(self, epoch, logs=None):
+        if epoch == 1:
+            raise _Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_training._Epochs, "on_epoch_begin", die)
+        with pytest.raises(_Killed):
+            tfopt.compress(classifier, samples, ALL, output_dir=out)
+    assert not out.exists()
+    with pytest.raises(ValueError, match="It was of another recipe, model or data"):
+        tfopt.compress(classifier, samples, dataclasses.replace(ALL, seed=1), output_dir=out, resume=True)
+    said: list[str] = []
+    recipe = folder / "recipe.yaml"
+    again = tfopt.compress(classifier, samples, recipe, output_dir=out, resume=True, say=said.append)
+    assert "1 done before" in " ".join(said)
+    assert (out / "model.tflite").read_bytes() == (folder / "model.tflite").read_bytes()
+    assert again.after == result.after and sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    # The masks of a resumed run begin with its first epoch, so that this counts them all.
+    histories = [{n: v for n, v in one.history.items() if n != "mask_change"} for one in (again, result)]
+    assert histories[0] == histories[1]
+
+
+def test_more_than_max_drop_is_trained_and_then_said(classifier, samples):
+    """One bit is too little for this net: it trains, and says honestly that it does not hold."""
+    recipe = Recipe(quantize=Quantize(weight_bits=1), max_drop=0.0, train=ONE)
+    result = tfopt.compress(classifier, samples, recipe)
+    assert result.epochs == 1 and result.path is None
+    assert any(note.startswith("Without training ") for note in result.notes)
+    assert result.drop > 0 and not result.passed and result.reports["verify"].passed
+    assert "does NOT HOLD, accuracy -" in str(result) and "points, 0 allowed" in str(result)
+
+
+HALF = Prune(sparsity=0.5)
+# What a model is -> its outputs, its labels, the recipe, the metric, and what must be said.
+ROWS = {
+    "no labels": (4, "softmax", None, Recipe(prune=HALF, train=ONE), "agreement", "agreement counts"),
+    "float": (
+        4,
+        None,
+        "class",
+        Recipe(prune=HALF, quantize=None, train=ONE),
+        "accuracy",
+        "of logits, chosen",
+    ),
+    "binary": (1, "sigmoid", "binary", Recipe(train=ONE), "accuracy", "Loss: binary_crossentropy, chosen"),
+    "regression": (2, None, "float", Recipe(train=ONE), "mse", "Loss: mean_squared_error, chosen"),
+    "regression without labels": (2, None, None, Recipe(), "", "no metric was measured"),
+}
+
+
+@SLOW
+@pytest.mark.parametrize("name", ROWS)
+def test_every_kind_of_outputs_and_labels(name, samples):
+    units, activation, labels, recipe, metric, note = ROWS[name]
+    x, y = samples
+    made = {"class": y, "binary": y // 2, "float": x[:, 0, :2, 0], None: None}[labels]
+    result = tfopt.compress(_net(units, activation), x if made is None else (x, made), recipe)
+    assert result.passed and result.metric == metric
+    assert any(note in one for one in result.notes), result.notes
+    json.dumps(result.to_dict())
+    assert "## Recipe" in result.to_markdown()
+
+
+# What cannot be done -> model, data, recipe and the message; nothing is trained before it comes.
+REFUSED = {
+    "prune without training": (
+        Recipe(prune=HALF, train=Train(epochs=0)),
+        "To prune takes training. Got 0 epochs",
+    ),
+    "format and int8": (
+        dataclasses.replace(Recipe(), export=dataclasses.replace(Recipe().export, format="float16")),
+        "for files that are not quantized. Got 'float16'",
+    ),
+    "unknown loss": (Recipe(train=Train(loss="mes")), "must be a loss of Keras. Got 'mes'"),
+    "no such recipe": ("tflm", "must be a YAML file or one of accurate-int8"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_done_is_said_at_once(name, classifier, samples, tmp_path):
+    recipe, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_do_not_fit_are_refused(classifier, samples):
+    with pytest.raises(
+        ValueError, match=r"numbers of classes from 0 to 3, as the model has 4 outputs. Got 1 to 4"
+    ):
+        tfopt.compress(classifier, (samples[0], samples[1] + 1))
+    with pytest.raises(ValueError, match="'max_drop' key takes a metric"):
+        tfopt.compress(_net(2), samples[0], Recipe(max_drop=1))
+    with pytest.raises(TypeError, match=r"must be a Keras model. Got str instead"):
+        tfopt.compress("model.keras", samples)
+
+
+def test_other_versions_are_said():
+    recipe = Recipe(versions={"keras": "3.0.1", "numpy": np.__version__})
+    (note,) = _compress._other_versions(recipe)
+    assert note == f"The recipe was used before with keras 3.0.1, now {keras.__version__}."
+
+
+def test_the_number_of_attempts():
+    rows = [
+        (Recipe(), [0]),
+        (Recipe(max_drop=1), [0, _compress.EPOCHS]),
+        (Recipe(max_drop=1, train=Train(epochs=3)), [0, 3]),
+        (Recipe(max_drop=1, train=Train(epochs=0)), [0]),
+        (Recipe(max_drop=1, quantize=None), [0]),
+        (Recipe(shrink=Shrink(macs=0.5), max_drop=1), [_compress.EPOCHS]),
+        (Recipe(train=Train(epochs=3)), [3]),
+    ]
+    assert [_compress._epochs(recipe) for recipe, _ in rows] == [epochs for _, epochs in rows]
+
+
+def _write(folder: Path) -> None:
+    for name in FILES:
+        (folder / name).write_text("new")
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), output_folder(out) as work:
+        _write(work)
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with output_folder(out) as work:
+        _write(work)
+        with pytest.raises(ValueError, match="Another process writes to"), output_folder(out):
+            pass
+    (out / "report.md").write_text("old")
+    with pytest.raises(KeyboardInterrupt), output_folder(out) as work:
+        _write(work)
+        raise KeyboardInterrupt
+    assert (out / "report.md").read_text() == "old"
+    with output_folder(out, resume=True) as work:  # what was interrupted is still there
+        assert (work / "report.md").read_text() == "new"
+    assert (out / "report.md").read_text() == "new" and [path.name for path in tmp_path.iterdir()] == ["out"]
+    # Killed between the renames: the old results come back, and then the new ones.
+    shutil.move(out, tmp_path / ".out.old")
+    with output_folder(out):
+        assert (out / "report.md").read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    out = tmp_path / "out"
+    check_output_folder(out, overwrite=False)
+    out.mkdir()
+    check_output_folder(out, overwrite=False)
+    _write(out)
+    check_output_folder(out, overwrite=True)
+    (out / "thesis.tex").write_text("")
+    rows = [
+        (out, False, "must be empty, or new"),
+        (out, True, "nothing but older results .* with thesis.tex"),
+    ]
+    rows.append((out / "report.md", True, "must be a folder. Got the file"))
+    rows.append((out / "report.md" / "x", True, "where you may write"))
+    for path, overwrite, message in rows:
+        with pytest.raises(ValueError, match=message):
+            check_output_folder(path, overwrite)

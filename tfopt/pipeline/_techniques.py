@@ -1,0 +1,142 @@
+"""The table of techniques: a section of the recipe, the stage at which it acts, and what it does there.
+
+A new technique is a section in `tfopt/recipes/_sections.py` and a row here.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from tfopt._report import Report
+from tfopt._shrink_to_latency import shrink
+from tfopt.distillation import Distiller, SoftTargets
+from tfopt.kernels import TARGETS
+from tfopt.pipeline._run import Run
+from tfopt.pruning import PolynomialDecay, Pruning
+from tfopt.quantization import QuantConfig, Ranges, quantize
+
+
+class Stage(enum.Enum):
+    """When a technique acts, and on what; in this order."""
+
+    REWRITES = "a float model becomes another one"
+    QUANTIZES = "the float model becomes one of integers"
+    TEACHES = "the model that is trained becomes one that trains it"
+    IN_FIT = "callbacks of the training get one more"
+    EXPORTS = "arguments of `export` get some more"
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What a technique did.
+
+    Attributes:
+        thing: what its stage makes: a model, a callback, or arguments.
+        words: what was done, in a line; asked for when all is over.
+        report: the layers; None where there is nothing to say of them.
+    """
+
+    thing: Any
+    words: Callable[[], str]
+    report: Callable[[], Report | None] = lambda: None
+
+
+@dataclasses.dataclass(frozen=True)
+class Technique:
+    """A row of the table.
+
+    Attributes:
+        name: its section of the recipe.
+        stage: when it acts.
+        apply: acts: from what the stage works on, the run, the section and the epochs. A string is why it does not.
+        trains: whether training should follow where the recipe does not say.
+        saying: what the user is told meanwhile.
+    """
+
+    name: str
+    stage: Stage
+    apply: Callable[[Any, Run, Any, int], Applied | str]
+    trains: bool = False
+    saying: str = ""
+
+
+def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
+    small = shrink(model, **dataclasses.asdict(section))
+    (before, after), macs = small.report.params, small.report.macs
+    words = f"{before:,} parameters became {after:,}"
+    if macs:
+        words += f", {macs[0]:,} multiply-accumulates {macs[1]:,}"
+    return Applied(small, lambda: words, lambda: small.report)
+
+
+def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
+    config = QuantConfig.for_target(
+        run.recipe.target,
+        weight_bits=section.weight_bits,
+        activation_bits=section.activation_bits,
+        ranges=Ranges(method=section.ranges),
+        **({"strict": True} if section.strict else {}),
+    )
+    # What improves roundings is for when nobody trains afterwards.
+    improved = {} if epochs else {"rounding": section.rounding, "correct_bias": section.correct_bias}
+    samples = run.calibration()
+    q = quantize(model, samples, config, **improved)
+    number = len(keras.tree.flatten(samples)[0])
+    how = f"in {epochs} epoch{'s' * (epochs > 1)} of training" if epochs else "without training"
+    words = f"weights of {section.weight_bits} bits, activations of {section.activation_bits}, {how}"
+    return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report)
+
+
+def _distill(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied | str:
+    if not run.task.class_scores:
+        return "left out: the outputs are no scores of classes"
+    loss = SoftTargets(
+        temperature=section.temperature, from_logits=run.task.from_logits, weight=section.weight
+    )
+    distiller = Distiller(model, run.original, losses=[loss], student_loss_weight=section.student_loss_weight)
+    return Applied(distiller, lambda: f"by the original model, at temperature {section.temperature:g}")
+
+
+def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> Applied:
+    steps = max(epochs * run.steps_per_epoch, 2)
+    end = max(round(section.ramp * steps), 1)
+    schedule = PolynomialDecay(
+        final_sparsity=section.final_sparsity, end_step=end, frequency=max(end // 50, 1)
+    )
+    pruning = Pruning(
+        schedule,
+        section.where,
+        pattern=section.pattern,
+        scope=section.scope,
+        criterion=section.criterion,
+    )
+
+    def words() -> str:
+        dense = sum(layer.sparsity is None for layer in pruning.report.layers)
+        left = f"; {dense} layers left dense" if dense else ""
+        return f"{pruning.report.sparsity:.1%} of {pruning.report.size:,} weights are zero{left}"
+
+    return Applied([*callbacks, pruning], words, lambda: pruning.report)
+
+
+# In the order in which they act; those of a stage one after the other.
+TECHNIQUES: tuple[Technique, ...] = (
+    Technique("shrink", Stage.REWRITES, _shrink, trains=True, saying="Shrinking"),
+    Technique("quantize", Stage.QUANTIZES, _quantize, saying="Quantizing"),
+    Technique("distill", Stage.TEACHES, _distill),
+    Technique("prune", Stage.IN_FIT, _prune, trains=True),
+)
+
+
+def of_stage(stage: Stage, run: Run) -> list[tuple[Technique, Any]]:
+    """The techniques of a stage that the recipe has a section for, with that."""
+    pairs = ((row, getattr(run.recipe, row.name)) for row in TECHNIQUES if row.stage is stage)
+    return [(row, section) for row, section in pairs if section is not None]
+
+
+def runtime_of(target: str) -> str:
+    """The runtime that shows what the target computes."""
+    return TARGETS[target].runtime
