@@ -12,7 +12,7 @@ import pytest
 import tfopt
 from tfopt.pipeline import _compress, _training
 from tfopt.pipeline._output_folder import FILES, check_output_folder, output_folder
-from tfopt.recipes import Prune, Quantize, Recipe, Shrink, Train, read_recipe
+from tfopt.recipes import Cluster, Export, Factorize, Prune, Quantize, Recipe, Shrink, Train, read_recipe
 from tfopt.runtimes import TFLiteFile
 
 layers = keras.layers
@@ -101,6 +101,16 @@ def test_all_techniques_in_one_fit(whole):
     assert all(kernel.sparsity >= 0.45 for kernel in kernels)
 
 
+SMALLER = Recipe(
+    target="tflm",
+    factorize=Factorize(params=0.9),
+    prune=Prune(sparsity=0.5, where=".*"),
+    cluster=Cluster(n_clusters=8),
+    train=Train(epochs=1, batch_size=16),
+    export=Export(compress=True),
+)
+
+
 class _Killed(BaseException):
     pass
 
@@ -184,6 +194,7 @@ REFUSED = {
         "for files that are not quantized. Got 'float16'",
     ),
     "unknown loss": (Recipe(train=Train(loss="mes")), "must be a loss of Keras. Got 'mes'"),
+    "compressed for LiteRT": (Recipe(export=Export(compress=True)), "a target whose runtime decodes kernels"),
     "no such recipe": ("tflm", "must be a YAML file or one of accurate-int8"),
 }
 
@@ -194,6 +205,11 @@ def test_what_cannot_be_done_is_said_at_once(name, classifier, samples, tmp_path
     with pytest.raises(ValueError, match=message):
         tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_checkpoint_does_not_hold_is_not_resumed(classifier, samples, tmp_path):
+    with pytest.raises(ValueError, match="A run with the section 'cluster' cannot be resumed"):
+        tfopt.compress(classifier, samples, SMALLER, output_dir=tmp_path / "out", resume=True)
 
 
 def test_labels_that_do_not_fit_are_refused(classifier, samples):
@@ -272,3 +288,14 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     for path, overwrite, message in rows:
         with pytest.raises(ValueError, match=message):
             check_output_folder(path, overwrite)
+
+
+def test_all_that_makes_files_smaller(classifier, samples, tmp_path):
+    result = tfopt.compress(classifier, samples, SMALLER, output_dir=tmp_path / "out")
+    assert list(result.done) == ["factorize", "quantize", "distill", "prune", "cluster"]
+    assert result.reports["verify"].passed and result.reports["verify"].outputs[0].equal == 1.0
+    assert result.done["cluster"].endswith("kernels of 8 values")
+    clustered = [row.values for row in result.reports["cluster"].layers if row.values]
+    assert clustered and max(clustered) <= 8
+    assert result.reports["export"].compression is not None
+    assert read_recipe(tmp_path / "out" / "recipe.yaml").cluster == SMALLER.cluster

@@ -43,6 +43,9 @@ flags.DEFINE_integer("weight_bits", None, "Bits of weights, 1 to 8.")
 flags.DEFINE_float("channels", None, "Part of the channels of each layer to keep, as 0.5.")
 flags.DEFINE_float("macs", None, "Multiply-accumulates to keep: a part, as 0.5, or a count.")
 flags.DEFINE_float("params", None, "Parameters to keep: a part or a count.")
+flags.DEFINE_integer("clusters", None, "Values that the weights of a kernel share, as 16.")
+flags.DEFINE_float("factorize", None, "Parameters to keep, as 0.5, in products of smaller kernels.")
+flags.DEFINE_bool("compress_weights", None, "Compress kernels, which TFLite Micro decodes as it runs.")
 flags.DEFINE_bool("distill", None, "Let the original teach; by default where outputs are classes.")
 flags.DEFINE_integer("epochs", None, "Of training: by default 0 to quantize alone, else 5.")
 flags.DEFINE_integer("batch_size", None, "Samples in a step of training.")
@@ -76,6 +79,9 @@ _KEYS: dict[str, str | Callable[[Any], tuple[str, Any]]] = {
     "channels": "shrink.channels",
     "macs": "shrink.macs",
     "params": "shrink.params",
+    "clusters": "cluster.n_clusters",
+    "factorize": "factorize.params",
+    "compress_weights": "export.compress",
     "distill": lambda value: ("distill", True if value else None),
     "epochs": "train.epochs",
     "batch_size": "train.batch_size",

@@ -15,6 +15,7 @@ import keras
 
 from tfopt import data as readers
 from tfopt._files import write_whole
+from tfopt.compression import check_decoder
 from tfopt.data import Samples
 from tfopt.pipeline._attempt import Attempt, attempt
 from tfopt.pipeline._checkpoints import claim
@@ -95,7 +96,7 @@ def compress(
             "keras.saving.load_model(path)."
         )
     recipe = load_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe or Recipe()
-    _check(recipe)
+    _check(recipe, resume)
     if output_dir is not None:
         check_output_folder(Path(output_dir), overwrite)
     say("Reading the data")
@@ -121,11 +122,19 @@ def compress(
     return result
 
 
-def _check(recipe: Recipe) -> None:
+def _check(recipe: Recipe, resume: bool) -> None:
     """Raises for what would fail after hours of training only."""
     if runtime_of(recipe.target) == "tflm" and importlib.util.find_spec("tflite_micro") is None:
         raise ImportError(
             f"The target {recipe.target!r} takes TFLite Micro. Install it with: pip install 'tfopt[mcu]'"
+        )
+    if recipe.export.compress:
+        check_decoder(recipe.target)
+    lost = [row.name for row in TECHNIQUES if not row.resumes and getattr(recipe, row.name) is not None]
+    if resume and lost:
+        raise ValueError(
+            f"A run with the section {lost[0]!r} cannot be resumed: what it keeps is not in a checkpoint. Start it "
+            "anew, without resume."
         )
     idle = [
         row.name for row in TECHNIQUES if row.stage is Stage.IN_FIT and getattr(recipe, row.name) is not None

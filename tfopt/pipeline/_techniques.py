@@ -12,7 +12,9 @@ import keras
 
 from tfopt._report import Report
 from tfopt._shrink_to_latency import shrink
+from tfopt.clustering import Clustering
 from tfopt.distillation import Distiller, SoftTargets
+from tfopt.factorization import factorize
 from tfopt.kernels import TARGETS
 from tfopt.pipeline._run import Run
 from tfopt.pruning import PolynomialDecay, Pruning
@@ -54,6 +56,7 @@ class Technique:
         apply: acts: from what the stage works on, the run, the section and the epochs. A string is why it does not.
         trains: whether training should follow where the recipe does not say.
         saying: what the user is told meanwhile.
+        resumes: whether the weights and the optimizer's variables hold all that it needs to go on.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Technique:
     apply: Callable[[Any, Run, Any, int], Applied | str]
     trains: bool = False
     saying: str = ""
+    resumes: bool = True
 
 
 def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
@@ -70,6 +74,12 @@ def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
     if macs:
         words += f", {macs[0]:,} multiply-accumulates {macs[1]:,}"
     return Applied(small, lambda: words, lambda: small.report)
+
+
+def _factorize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
+    small = factorize(model, **dataclasses.asdict(section))
+    before, after = model.count_params(), small.count_params()
+    return Applied(small, lambda: f"{before:,} parameters became {after:,}", lambda: small.report)
 
 
 def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
@@ -122,12 +132,25 @@ def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> App
     return Applied([*callbacks, pruning], words, lambda: pruning.report)
 
 
+def _cluster(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> Applied:
+    clustering = Clustering(section.n_clusters, section.where, granularity=section.granularity)
+
+    def words() -> str:
+        clustered = sum(layer.values is not None for layer in clustering.report.layers)
+        return f"{clustered} kernels of {section.n_clusters} values"
+
+    return Applied([*callbacks, clustering], words, lambda: clustering.report)
+
+
 # In the order in which they act; those of a stage one after the other.
 TECHNIQUES: tuple[Technique, ...] = (
     Technique("shrink", Stage.REWRITES, _shrink, trains=True, saying="Shrinking"),
+    Technique("factorize", Stage.REWRITES, _factorize, trains=True, saying="Factorizing"),
     Technique("quantize", Stage.QUANTIZES, _quantize, saying="Quantizing"),
     Technique("distill", Stage.TEACHES, _distill),
     Technique("prune", Stage.IN_FIT, _prune, trains=True),
+    # Of what pruning has left; weights move unseen below the values that they share.
+    Technique("cluster", Stage.IN_FIT, _cluster, trains=True, resumes=False),
 )
 
 

@@ -6,7 +6,18 @@ from typing import Any
 
 from tfopt.recipes._key import RecipeError, check_keys, key
 from tfopt.recipes._rules import Rule, number, text, texts, whole
-from tfopt.recipes._sections import Data, Distill, Export, Prune, Quantize, Section, Shrink, Train
+from tfopt.recipes._sections import (
+    Cluster,
+    Data,
+    Distill,
+    Export,
+    Factorize,
+    Prune,
+    Quantize,
+    Section,
+    Shrink,
+    Train,
+)
 
 
 def _is_target(value: Any) -> bool:
@@ -33,7 +44,9 @@ class Recipe:
         max_drop: points of accuracy that may be lost (0.5: from 90 % to 89.5 %); for a metric that is an error,
             percent by which it may grow. None to accept any.
         shrink: remove channels, see `tfopt.recipes.Shrink`.
+        factorize: replace large kernels by products of small ones, see `tfopt.recipes.Factorize`.
         prune: make weights zero, see `tfopt.recipes.Prune`.
+        cluster: let weights share a few values, see `tfopt.recipes.Cluster`.
         quantize: round to integers, see `tfopt.recipes.Quantize`.
         distill: let the original model teach, see `tfopt.recipes.Distill`.
         train: epochs and the like, see `tfopt.recipes.Train`.
@@ -56,7 +69,9 @@ class Recipe:
     seed: int = key(0, whole(0, 2**32 - 1), "of everything that is random")
     max_drop: float | None = key(None, number(0).or_none(), "points of accuracy that may be lost")
     shrink: Shrink | None = None
+    factorize: Factorize | None = None
     prune: Prune | None = None
+    cluster: Cluster | None = None
     quantize: Quantize | None = dataclasses.field(default_factory=Quantize)
     distill: Distill | None = dataclasses.field(default_factory=Distill)
     train: Train = dataclasses.field(default_factory=Train)
@@ -78,7 +93,9 @@ class Recipe:
 # The sections by their key, and whether they can be left out: these are the techniques.
 SECTIONS: dict[str, tuple[type[Section], bool]] = {
     "shrink": (Shrink, True),
+    "factorize": (Factorize, True),
     "prune": (Prune, True),
+    "cluster": (Cluster, True),
     "quantize": (Quantize, True),
     "distill": (Distill, True),
     "train": (Train, False),

@@ -56,6 +56,54 @@ class Shrink(Section):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Factorize(Section):
+    """Layers with large kernels become several with small ones.
+
+    Each field is an argument of `tfopt.factorize`.
+
+    >>> Factorize(params=0.5).energy is None
+    True
+    """
+
+    energy: float | None = key(
+        None, number(0, 1, above=True).or_none(), "part of each kernel's energy to keep"
+    )
+    params: float | None = key(
+        None, number(0, above=True).or_none(), "parameters to keep: a part, or a count"
+    )
+    macs: float | None = key(
+        None, number(0, above=True).or_none(), "multiply-accumulates to keep: a part, or a count"
+    )
+    bytes: float | None = key(None, number(0, above=True).or_none(), "bytes to keep: a part, or a count")
+    where: str | None = key(None, expression().or_none(), "layers to take apart, by their path")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in ("energy", *_BUDGETS[1:]) if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise RecipeError(
+                f"The 'factorize' section must have one of energy, {', '.join(_BUDGETS[1:])}. Got "
+                f"{', '.join(given) or 'none'}. For half the parameters write params: 0.5.",
+                ("factorize",),
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster(Section):
+    """The weights of each kernel share a few values.
+
+    Fields are arguments of `tfopt.Clustering`.
+
+    >>> Cluster().n_clusters
+    16
+    """
+
+    n_clusters: int = key(16, whole(3, 256), "values that the weights of a kernel share")
+    granularity: str = key("tensor", one_of("tensor", "channel"), "what shares them")
+    where: str | None = key(None, expression().or_none(), "layers to cluster, by their path")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Prune(Section):
     """Weights become zero while the model trains.
 
@@ -175,6 +223,7 @@ class Export(Section):
     input_dtype: str | None = key(None, one_of(*_TYPES).or_none(), "type of inputs; null: the file's own")
     output_dtype: str | None = key(None, one_of(*_TYPES).or_none(), "type of outputs; null: the file's own")
     format: str | None = key(None, one_of(*_FORMATS).or_none(), "of a file that is not quantized")
+    compress: bool = key(False, switch(), "compress kernels, which TFLite Micro decodes while it runs")
     sparse: bool = key(False, switch(), "store kernels with many zeros sparsely, where LiteRT reads it")
     tolerance: int = key(1, whole(0), "steps by which the file's outputs may differ from the model's")
 
