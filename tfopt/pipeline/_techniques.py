@@ -19,6 +19,7 @@ from tfopt.kernels import TARGETS
 from tfopt.pipeline._run import Run
 from tfopt.pruning import PolynomialDecay, Pruning
 from tfopt.quantization import QuantConfig, Ranges, quantize
+from tfopt.shrinking import update_batch_norm
 
 
 class Stage(enum.Enum):
@@ -69,10 +70,13 @@ class Technique:
 
 def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
     small = shrink(model, **dataclasses.asdict(section))
+    updated = update_batch_norm(small, run.calibration())  # their old statistics are of all channels
     (before, after), macs = small.report.params, small.report.macs
     words = f"{before:,} parameters became {after:,}"
     if macs:
         words += f", {macs[0]:,} multiply-accumulates {macs[1]:,}"
+    if updated:
+        words += f"; {updated} batch norms measured again"
     return Applied(small, lambda: words, lambda: small.report)
 
 
