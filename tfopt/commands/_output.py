@@ -29,6 +29,11 @@ def show(report: Report, files: Sequence[str] = ()) -> None:
         print(report if sizes is None else f"{report}\n\n{sizes}")
 
 
+def wants_json() -> bool:
+    """Whether nothing but JSON may be printed."""
+    return bool(_JSON.value)
+
+
 def _sizes(files: Sequence[str]) -> Report | None:
     named = {Path(path).name: path for path in files if is_tflite(path)}
     # Imported here: it loads Keras, which `tfopt inspect` does not need otherwise.

@@ -9,7 +9,6 @@ DATA is a folder of images (a folder for each class), a .npz, .npy, .csv or .tsv
 keras.datasets, tfds:NAME, or package.module:function. Flags win over the recipe.
 """
 
-import json
 import re
 import sys
 import warnings
@@ -20,6 +19,7 @@ from typing import Any
 from absl import flags
 
 from tfopt.commands._arguments import load_model, take
+from tfopt.commands._output import show, wants_json
 from tfopt.recipes import Recipe, RecipeError, load_recipe, override, parse_value
 
 _MODEL = flags.DEFINE_string("model", None, "The .keras file; it is not changed.")
@@ -35,7 +35,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace older results in the folder.")
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with a run that was killed or interrupted.")
-_JSON = flags.DEFINE_bool("json", False, "Print the result as JSON.")
+flags.declare_key_flag("json")
 flags.DEFINE_string("prune", None, "Fraction of the weights that become zero, as 0.8; or a pattern, as 2:4.")
 flags.DEFINE_string("pattern", None, "Which weights become zero together: 2:4, 1x4, channels, heads.")
 flags.DEFINE_enum("quantize", None, ("int8", "int16", "none"), "Type of activations.")
@@ -114,11 +114,10 @@ def main(arguments: list[str]) -> int:
         )
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
-    if _JSON.value:
-        print(json.dumps(result.to_dict(), indent=2))
-    else:
+    show(result)
+    if not wants_json():
         names = ", ".join(sorted(path.name for path in folder.iterdir()))
-        print(f"{result}\n\nWritten to {folder}:\n{names}")
+        print(f"\nWritten to {folder}:\n{names}")
     return 0 if result.passed else 1
 
 
