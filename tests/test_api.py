@@ -137,7 +137,7 @@ def serializable():
         "FusedBatchNormalization": quantization.FusedBatchNormalization(momentum=0.9),
         "PartialLayerNormalization": channels.PartialLayerNormalization(channels=4),
         "PolynomialDecay": tfopt.PolynomialDecay(0.8, end_step=9, power=2),
-        "Quantize": kernels.Quantize(16),
+        "Requantize": kernels.Requantize(16),
         "QuantizedConv1D": quantization.QuantizedConv1D(2, 3),
         "QuantizedConv1DTranspose": quantization.QuantizedConv1DTranspose(2, 3),
         "QuantizedEinsumDense": quantization.QuantizedEinsumDense("ab,bc->ac", 4),

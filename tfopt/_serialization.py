@@ -52,7 +52,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "FloatBoundary",
         "FloatFence",
         "LstmStandIn",
-        "Quantize",
+        "Requantize",
         "Rsqrt",
         "ScaleShift",
     ),

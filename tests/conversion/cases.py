@@ -11,7 +11,7 @@ import pytest
 from keras import layers, ops
 
 from tests.conversion.recurrent import RECURRENT
-from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Quantize, ScaleShift
+from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
 
@@ -165,11 +165,13 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "AlphaDropout": (layers.AlphaDropout(0.5), (5,)),
     "GaussianDropout": (layers.GaussianDropout(0.5), (5,)),
     "AddMask": (
-        lambda x: Quantize(None)(ops.softmax(AddMask()(Quantize(16)(x), np.float32([0, LEFT_OUT, 0, 0])))),
+        lambda x: Requantize(None)(
+            ops.softmax(AddMask()(Requantize(16)(x), np.float32([0, LEFT_OUT, 0, 0])))
+        ),
         (5, 4),
     ),
     "FixedRange": (lambda x: FixedRange(-8.0, 7.0)(layers.Dense(4)(x)), (6,)),
-    "Quantize": (lambda x: Quantize(None)(ops.abs(Quantize(16)(x))), (5, 4)),
+    "Requantize": (lambda x: Requantize(None)(ops.abs(Requantize(16)(x))), (5, 4)),
     "ScaleShift": (lambda x: ScaleShift()(x), (5, 4)),
     # Taken apart by `decompose`.
     "Attention": (lambda x: layers.Attention()([x, x]), (5, 6)),

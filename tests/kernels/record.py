@@ -41,12 +41,12 @@ def samples(runtime: str) -> Iterator[Sample | Weighted]:
     if runtime == "xnnpack":
         for kind in ("Rsqrt", "softmax"):
             yield random_sample(OPERATIONS[kind], 16, rng)
-        yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
-        yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)
+        yield random_sample(OPERATIONS["Requantize"], 8, rng, output_bits=16)
+        yield random_sample(OPERATIONS["Requantize"], 16, rng, output_bits=8)
         yield random_sample(OPERATIONS["softmax"], 8, rng)
     if runtime == "reference":
-        yield random_sample(OPERATIONS["Quantize"], 8, rng, output_bits=16)
-        yield random_sample(OPERATIONS["Quantize"], 16, rng, output_bits=8)
+        yield random_sample(OPERATIONS["Requantize"], 8, rng, output_bits=16)
+        yield random_sample(OPERATIONS["Requantize"], 16, rng, output_bits=8)
         yield random_weighted("CONV_2D", 16, True, rng, bias_bits=32)
         yield random_weighted("FULLY_CONNECTED", 16, True, rng, bias_bits=32)
 

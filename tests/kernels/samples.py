@@ -233,7 +233,7 @@ OPERATIONS = {
             **_ALPHA,
         ),
         Operation("PReLU", "PRELU", lambda x, a: np.where(x > 0, x, x * a), shapes=_TWO, narrow=(1,)),
-        Operation("Quantize", "QUANTIZE", lambda x: x, "QuantizeOptions", shapes=_EACH),
+        Operation("Requantize", "QUANTIZE", lambda x: x, "QuantizeOptions", shapes=_EACH),
         Operation("Rsqrt", "RSQRT", lambda x: 1 / np.sqrt(np.maximum(x, 1e-3)), shapes=_EACH, low=(0,)),
         Operation(
             "Cumsum",

@@ -82,7 +82,7 @@ def test_a_bias_of_32_bits_makes_int16_kernels_round_twice(name: str, seed: int)
 @given(seed=_seeds)
 @_few
 def test_quantize_writes_codes_of_another_width(num_bits: int, output_bits: int, seed: int) -> None:
-    check(random_sample(OPERATIONS["Quantize"], num_bits, np.random.default_rng(seed), output_bits))
+    check(random_sample(OPERATIONS["Requantize"], num_bits, np.random.default_rng(seed), output_bits))
 
 
 @needs_micro

@@ -35,7 +35,7 @@ def to_int16(file: Flatbuffer, inference: keras.Model, everywhere: bool, narrow_
     Args:
         file: an integer file, converted from grids of `to_int8_grid`.
         inference: the model that was converted.
-        everywhere: whether all activations have 16 bits; else those between two `Quantize` layers.
+        everywhere: whether all activations have 16 bits; else those between two `Requantize` layers.
         narrow_slopes: leave the slopes of PRELU in 8 bits too.
     """
     borders = list(_borders(file))
@@ -71,7 +71,7 @@ def _set_kernels(file: Flatbuffer, wide: set[int]) -> None:
 
 
 def _borders(file: Flatbuffer) -> Iterator[tuple[Any, int | None]]:
-    """The leaky ReLUs that stand for a `Quantize`, each with the bits that it was given."""
+    """The leaky ReLUs that stand for a `Requantize`, each with the bits that it was given."""
     for op in file.graph.operators:
         if file.name(op) == "LEAKY_RELU":
             yield from ((op, bits) for bits, slope in SLOPES.items() if op.builtinOptions.alpha == slope)

@@ -50,9 +50,9 @@ from tfopt.kernels._operations import (
 )
 from tfopt.kernels._packing import PACKED_OPERATORS, is_packed
 from tfopt.kernels._preprocessing import is_preprocessing, refuse_preprocessing
-from tfopt.kernels._quantize import SLOPES, Quantize
 from tfopt.kernels._range_shapes import restrict_range
 from tfopt.kernels._registration import registered_class
+from tfopt.kernels._requantize_layer import SLOPES, Requantize
 from tfopt.kernels._rsqrt import Rsqrt
 from tfopt.kernels._scale_shift import ScaleShift
 from tfopt.kernels._targets import TARGETS, Target
@@ -93,7 +93,7 @@ __all__ = [
     "LstmWeights",
     "Numbers",
     "OperationRow",
-    "Quantize",
+    "Requantize",
     "Rsqrt",
     "ScaleShift",
     "Target",

@@ -56,7 +56,7 @@ class IntegerActivations:
 def activation_bits(layers: Iterable[Any]) -> int:
     """Bits of the activations of a model with these layers, in their order; 8 where none of them rounds any.
 
-    Other bits stand behind a `Quantize`, and the first layer does not.
+    Other bits stand behind a `Requantize`, and the first layer does not.
     """
     return next((layer.num_bits for layer in layers if isinstance(layer, IntegerActivations)), 8)
 

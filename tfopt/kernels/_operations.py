@@ -16,8 +16,8 @@ An operation has one of four places in the integer world:
 - **no row**: LiteRT has no integer kernel. The operation computes in float between a DEQUANTIZE and a QUANTIZE, and the
   report says why; it may still be *decomposed* into operations that have rows (`DECOMPOSITIONS`).
 
-What 8 bits are too few for inside, as the squares of a normalization, computes in 16 between two `Quantize` layers: the
-bits are those of a grid (`Widths`), and a kernel writes in as many as it reads.
+What 8 bits are too few for inside, as the squares of a normalization, computes in 16 between two `Requantize` layers:
+the bits are those of a grid (`Widths`), and a kernel writes in as many as it reads.
 
 To add an operation:
 
@@ -148,7 +148,7 @@ OPERATIONS: dict[str, OperationRow] = {
     "Normalization": _ARITHMETIC,
     "Rescaling": _ARITHMETIC,
     "ScaleShift": _ARITHMETIC,
-    "Quantize": _OWN,  # between two grids of different bits
+    "Requantize": _OWN,  # between two grids of different bits
     # Arithmetic.
     "Add": _ARITHMETIC,
     "Subtract": _ARITHMETIC,

@@ -1,7 +1,7 @@
-"""Bits of the codes of each tensor: those of the model, and others between two `Quantize` layers."""
+"""Bits of the codes of each tensor: those of the model, and others between two `Requantize` layers."""
 
 from tfopt.graph import Graph, Node, tensors_in
-from tfopt.kernels._quantize import Quantize
+from tfopt.kernels._requantize_layer import Requantize
 
 
 class Widths:
@@ -16,7 +16,7 @@ class Widths:
         self.num_bits = num_bits
         self._bits: dict[int, int] = {}
         for node in graph.nodes:
-            is_border = isinstance(node.op, Quantize)
+            is_border = isinstance(node.op, Requantize)
             bits = (node.op.num_bits or num_bits) if is_border else self.read_by(node)
             self._bits.update((id(tensor), bits) for tensor in tensors_in(node.outputs))
 

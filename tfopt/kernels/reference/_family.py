@@ -127,7 +127,7 @@ _COMMON = {
     "relu6": KernelRule(1, _of_fixed_grid(relu6)),
     "leaky_relu": KernelRule(1, _leaky_relu),
     "PReLU": KernelRule(1, _of_two(prelu)),
-    "Quantize": KernelRule(1, _of_one(rescale)),
+    "Requantize": KernelRule(1, _of_one(rescale)),
     "Rsqrt": KernelRule(1, _of_one(reciprocal_root)),
 }
 

@@ -17,7 +17,7 @@ _LARGEST_MULTIPLIER = 128.0
 
 def smallest_step(kind: str, steps: tuple[Any, ...], num_bits: int = 8) -> Any:
     """The smallest step of the output that a kernel can write (see `Family`)."""
-    if kind in ("Quantize", "Rsqrt", "Sum", *MEANS):
+    if kind in ("Requantize", "Rsqrt", "Sum", *MEANS):
         return 0.0
     step = ops.maximum(*steps) if kind in ("Add", "Subtract") else math.prod(steps)
     return step / _LARGEST_MULTIPLIER

@@ -70,7 +70,7 @@ INT8 = {
     "Einsum": _MATMUL,
     "Dot": _MATMUL,
     "leaky_relu": KernelRule(1, _leaky_relu),
-    "Quantize": KernelRule(1, quantize),
+    "Requantize": KernelRule(1, quantize),
     "Sum": KernelRule(1, total),
     "softmax": KernelRule(1, softmax),
     **dict.fromkeys(MEANS, KernelRule(1, mean)),

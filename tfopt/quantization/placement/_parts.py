@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from tfopt.kernels import FAMILIES, TARGETS, FixedRange, Quantize, Rsqrt, Target
+from tfopt.kernels import FAMILIES, TARGETS, FixedRange, Requantize, Rsqrt, Target
 
 WIDE = 16
 
@@ -87,11 +87,11 @@ class Parts:
 
     def widen(self, x: Any, part: str = "widen") -> Any:
         """The same on 16-bit codes."""
-        return x if self.num_bits == WIDE else self(part, Quantize, WIDE)(x)
+        return x if self.num_bits == WIDE else self(part, Requantize, WIDE)(x)
 
     def narrow(self, x: Any, part: str = "narrow") -> Any:
         """The same on codes of the model's bits."""
-        return x if self.num_bits == WIDE else self(part, Quantize, None)(x)
+        return x if self.num_bits == WIDE else self(part, Requantize, None)(x)
 
     def reciprocal_root(self, x: Any) -> Any:
         """`1 / sqrt(x)` of 16-bit codes.

@@ -9,7 +9,7 @@ SLOPES = {16: 0.6875 + 2.0**-20, None: 0.8125 + 2.0**-20}
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class Quantize(keras.layers.Layer):
+class Requantize(keras.layers.Layer):
     """Brings activations to codes of so many bits: TFLite's QUANTIZE operator between two integer grids.
 
     `quantize` puts one before and one behind what computes in 16 bits within an 8-bit model, such as a layer
@@ -24,8 +24,8 @@ class Quantize(keras.layers.Layer):
     Example:
 
     >>> import numpy as np
-    >>> from tfopt.kernels import Quantize
-    >>> np.array(Quantize(16)(np.array([0.25, 0.5], "float32"))).tolist()
+    >>> from tfopt.kernels import Requantize
+    >>> np.array(Requantize(16)(np.array([0.25, 0.5], "float32"))).tolist()
     [0.25, 0.5]
     """
 
@@ -48,7 +48,7 @@ class Quantize(keras.layers.Layer):
 
     def to_inference(self) -> keras.layers.Layer:
         """What the converter reads."""
-        return Quantize(self.num_bits, SLOPES[self.num_bits], name=self.name, dtype=self.dtype_policy)
+        return Requantize(self.num_bits, SLOPES[self.num_bits], name=self.name, dtype=self.dtype_policy)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_bits": self.num_bits, "slope": self.slope}
