@@ -27,17 +27,7 @@ def find_norms(model: keras.Model) -> dict[int, keras.layers.BatchNormalization]
 
 
 def _norms_in(graph: Graph) -> dict[int, keras.layers.BatchNormalization]:
-    calls: dict[int, int] = {}
-    for node in graph.nodes:
-        calls[id(node.op)] = calls.get(id(node.op), 0) + 1
-    found = {}
-    for node in graph.nodes:
-        before = graph.producers.get(id(node.inputs[0])) if node.inputs else None
-        if before is None or not folds_into(node, before):
-            continue
-        if graph.only_consumer(before.output) is node and calls[id(before.op)] == calls[id(node.op)] == 1:
-            found[id(before.op)] = node.op
-    return found
+    return {id(before.op): node.op for before, node in graph.lone_pairs() if folds_into(node, before)}
 
 
 def factor_of(norm: keras.layers.BatchNormalization | None, channels: int) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -102,6 +102,16 @@ class Graph:
         """The one node that reads `tensor`, or None where several do, none does, or it is a model output."""
         readers = self.consumers.get(id(tensor), [])
         return readers[0] if len(readers) == 1 and id(tensor) not in self.output_ids else None
+
+    def lone_pairs(self) -> Iterator[tuple[Node, Node]]:
+        """Two nodes of which the second alone reads the first, each the only call of its operation."""
+        calls = Counter(id(node.op) for node in self.nodes)
+        for node in self.nodes:
+            before = self.producers.get(id(node.inputs[0])) if node.inputs else None
+            if before is None or self.only_consumer(node.inputs[0]) is not node:
+                continue
+            if calls[id(before.op)] == calls[id(node.op)] == 1:
+                yield before, node
 
     def map_nodes(self, expand: Callable[[Node], "Expansion | None"]) -> "Graph":
         """A graph in which each node is replaced by what `expand(node)` returns.

@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from tfopt.graph import Graph, capture, flatten_layers, kind, own_weights, sublayers
+from tfopt.graph import Graph, Node, capture, flatten_layers, kind, own_weights, sublayers
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
@@ -86,15 +86,11 @@ def _last(graph: Graph) -> set[int]:
 
 
 def _norms(graph: Graph) -> dict[int, keras.layers.BatchNormalization]:
-    calls: dict[int, int] = {}
-    for node in graph.nodes:
-        calls[id(node.op)] = calls.get(id(node.op), 0) + 1
-    found = {}
-    for node in graph.nodes:
-        before = graph.producers.get(id(node.inputs[0])) if node.inputs else None
-        if before is None or kind(node.op) != "BatchNormalization" or not own_weights(node.op):
-            continue
-        alone = graph.only_consumer(before.output) is node and calls[id(node.op)] == calls[id(before.op)] == 1
-        if alone and node.op.axis in (-1, len(node.output.shape) - 1):
-            found[id(before.op)] = node.op
-    return found
+    return {id(before.op): node.op for before, node in graph.lone_pairs() if _is_norm(node)}
+
+
+def _is_norm(node: Node) -> bool:
+    """Whether a node is a batch norm with weights, over the last axis."""
+    if kind(node.op) != "BatchNormalization" or not own_weights(node.op):
+        return False
+    return node.op.axis in (-1, len(node.output.shape) - 1)
