@@ -247,8 +247,12 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
         (4, 6, 2),
     ),
     "softmax of masks that are computed": (
-        lambda x: layers.Softmax()(
-            x, mask=ops.not_equal(ops.argmax(x, -1, keepdims=True), np.arange(5, dtype="int32"))
+        # Reshaped here, for the layer leaves its mask on what it returns.
+        lambda x: ops.reshape(
+            layers.Softmax()(
+                x, mask=ops.not_equal(ops.argmax(x, -1, keepdims=True), np.arange(5, dtype="int32"))
+            ),
+            (-1, 20),
         ),
         (4, 5),
     ),

@@ -41,7 +41,7 @@ def _opened(node: Node, absent: Container[str]) -> Expansion | None:
     arguments = inspect.signature(layers.RNN.call).bind(layer, *node.args, **node.kwargs).arguments
     x, initial, mask = (tensors_in(arguments.get(name)) for name in ("sequences", "initial_state", "mask"))
     fused = not initial and not mask and all(_is_fused(one, absent) for one in ways)
-    reasons = [] if fused else [why_not_unrolled(one, x[0].shape[1]) for one in ways]
+    reasons = [] if fused else [why_not_unrolled(one, x[0].shape[1], bool(mask)) for one in ways]
     if any(reasons):
         return [dataclasses.replace(node, opaque=next(filter(None, reasons)))], node.outputs
 

@@ -14,14 +14,16 @@ from tfopt.quantization.placement._step_cells import CELLS, StepCell, function_n
 _LAST = ("linear", "relu", "sigmoid", "tanh")
 
 
-def why_not_unrolled(layer: keras.layers.Layer, steps: int | None) -> str:
+def why_not_unrolled(layer: keras.layers.Layer, steps: int | None, masked: bool = False) -> str:
     """Why a recurrent layer cannot be opened into its steps; "" if it can.
 
     Args:
         layer: a recurrent layer.
         steps: how many steps its inputs have; None if that is open.
+        masked: whether a mask leaves out some of them.
     """
-    if getattr(layer, "zero_output_for_mask", False):
+    # Keras sets it in every Bidirectional that returns sequences.
+    if masked and getattr(layer, "zero_output_for_mask", False):
         return f"{kind(layer)} loops over time, and writes zeros where a mask leaves out a step"
     if layer.stateful:
         return f"{kind(layer)} keeps its state from one call to the next"
