@@ -283,6 +283,8 @@ QUICK = """
 
 
 QUICK_ROWS = QUICK.split()
+# With 16-bit activations these stay float.
+RECURRENT_ROWS = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", *RECURRENT}
 SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
 # The rows that make one model.
 GROUPS = [

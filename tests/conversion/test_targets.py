@@ -3,7 +3,17 @@
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, ISLANDS, QUICK_ROWS, build, by_row, quick, side_by_side
+from tests.conversion.cases import (
+    CASES,
+    FORMS,
+    ISLANDS,
+    QUICK_ROWS,
+    RECURRENT_ROWS,
+    build,
+    by_row,
+    quick,
+    side_by_side,
+)
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
 from tests.quantization.test_battery import trained
@@ -51,7 +61,8 @@ def measure(bits, path):
     """From the names of rows to what TFLite Micro gave for each; None for those that it does not load."""
 
     def converted(names):
-        kept = [name for name in names if name not in NOT_LOADED]
+        left_out = {*NOT_LOADED, *(RECURRENT_ROWS if bits == 16 else ())}
+        kept = [name for name in names if name not in left_out]
         model = trained_like(side_by_side(kept))
         samples = samples_for(model, 24)
         q = tfopt.quantize(model, samples, tflm(bits))
@@ -59,8 +70,9 @@ def measure(bits, path):
         verified = tfopt.verify(q, path, samples, per_tensor=False)
         if verified.failure:  # of the whole group, which is not converted again for each of its rows
             return [verified.failure] * len(names)
-        # Raises where one code of an output differs: most of all a test of what is stripped.
-        tfopt.compression.compress_weights(path, path.with_name("small.tflite"))
+        if bits == 8:  # of 16 bits a group has more buffers with decoders than TFLite Micro takes
+            # Raises where one code of an output differs: most of all a test of what is stripped.
+            tfopt.compression.compress_weights(path, path.with_name("small.tflite"))
         found = dict(zip(kept, verified.outputs, strict=True))
         return [found.get(name) for name in names]
 
@@ -86,7 +98,7 @@ def test_operation(name, parity):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in RECURRENT_ROWS])
 def test_operation_of_16_bits(name, parity_16):
     check_equal(name, [parity_16(name)], INEXACT_16)
 

@@ -11,7 +11,6 @@ from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization.placement import (
-    FUSED,
     Placement,
     decompose,
     open_recurrent,
@@ -61,9 +60,10 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         )
     captured = capture(model, _first_batch(model, calibration), constants=True)
     target = TARGETS[config.target]
-    # The fused LSTM of LiteRT has a kernel for 8-bit codes alone.
-    absent = (*target.absent, *target.avoided, *((FUSED,) if config.activation_bits > 8 else ()))
-    graph, input_ranges = real_inputs(open_recurrent(captured, absent))
+    absent = (*target.absent, *target.avoided)
+    # Recurrent layers of 16-bit activations stay float: their steps are not proven equal to a file's.
+    opened = open_recurrent(captured, absent) if config.activation_bits == 8 else captured
+    graph, input_ranges = real_inputs(opened)
     graph = decompose(graph, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
