@@ -301,10 +301,19 @@ def by_row(measure: Callable[[tuple[str, ...]], Sequence]) -> Callable[[str], An
     """From the name of a row to what `measure` finds of it; it is called once for the rows of a group."""
 
     @functools.cache
-    def measured(names: tuple[str, ...]) -> dict[str, Any]:
-        return dict(zip(names, measure(names), strict=True))
+    def measured(names: tuple[str, ...]) -> dict[str, Any] | Exception:
+        try:
+            return dict(zip(names, measure(names), strict=True))
+        except Exception as error:  # kept, for each row would convert the group again, only to fail
+            return error
 
-    return lambda name: measured(next(names for names in GROUPS if name in names))[name]
+    def of_row(name: str) -> Any:
+        found = measured(next(names for names in GROUPS if name in names))
+        if isinstance(found, Exception):
+            raise found
+        return found[name]
+
+    return of_row
 
 
 def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:

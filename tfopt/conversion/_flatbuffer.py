@@ -67,15 +67,7 @@ class Flatbuffer:
             options: the class of its options there.
         """
         self.changed = True
-        number = getattr(self.schema.BuiltinOperator, name)
-        codes = self.model.operatorCodes
-        at = next((i for i, one in enumerate(codes) if one.builtinCode == number), len(codes))
-        if at == len(codes):
-            code = self.schema.OperatorCodeT()
-            code.builtinCode = number
-            code.deprecatedBuiltinCode, code.version = min(number, 127), 1
-            codes.append(code)
-        op.opcodeIndex = at
+        op.opcodeIndex = self.operator_code(name)
         op.builtinOptionsType = getattr(self.schema.BuiltinOptions, options)
         op.builtinOptions = getattr(self.schema, f"{options}T")()
 
@@ -142,8 +134,8 @@ class Flatbuffer:
             if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin:
                 return number
         code = self.schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = builtin
-        code.version = 1
+        # The old field has one byte, and 127 for what does not fit.
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, min(builtin, 127), 1
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 
@@ -161,9 +153,8 @@ class Flatbuffer:
             outputs: what to call the outputs, in order.
         """
         ends: list[Sequence[int]] = [self.graph.inputs, self.graph.outputs]
-        if (
-            self.model.signatureDefs
-        ):  # in which the converter orders by name: input_0, output_0, output_1, output_10
+        if self.model.signatureDefs:
+            # In it the converter orders by name: input_0, output_0, output_1, output_10.
             old = self.model.signatureDefs[0]
             numbers = {entry.name.decode(): entry.tensorIndex for entry in (*old.inputs, *old.outputs)}
             ends = [

@@ -18,6 +18,18 @@ class Section:
         check_keys(self, type(self).__name__.lower())
 
 
+def _check_one(section: Section, kind: str, names: tuple[str, ...], example: str) -> None:
+    """Raises unless a section has a value for just one of these keys."""
+    given = [name for name in names if getattr(section, name) is not None]
+    if len(given) != 1:
+        where = type(section).__name__.lower()
+        raise RecipeError(
+            f"The {where!r} section must have one {kind}{', '.join(names)}. Got {', '.join(given) or 'none'}. "
+            f"For {example}",
+            (where,),
+        )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shrink(Section):
     """Channels are removed, to one budget, which says how much is left.
@@ -46,13 +58,7 @@ class Shrink(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = [name for name in _BUDGETS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise RecipeError(
-                f"The 'shrink' section must have one budget of {', '.join(_BUDGETS)}. Got "
-                f"{', '.join(given) or 'none'}. For half the multiply-accumulates write macs: 0.5.",
-                ("shrink",),
-            )
+        _check_one(self, "budget of ", _BUDGETS, "half the multiply-accumulates write macs: 0.5.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,13 +85,7 @@ class Factorize(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given = [name for name in ("energy", *_BUDGETS[1:]) if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise RecipeError(
-                f"The 'factorize' section must have one of energy, {', '.join(_BUDGETS[1:])}. Got "
-                f"{', '.join(given) or 'none'}. For half the parameters write params: 0.5.",
-                ("factorize",),
-            )
+        _check_one(self, "of ", ("energy", *_BUDGETS[1:]), "half the parameters write params: 0.5.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

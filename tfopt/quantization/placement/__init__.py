@@ -6,13 +6,12 @@ from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
 from tfopt.quantization.placement._insertion import insert, step_counter
 from tfopt.quantization.placement._integer_inputs import real_inputs
 from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_negative, place
-from tfopt.quantization.placement._recurrent import FUSED, open_recurrent
+from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
 
 __all__ = [
     "DECOMPOSITIONS",
-    "FUSED",
     "KernelPlan",
     "Placement",
     "SharedGrid",
