@@ -39,6 +39,7 @@ class Family:
         lstm: the parts of its LSTM kernel.
         smallest_step: `(kind, steps, num_bits) -> step`: the smallest step of the output that a kernel can write, from
             the steps of what it reads and, where it has weights, the largest of theirs; 0.0 where any will do.
+        quantize_ties: where QUANTIZE, which brings floats to codes, takes halves: "even" or "away_from_zero".
         coarse_roots: whether RSQRT of small 16-bit codes is far off.
     """
 
@@ -48,6 +49,7 @@ class Family:
     requantize: Callable[..., Any]
     lstm: LstmRules
     smallest_step: Callable[[str, tuple[Any, ...], int], Any]
+    quantize_ties: str = "even"
     coarse_roots: bool = False
 
     def rule(self, kind: str, num_bits: int) -> KernelRule | None:

@@ -101,6 +101,23 @@ def code_sums(numbers: Any, step: Any, x: Any, count: Any = 1.0) -> Any:
     return ops.sum(ops.cast(codes, product_dtype()), axis=axes, keepdims=True)
 
 
+def matmul_sums(sources: Any, operands: Any) -> Any:
+    """The sums of products of two tensors' codes, exactly: float32 does not hold all of 16-bit codes.
+
+    Args:
+        sources: the quantizers of the factors.
+        operands: the factors of `keras.ops.matmul`, each on its grid.
+
+    Returns:
+        Whole numbers of the shape of the product.
+    """
+    codes = (
+        ops.round(ops.cast(factor, "float32") / source.step())
+        for factor, source in zip(operands, sources, strict=True)
+    )
+    return ops.matmul(*(ops.cast(each, product_dtype()) for each in codes))
+
+
 def product_dtype() -> str:
     """A type for products of 55 bits; JAX has none unless asked: there a rounding in ten thousand goes astray."""
     return "float64" if keras.backend.backend() == "tensorflow" else "float32"

@@ -137,7 +137,8 @@ def round_to_grid(x: Any, minimum: Any, maximum: Any, num_bits: int = 8, ties: s
         num_bits: bits of a code.
         ties: where a value halfway between two codes goes: to the `"even"` one, counted from that of 0.0, as in most of
             LiteRT's kernels (XNNPACK); `"up"`, as `tfopt.runtimes` feeds a model's inputs; `"away"` from the code 0,
-            as average pooling does, where a mean of four codes is a half every fourth time.
+            as average pooling does, where a mean of four codes is a half every fourth time; `"away_from_zero"`, from
+            0.0, as TFLite Micro brings floats to codes.
 
     Returns:
         A tensor of the same shape and dtype, without gradient.
@@ -160,6 +161,10 @@ def round_to(grid: Grid, x: Any, num_bits: int = 8, ties: str = "even") -> Any:
         code_0 = 2 ** (num_bits - 1) - zero_point  # in a file codes count from the middle of the grid
         codes = steps - code_0
         steps = ops.sign(codes) * ops.floor(ops.abs(codes) + (0.5 + _MEAN_WINDOW)) + code_0
+    elif ties == "away_from_zero":
+        size = ops.floor(ops.abs(steps))
+        # A sum with 0.5 would take 0.49999997 to 1.0.
+        steps = ops.sign(steps) * ops.where(ops.abs(steps) - size < 0.5, size, size + 1.0)
     else:
         steps = ops.round(steps)
     return ops.cast(on_grid(steps, step, zero_point, num_bits), x.dtype)

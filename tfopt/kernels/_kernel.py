@@ -17,7 +17,7 @@ class Kernel:
         kind: the kind of its operation; "weights" for all that has weights, which differ in `weights`.
         sources: the quantizers of its inputs.
         weights: what it multiplies with, if it has weights; the slopes of a PReLU.
-        activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
+        activation: what a kernel that is given its operands applies before it rounds: "relu", "relu6" or "".
         family: a key of `FAMILIES`.
     """
 
@@ -40,15 +40,21 @@ class Kernel:
         """
         family, x = FAMILIES[self.family], ops.cast(x, "float32")
         if self.weights is not None and self.kind == "weights":
-            return weighted_codes(self.weights, self.sources[0], family.requantize, x, grid, operands)
+            codes = weighted_codes(self.weights, self.sources[0], family.requantize, x, grid, operands)
+            return self._clipped(codes, grid)
         rule = family.rule(self.kind, self.sources[0].num_bits)
         if rule is None:
             raise ValueError(f"The family {self.family!r} has no rule for kernels of the kind {self.kind!r}.")
         sources = self.sources
         if self.weights is not None:  # slopes, which a kernel reads as it reads activations
             sources, operands = (*sources, self.weights), (*operands, self.weights.values())
-        codes = rule.codes(sources, x, operands, grid)
-        # Kernels that add codes do not see what `x` went through; where a grid has codes below 0.0, that counts.
+        return self._clipped(rule.codes(sources, x, operands, grid), grid)
+
+    def _clipped(self, codes: Any, grid: Grid) -> Any:
+        """The codes behind the activation: rules that read operands do not see what `x` went through.
+
+        Where a grid has codes below 0.0, that counts.
+        """
         codes = ops.maximum(codes, 0.0) if self.activation else codes
         return ops.minimum(codes, ops.round(6.0 / grid.step)) if self.activation == "relu6" else codes
 

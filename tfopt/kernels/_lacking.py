@@ -14,6 +14,7 @@ _OPERATORS = {
     "Conv3D": "CONV_3D",
     "Conv3DTranspose": "CONV_3D_TRANSPOSE",
     "bilinear": "RESIZE_BILINEAR",
+    "DepthToSpace": "DEPTH_TO_SPACE",
     "Divide": "DIV",
     "Embedding": "GATHER",
     "Exp": "EXP",
@@ -28,6 +29,7 @@ _OPERATORS = {
     "Min": "REDUCE_MIN",
     "mirror": "MIRROR_PAD",
     "Reciprocal": "DIV",
+    "SpaceToDepth": "SPACE_TO_DEPTH",
     "Take": "GATHER",
     "TrueDivide": "DIV",
 }

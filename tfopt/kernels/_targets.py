@@ -13,6 +13,8 @@ _FLOAT_ONLY = {
     8: (*REFUSED_INT8, *WRONG_INT8),
     16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8, "MIRROR_PAD"),
 }
+# LiteRT's own kernels, tried on 2.3: "data_type == kTfLiteFloat32 || ... kTfLiteInt64 was not true".
+_FLOAT_ONLY_LITERT = {16: ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,15 @@ TARGETS: dict[str, Target] = {
     # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights.
     "litert": Target(
         title="LiteRT",
+        floats=_FLOAT_ONLY_LITERT,
         instead="LiteRT has no such operator, but reads sparse kernels, which export(..., sparse=True) writes",
     ),
     # The NPU profile of Google Tensor refuses activations with a zero point (google-ai-edge/LiteRT-LM issue 2497).
-    "google-tensor": Target(title="Google Tensor", settings={"symmetric": True, "pack_weights": False}),
+    "google-tensor": Target(
+        title="Google Tensor",
+        settings={"symmetric": True, "pack_weights": False},
+        floats=_FLOAT_ONLY_LITERT,
+    ),
     # Per-channel FULLY_CONNECTED was refused (https://github.com/tensorflow/tflite-micro/pull/2602) until the reference
     # and CMSIS-NN kernels learned it in September 2024 (https://github.com/tensorflow/tflite-micro/pull/2673); vendors'
     # kernels have not. int4 weights need CMSIS-NN (https://github.com/tensorflow/tflite-micro/pull/2314).

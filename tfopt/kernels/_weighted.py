@@ -75,7 +75,18 @@ class KernelWeights:
         """What a file holds of each channel: the step of its weights, and the bias, a whole number of units."""
         (_, step), offset = self.steps()
         unit = self.unit(source)
-        return step, ops.round(exactly(offset / unit)) * unit
+        return step, exactly(_units_of(offset, unit) * ops.cast(unit, product_dtype()))
+
+    def sums(self, codes: Any) -> Any:
+        """The sums of products of these input codes and a file's codes, each exact, without the bias."""
+        if self.layer is None:
+            sums = ops.cast(codes, product_dtype()) * LARGEST_WEIGHT_CODE
+        else:
+            sums = self.layer.code_sums(codes, product_dtype())
+        if self.norm is None:
+            return sums
+        factor, _ = AFFINE[kind(self.norm)](self.norm, 0.0)
+        return sums * ops.cast(self.along_outputs(ops.sign(factor)), product_dtype())
 
     @once
     def along(self, source: Any) -> "Along":
@@ -86,7 +97,17 @@ class KernelWeights:
         step, stored, offset = map(self.along_outputs, (input_step * computed, stored, offset))
         is_alive = step > 0
         step = ops.where(is_alive, step, 1.0)
-        return Along(step, stored, offset, ops.round(exactly(offset / (input_step * stored))), is_alive)
+        return Along(step, stored, offset, _units_of(offset, exactly(input_step * stored)), is_alive)
+
+
+def _units_of(offset: Any, unit: Any) -> Any:
+    """A bias in whole units of a file's sums, where float32 takes one that is nearly between two to either.
+
+    On its way into a file it goes through float32 once more, which does not hold all whole numbers from `2**24` on.
+    """
+    unit = ops.cast(unit, product_dtype())
+    units = ops.round(ops.cast(offset, product_dtype()) / unit)
+    return ops.round(ops.cast(exactly(units * unit), product_dtype()) / unit)
 
 
 class Along(NamedTuple):
@@ -96,7 +117,7 @@ class Along(NamedTuple):
         step: the real value of one unit of the sums; 1 where all weights are 0.
         stored: the step of the weights in a file; 1 where they are all 0.
         offset: the bias.
-        units: the same in units of a file's sums.
+        units: the same in units of a file's sums, in the type of products.
         is_alive: whether any weight is not 0.
     """
 
@@ -122,20 +143,19 @@ def weighted_codes(
         requantize: how the family brings sums to codes (`tfopt.kernels.Family.requantize`).
         x: float tensor, channels last: the output computed in float.
         grid: the grid of the output.
-        operands: the input, where float32 does not hold all sums: 16-bit codes that an affine layer multiplies.
+        operands: the input, where float32 does not hold all sums: those of 16-bit codes have up to 23 bits and more.
 
     Returns:
         float32 tensor of whole numbers, of the shape of `x`.
     """
     step, stored, offset, units, is_alive = weights.along(source)
-    if operands and weights.layer is None:
+    if operands:
         codes = ops.round(ops.cast(operands[0], "float32") / source.step())
-        sign = LARGEST_WEIGHT_CODE * ops.sign(AFFINE[kind(weights.norm)](weights.norm, 0.0)[0])
-        sums = ops.cast(codes * sign, product_dtype()) + ops.cast(units, product_dtype())
+        sums = weights.sums(codes) + units
     else:
-        sums = ops.round((x - offset) / step) + units
+        sums = ops.round((x - offset) / step) + ops.cast(units, "float32")
     codes = requantize(weights, sums, (source.step(), stored), grid.step, source.num_bits)
-    return ops.where(is_alive, codes, ops.round(x / grid.step))
+    return ops.where(is_alive, codes, ops.round((offset if operands else x) / grid.step))
 
 
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:

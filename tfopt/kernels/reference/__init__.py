@@ -29,7 +29,7 @@ from tfopt.kernels.reference._operators import (
 )
 from tfopt.kernels.reference._products import requantize
 
-REFERENCE = Family("reference", INT8, INT16, requantize, LSTM, smallest_step)
+REFERENCE = Family("reference", INT8, INT16, requantize, LSTM, smallest_step, quantize_ties="away_from_zero")
 
 __all__ = [
     "ABSENT",

@@ -6,7 +6,7 @@ from typing import Any
 from tfopt._host_ops import ops
 from tfopt.kernels._add_mask import masked_codes
 from tfopt.kernels._family import KernelRule, Rounding
-from tfopt.kernels._fixed_point import code_sums
+from tfopt.kernels._fixed_point import code_sums, matmul_sums
 from tfopt.kernels.reference._arithmetic import add, multiply, squared_difference
 from tfopt.kernels.reference._curves import hyperbolic_tangent, log_softmax, sigmoid, softmax
 from tfopt.kernels.reference._int16_curves import elu, int16_sigmoid, int16_softmax, int16_tanh
@@ -66,7 +66,15 @@ def _stored_zero(sources: Any) -> Any:
 
 def _matmul(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
     left, right = (source.step() for source in sources)
-    sums = ops.round(x / (left * right))
+    return _matmul_of(ops.round(x / (left * right)), sources, grid)
+
+
+def _wide_matmul(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
+    return _matmul_of(matmul_sums(sources, operands), sources, grid)
+
+
+def _matmul_of(sums: Any, sources: Any, grid: Any) -> Any:
+    left, right = (source.step() for source in sources)
     return _float(from_sums(sums, (left, right), grid.step, sources[0].num_bits))
 
 
@@ -154,6 +162,7 @@ INT16: dict[str, KernelRule] = {
     "AddMask of a constant": KernelRule(1, masked_codes),
     **_COMMON,
     "Add": KernelRule(2, _of_two(add, num_bits=16)),
+    "Matmul": KernelRule(2, _wide_matmul),
     "Subtract": KernelRule(2, _of_two(add, num_bits=16, sign=-1)),
     "SquaredDifference": KernelRule(2, _of_two(squared_difference, num_bits=16)),
     "sigmoid": KernelRule(1, _of_fixed_grid(int16_sigmoid)),

@@ -1,5 +1,6 @@
 """What LiteRT's own kernels do with 16-bit codes, which XNNPACK does not take."""
 
+import math
 from typing import Any
 
 from keras import ops
@@ -7,7 +8,14 @@ from keras import ops
 from tfopt._float32 import exactly
 from tfopt.kernels._add_mask import masked_codes
 from tfopt.kernels._family import KernelRule
-from tfopt.kernels._fixed_point import code_sums, multiplier_of, product_dtype, rounded_once, rounded_twice
+from tfopt.kernels._fixed_point import (
+    code_sums,
+    matmul_sums,
+    multiplier_of,
+    product_dtype,
+    rounded_once,
+    rounded_twice,
+)
 from tfopt.kernels._grids import Grid
 from tfopt.kernels.reference._int16_curves import int16_softmax
 from tfopt.kernels.xnnpack._lookups import looked_up, reciprocal_root
@@ -42,9 +50,15 @@ def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
 
 def _matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     """The sum of products of codes has 64 bits, which leaves 15 for the multiplier."""
-    left, right = sources
-    sums = ops.round(x / (left.step() * right.step()))
-    return rounded_once(sums, multiplier_of((left.step(), right.step()), grid.step), bits=15)
+    return _matmul_of(ops.round(x / math.prod(source.step() for source in sources)), sources, grid)
+
+
+def _wide_matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+    return _matmul_of(matmul_sums(sources, operands), sources, grid)
+
+
+def _matmul_of(sums: Any, sources: Any, grid: Grid) -> Any:
+    return rounded_once(sums, multiplier_of(tuple(source.step() for source in sources), grid.step), bits=15)
 
 
 def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
@@ -82,7 +96,6 @@ def _codes(operand: Any, step: Any) -> Any:
     return ops.cast(ops.round(ops.cast(operand, "float32") / step), product_dtype())
 
 
-_MATMUL = KernelRule(2, _matmul)
 # Kind of kernel, where it rounds otherwise than on 8-bit codes -> how.
 INT16 = {
     "AddMask": KernelRule(2, masked_codes),
@@ -91,7 +104,8 @@ INT16 = {
     "Add": KernelRule(2, _add),
     "Subtract": KernelRule(2, _subtract),
     "Multiply": KernelRule(2, _multiply),
-    **dict.fromkeys(("Matmul", "Einsum", "Dot"), _MATMUL),
+    "Matmul": KernelRule(2, _wide_matmul),
+    **dict.fromkeys(("Einsum", "Dot"), KernelRule(2, _matmul)),
     "leaky_relu": KernelRule(1, _leaky_relu),
     "Rsqrt": KernelRule(1, looked_up(reciprocal_root)),
     "Sum": KernelRule(1, _total),

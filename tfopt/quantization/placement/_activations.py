@@ -31,7 +31,7 @@ def _silu(part: Parts, node: Node, x: Any) -> Any:
 _STEEP = (-12.0, 12.0)
 
 
-def _gelu(part: Parts, node: Node, x: Any) -> Any:
+def gelu(part: Parts, node: Node, x: Any) -> Any:
     """`x * sigmoid(2 c (x + 0.044715 x**3))`, `c = sqrt(2 / pi)`, at most 0.0005 from GELU; in 16 bits.
 
     The same as its form with a tanh (Hendrycks & Gimpel 2016, arXiv 1606.08415, section 2). Where the target has 8 bits
@@ -132,6 +132,3 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "sparse_sigmoid": _sparse_sigmoid,
     "tanh_shrink": _tanh_shrink,
 }
-
-# Kind of operation -> the TFLite operator that it is, and what takes it apart for a target that lacks the operator.
-ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {"gelu": ("GELU", _gelu)}

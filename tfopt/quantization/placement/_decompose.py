@@ -10,7 +10,8 @@ from keras import layers, ops
 
 from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
 from tfopt.kernels import TARGETS, Target
-from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
+from tfopt.quantization.placement._activations import ACTIVATIONS, gelu
+from tfopt.quantization.placement._blocks import depth_to_space, space_to_depth
 from tfopt.quantization.placement._functions_as_layers import FUNCTIONS
 from tfopt.quantization.placement._masks import masked_softmax
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
@@ -31,9 +32,10 @@ def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 
         A graph that computes the same to float rounding. Parts of a shared layer are shared.
     """
     parts: dict[int, Parts] = {}
+    lacking = {*target.absent, *target.float_only(num_bits)}
 
     def expand(node: Node) -> Expansion | None:
-        function = None if node.opaque else _function(node, target.absent)
+        function = None if node.opaque else _function(node, lacking)
         if function is None:
             return None
         part = parts.setdefault(id(node.op), Parts(node.op, target, num_bits))
@@ -42,13 +44,21 @@ def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 
     return graph.map_nodes(expand)
 
 
-def _function(node: Node, absent: Container[str]) -> Callable[..., Any] | None:
+def _function(node: Node, lacking: Container[str]) -> Callable[..., Any] | None:
     """What takes a node apart; None to keep it."""
     if _is_rescaling(node):
         return _rescaling
-    operator, alternative = ALTERNATIVES.get(kind(node.op), ("", None))
-    return alternative if operator in absent else DECOMPOSITIONS.get(kind(node.op))
+    operator, alternative = _ALTERNATIVES.get(kind(node.op), ("", None))
+    return alternative if operator in lacking else DECOMPOSITIONS.get(kind(node.op))
 
+
+# Kind of operation -> the TFLite operator that it is, and what takes it apart for a target that lacks the operator, or
+# lacks it for codes of so many bits.
+_ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {
+    "DepthToSpace": ("DEPTH_TO_SPACE", depth_to_space),
+    "SpaceToDepth": ("SPACE_TO_DEPTH", space_to_depth),
+    "gelu": ("GELU", gelu),
+}
 
 # What may be a factor and an offset per channel. As a layer of its own, that becomes one kernel whose bits are known.
 _AFFINE = ("Add", "Divide", "Multiply", "Normalization", "Subtract", "TrueDivide")

@@ -39,7 +39,7 @@ class KernelPlan:
         operands: the tensors that the kernel reads, where its rounding depends on more than their sum.
         weights: the layer with the weights, if any.
         norm: the batch norm that is folded into it, or the affine layer that stands alone, if any.
-        activation: what a kernel without weights applies before it rounds.
+        activation: what a kernel that is given its operands applies before it rounds.
     """
 
     kind: str
@@ -128,6 +128,8 @@ class _Walk:
         self.fused.update((follower.path, node.path) for follower in followers)
         end = followers[-1] if followers else node
         written = [id(tensor) for tensor in tensors_in(end.outputs)]
+        if row is None or id(node.op) in self.floats:
+            self.ties.update((key, self.family.quantize_ties) for key in written)
         if id(node.op) in self.floats:
             self.fenced.update((key, node.path) for key in written)
         else:
@@ -166,16 +168,24 @@ class _Walk:
         if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
             norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
             norm = norms[0] if norms else None
-            operands = tuple(node.inputs) if self.widths.read_by(node) > 8 and not row.weights else ()
-            return KernelPlan("weights", sources, operands, node.op if row.weights else None, norm)
+            layer = node.op if row.weights else None
+            if self.widths.read_by(node) == 8:
+                return KernelPlan("weights", sources, (), layer, norm)
+            own = activation_name(node.op)
+            activation = own if own in row.fuses else _fused(followers)
+            return KernelPlan("weights", sources, tuple(node.inputs), layer, norm, activation)
         if row.recurrent:
             return KernelPlan(kind(node.op), sources, (), node.op)
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
-            activation = next((kind(one.op) for one in followers), "")
-            slopes = node.op if kind(node.op) == "PReLU" else None
+            slopes, activation = node.op if kind(node.op) == "PReLU" else None, _fused(followers)
             return KernelPlan(kernel_kind(node), sources, tuple(reads), slopes, activation=activation)
         return None
+
+
+def _fused(followers: list[Node]) -> str:
+    """The kind of the activation among what is fused into a kernel; empty if there is none."""
+    return next((kind(one.op) for one in followers if kind(one.op) not in AFFINE), "")
 
 
 # TFLite's 16-bit softmax, sigmoid and tanh write steps of 1/32768.

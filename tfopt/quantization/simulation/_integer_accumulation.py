@@ -72,6 +72,21 @@ class IntegerAccumulation(QuantizedWeights):
         }
         return (ops.round(x / step), *args[1:]), in_call
 
+    def code_sums(self: Any, codes: Any, dtype: str) -> Any:
+        """The sums of products of input codes and the kernel's codes, in a type that holds them all.
+
+        Args:
+            codes: whole numbers, of the shape of the layer's input.
+            dtype: the type that the sums are computed in.
+
+        Returns:
+            Tensor of whole numbers, of the shape of the layer's output and of that type.
+        """
+        bias = None if self.bias is None else ops.zeros(self.bias.shape, dtype)
+        kernel = ops.cast(self.weight_codes(), dtype)
+        with self.reading({"kernel": kernel, "bias": bias, "activation": lambda sums: sums}):
+            return inspect.unwrap(type(self).call)(self, ops.cast(codes, dtype))
+
     def compute_grids(self) -> None:
         """Computes what a call in inference reads that depends on weights alone."""
         if self._input.value is not None:

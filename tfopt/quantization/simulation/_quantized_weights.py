@@ -1,8 +1,9 @@
 """The mixin that makes a layer compute with its weights on their grid."""
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -53,11 +54,9 @@ def _reading_through(call: Callable, signature: inspect.Signature) -> Callable:
     @functools.wraps(call)
     def quantized_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         training = kwargs.get("training") if takes_training else kwargs.pop("training", None)
-        args, self.__dict__["_in_call"] = self.operands(args, training)
-        try:
+        args, in_call = self.operands(args, training)
+        with self.reading(in_call):
             return call(self, *args, **kwargs)
-        finally:
-            self.__dict__["_in_call"] = {}
 
     quantized_call.__signature__ = signature  # type: ignore[attr-defined]
     return quantized_call
@@ -100,6 +99,15 @@ class QuantizedWeights(GridSettings, IntegerWeights):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional arguments of `call`, and what it reads in place of the layer's attributes, by name."""
         return args, {name: self.quantize_weight(getattr(self, name), name) for name in self.weight_names}
+
+    @contextlib.contextmanager
+    def reading(self, in_call: dict[str, Any]) -> Iterator[None]:
+        """Inside, the layer's attributes of these names are these."""
+        self.__dict__["_in_call"] = in_call
+        try:
+            yield
+        finally:
+            self.__dict__["_in_call"] = {}
 
     def set_norm(self, norm: keras.layers.Layer | None) -> None:
         """Names the batch norm that will be folded in: a step that channels share is that of the product."""
