@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfopt._replicas import average_statistics
+
 
 def variable_scope(model: keras.Model) -> contextlib.AbstractContextManager[Any]:
     """The context in which variables of the model are created and assigned: on TensorFlow, its strategy's."""
@@ -89,6 +91,12 @@ def synchronize(model: keras.Model) -> None:
     """Write the current values into the variables: on JAX they are kept elsewhere while an epoch runs."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+def reconcile(model: keras.Model) -> None:
+    """As `synchronize`, and let all replicas of a strategy have the same statistics: where they are read or kept."""
+    synchronize(model)
+    average_statistics(model, workers=True)
 
 
 def innermost(optimizer: Any) -> Any:
