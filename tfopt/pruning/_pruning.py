@@ -41,8 +41,8 @@ class Pruning(keras.callbacks.Callback):
     by an error, call `pruning.on_train_end()` to restore the constraints.
 
     Steps are those of the optimizer that moves the pruned weights; of several, as in a GAN, the slowest (give each
-    network a callback with `where=` to follow its own). In a loop of your own pass it in a `CallbackList`, call
-    `on_train_begin` before the step is traced, and update with `optimizer.apply`; batches count as steps there.
+    network a callback with `where=` to follow its own). In a loop of your own (`examples/multi_worker.py`) pass it in
+    a `CallbackList`, call `on_train_begin` before it traces, update by `optimizer.apply`; batches count as steps there.
 
     Other callbacks may be listed before or after it. Weights of an earlier epoch that one puts back at the end
     (`EarlyStopping(restore_best_weights=True)`) are pruned again, with a warning. Only a `ModelCheckpoint` of averages
