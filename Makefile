@@ -1,5 +1,5 @@
 # One command each; CI runs them as they stand here.
-.PHONY: check test test-oldest bench arm64-check
+.PHONY: check test test-oldest bench arm64-check tpu-check jax-check
 
 check: ## format, lint, types, direction of imports
 	ruff format --check .
@@ -24,3 +24,9 @@ bench: ## the figures of the README, each as a ratio within one run
 
 arm64-check: ## whether files compute the same on ARM64, emulated; needs Debian and qemu-user-static
 	python -m tests.arm64.check $(FILES)
+
+tpu-check: ## whether the TPU's compiler takes the training steps, and their cost; needs pip install 'jax[tpu]==0.10.2'
+	python -m tests.tpu.check
+
+jax-check: ## what runs on the JAX backend; needs pip install -e '.[test,jax]'
+	pytest -m slow -k jax

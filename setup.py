@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
 FORMATS = ["ai-edge-quantizer>=0.10"]
+JAX = ["jax>=0.10"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
 TEST = [
     "pytest>=8.2",
@@ -68,6 +69,7 @@ setup(
     extras_require={
         "examples": EXAMPLES,
         "formats": FORMATS,
+        "jax": JAX,
         "mcu": MCU,
         "test": TEST,
     },

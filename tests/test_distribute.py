@@ -43,6 +43,22 @@ def test_a_tpu_gets_a_tpu_strategy(monkeypatch):
     assert calls == ["resolver", "resolver"]
 
 
+@pytest.mark.parametrize(
+    ("jobs", "task", "expected"),
+    [
+        ({"worker": ["a:1", "b:1"]}, ("worker", 0), True),
+        ({"worker": ["a:1", "b:1"]}, ("worker", 1), False),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("worker", 0), False),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("chief", 0), True),
+        ({"worker": ["a:1"]}, ("worker", 0), True),
+    ],
+)
+def test_one_worker_is_the_chief(monkeypatch, jobs, task, expected):
+    config = {"cluster": jobs, "task": dict(zip(("type", "index"), task, strict=True))}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert distribute.is_chief() is expected
+
+
 @pytest.mark.parametrize("config", ["{", "[]", '{"cluster": {"worker": 3}}'])
 def test_a_wrong_cluster_teaches(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)

@@ -32,6 +32,14 @@ def _exported(model: keras.Model, folder: Path) -> list[np.ndarray]:
     return [np.frombuffer((folder / "q.tflite").read_bytes(), "uint8")]
 
 
+def _learned(model: keras.Model, folder: Path) -> list[np.ndarray]:
+    # Its weights include scalars, which NumPy does not read from a mirrored variable.
+    config = tfopt.QuantConfig(ranges=tfopt.Ranges(observer="lsq", freeze_step=2))
+    q = tfopt.quantize(model, X, config)
+    tfopt.export(q, folder / "q.tflite")
+    return [*q.get_weights(), np.frombuffer((folder / "q.tflite").read_bytes(), "uint8")]
+
+
 def _shrunk(model: keras.Model, folder: Path) -> list[np.ndarray]:
     return tfopt.shrink(model, channels=0.5, data=X).get_weights()
 
@@ -41,6 +49,7 @@ TOOLS: dict[str, Callable[[keras.Model, Path], list[np.ndarray]]] = {
         f"quantize, {method}": lambda model, folder, method=method: _ranges(model, method)
         for method in ("minmax", "mse", "percentile", "kl")
     },
+    "quantize, learned": _learned,
     "quantize, rounding": lambda model, folder: tfopt.quantize(
         model, X, rounding="gptq", correct_bias=True
     ).get_weights(),

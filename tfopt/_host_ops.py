@@ -78,9 +78,10 @@ _IN_NUMPY: dict[str, Callable[..., Any]] = {
 def _read(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return type(x)(map(_read, x))
-    # Not convert_to_numpy, which makes a copy and warns of it.
+    # Not convert_to_numpy, which makes a copy and warns of it; nor the value of a variable: where a `tf.distribute`
+    # strategy mirrors a scalar, NumPy cannot read that.
     if isinstance(x, keras.Variable):
-        return np.asarray(x.value)
+        return np.asarray(x)
     return np.asarray(x) if keras.ops.is_tensor(x) else x
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfopt._replicas import average_statistics
+
 
 def variable_scope(model: keras.Model) -> contextlib.AbstractContextManager[Any]:
     """The context in which variables of the model are created and assigned: on TensorFlow, its strategy's."""
@@ -58,18 +60,35 @@ def _hidden(optimizer: keras.optimizers.Optimizer) -> set[int]:
 
 
 def _hide(optimizer: keras.optimizers.Optimizer, hidden: set[int]) -> None:
-    """Leave variables out of what is saved: a checkpoint that holds them would not load into a plain optimizer."""
+    """Leave variables out of what is saved and loaded: a checkpoint with them would not load into a plain optimizer.
+
+    Nor would one without them load while they are there, as when a callback restores a backup as training begins.
+    """
     for holder in (optimizer, innermost(optimizer)):
         if hidden:
             holder.save_own_variables = functools.partial(_save_without, hidden, holder)
+            holder.load_own_variables = functools.partial(_load_without, hidden, holder)
         else:
             vars(holder).pop("save_own_variables", None)
+            vars(holder).pop("load_own_variables", None)
 
 
 def _save_without(hidden: set[int], optimizer: keras.optimizers.Optimizer, store: Any) -> None:
-    kept = [variable for variable in optimizer.variables if id(variable) not in hidden]
-    for index, variable in enumerate(kept):
+    for index, variable in enumerate(_kept(hidden, optimizer)):
         store[str(index)] = variable.numpy()
+
+
+def _load_without(hidden: set[int], optimizer: keras.optimizers.Optimizer, store: Any) -> None:
+    kept = _kept(hidden, optimizer)
+    if len(store.keys()) != len(kept):
+        type(optimizer).load_own_variables(optimizer, store)  # which warns of it
+        return
+    for index, variable in enumerate(kept):
+        variable.assign(store[str(index)])
+
+
+def _kept(hidden: set[int], optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    return [variable for variable in optimizer.variables if id(variable) not in hidden]
 
 
 def remove_state(model: keras.Model, state: Sequence[keras.Variable]) -> None:
@@ -89,6 +108,12 @@ def synchronize(model: keras.Model) -> None:
     """Write the current values into the variables: on JAX they are kept elsewhere while an epoch runs."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+def reconcile(model: keras.Model) -> None:
+    """As `synchronize`, and let all replicas of a strategy have the same statistics: where they are read or kept."""
+    synchronize(model)
+    average_statistics(model, workers=True)
 
 
 def innermost(optimizer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Picks the `tf.distribute` strategy for the available hardware."""
+"""The `tf.distribute` strategy for the available hardware, and which of several workers writes files."""
 
 import json
 import os
@@ -11,6 +11,9 @@ def strategy() -> Any:
     In this order: `MultiWorkerMirroredStrategy` where `TF_CONFIG` names a cluster of several workers, `TPUStrategy` if
     TensorFlow finds a TPU, `MirroredStrategy` where there are several GPUs, else the default strategy, which changes
     nothing.
+
+    Keras 3 cannot `fit` under `MultiWorkerMirroredStrategy` (https://github.com/keras-team/keras/issues/20585); a loop
+    over `model.train_step` trains there: `examples/multi_worker.py`.
 
     Returns:
         A `tf.distribute.Strategy`; use it as `with strategy().scope(): ...` around the code that makes models.
@@ -37,7 +40,8 @@ def strategy() -> Any:
         )
     import tensorflow as tf
 
-    if _cluster_size(os.environ.get("TF_CONFIG", "")) > 1:
+    cluster, _ = _configured(os.environ.get("TF_CONFIG", ""))
+    if sum(cluster.values()) > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     tpu = _tpu_resolver()
     if tpu is not None:
@@ -49,18 +53,50 @@ def strategy() -> Any:
     return tf.distribute.get_strategy()
 
 
-def _cluster_size(config: str) -> int:
-    """The number of workers in `TF_CONFIG`, including the chief; 0 if it is not set.
+def is_chief() -> bool:
+    """Whether this process is the one of several workers that writes files: True where there is one process.
 
-    >>> _cluster_size('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {}}')
-    3
+    `export`, `verify`, `inspect` and `model.save` read a worker's own copy of the weights, and wait for no other: call
+    them on the chief alone, outside of `strategy.scope()`. What makes a model (`quantize`, `shrink`, `load_model`) and
+    what trains it must run on every worker.
+
+    Returns:
+        On TensorFlow, whether `TF_CONFIG` names this task as the chief, or as worker 0 of a cluster without a chief;
+        on JAX, whether this is process 0.
+
+    Raises:
+        ValueError: `TF_CONFIG` is set and is not the JSON that TensorFlow expects.
+
+    Example:
+
+    >>> from tfopt.distribute import is_chief
+    >>> is_chief()
+    True
     """
-    if not config:
-        return 0
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.process_index() == 0
+    cluster, task = _configured(os.environ.get("TF_CONFIG", ""))
+    if sum(cluster.values()) < 2:
+        return True
+    return task[0] == "chief" or ("chief" not in cluster and task == ("worker", 0))
+
+
+def _configured(config: str) -> tuple[dict[str, int], tuple[str, int]]:
+    """How many chiefs and workers `TF_CONFIG` names, and which of them this process is.
+
+    >>> _configured('{"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}')
+    ({'chief': 1, 'worker': 2}, ('worker', 1))
+    """
     try:
-        cluster = json.loads(config).get("cluster", {})
-        return sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
-    except (AttributeError, TypeError, json.JSONDecodeError) as error:
+        read = json.loads(config or "{}")
+        cluster, task = read.get("cluster", {}), read.get("task", {})
+        sizes = {job: len(cluster[job]) for job in ("chief", "worker") if cluster.get(job)}
+        return sizes, (task.get("type", "worker"), int(task.get("index", 0)))
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             'The environment variable TF_CONFIG must be JSON such as {"cluster": {"worker": ["host:port", ...]}, '
             f'"task": {{"type": "worker", "index": 0}}}}. Got {config!r} instead ({error}). Correct or unset it.'

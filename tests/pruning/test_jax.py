@@ -46,8 +46,9 @@ def fit(pruning, others=(), **options):
 # The gradient of the model's own loss, against differences.
 model = net()
 groups, _ = find_groups(model, "dense", "unstructured")
-kernel = groups[0].kernels[0].variable
-found = collect(["gradient", "squared_gradient", "input_norm"], groups, model, Samples((x, y)), 0)[id(kernel)]
+member = groups[0].kernels[0]
+kernel = member.variable
+found = collect(["gradient", "squared_gradient", "input_norm"], groups, model, Samples((x, y)), 0)[id(member)]
 gradient = np.asarray(found["gradient"])[0]
 metrics = [float(np.sum(np.asarray(v))) for m in model.metrics for v in m.variables]
 assert not any(metrics), metrics  # nothing is left of the loss in the model's state
@@ -97,6 +98,7 @@ def test_pruning_on_jax(devices: str) -> None:
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }

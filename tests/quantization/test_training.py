@@ -62,7 +62,7 @@ def test_the_average_is_debiased(calibrated, momentum, steps, seed):
     highs = np.random.default_rng(seed).uniform(1, 5, steps)
     statistics = np.array([[-1.0, 3.0, momentum**calibrated if calibrated else 1.0]], "float32")
     for high in highs:
-        statistics = np.asarray(observe(np.array([-high, high], "float32"), statistics, 0, momentum))
+        statistics = np.asarray(observe((-high, high), statistics, 0, momentum))
     ages = np.arange(steps)[::-1]
     weights = (1 - momentum) * momentum**ages
     prior = momentum**steps * (1 - momentum**calibrated)

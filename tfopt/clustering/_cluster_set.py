@@ -10,6 +10,7 @@ from tfopt._training_state import (
     chain_of,
     create_state,
     in_force,
+    reconcile,
     remove_state,
     synchronize,
     take_off,
@@ -79,7 +80,7 @@ class ClusterSet:
         return counts
 
     def _read_factors(self) -> None:
-        synchronize(self.model)
+        reconcile(self.model)
         with variable_scope(self.model):
             for target, constraint in zip(self.targets, self._constraints, strict=True):
                 constraint.factor.assign(self._factor(target))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from tfopt._replicas import from_chief
 from tfopt.clustering._assign import at, nearest
 from tfopt.clustering._centroids import kmeans, start_centroids
 from tfopt.clustering._constraint import ClusterConstraint
@@ -93,7 +94,7 @@ def settle(variable: Any, constraint: ClusterConstraint) -> None:
 def _write(
     variable: Any, constraint: ClusterConstraint, weight: np.ndarray, full: np.ndarray, made: tuple
 ) -> None:
-    centroids, index, clustered = made
+    centroids, index, clustered = map(np.asarray, from_chief(list(made)))
     # What is zero stays zero: it may just have been pruned.
     clustered = np.where(weight == 0, 0, clustered)
     constraint.centroids.assign(centroids)

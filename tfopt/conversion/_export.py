@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import keras
 
 from tfopt._files import check_parent, write_whole
+from tfopt._replicas import average_statistics
 from tfopt.conversion._borders import drop_borders
 from tfopt.conversion._check_target import TARGET_ENTRY, check_target
 from tfopt.conversion._convert import convert
@@ -92,6 +93,7 @@ def export(
         raise ValueError(
             f"The 'batch_size' argument must be 1 or more, or None to leave it open. Got {batch_size} instead."
         )
+    average_statistics(model)
     captured = capture(model)
     refuse_preprocessing(captured)
     graph = fix_shapes(captured, shapes or {})

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt._replicas import replicas
 from tfopt.distillation._attached import split_attached
 from tfopt.distillation._checks import check_losses, check_models, check_preprocess
 from tfopt.distillation._default_losses import default_losses
 from tfopt.distillation._features import FeaturePlan
 from tfopt.distillation._outputs import OutputOf, flat_losses, pick
-from tfopt.distillation._replicas import replicas
 from tfopt.distillation._serialize import serialize_losses, serialize_model, serialize_teacher
 from tfopt.distillation._supervision import check_supervision
 from tfopt.distillation._taps import run_with_taps

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._replicas import average_statistics
 from tfopt.factorization._factors import Factors, factors_of
 from tfopt.factorization._report import FactorizationReport, FactorizedLayer
 from tfopt.factorization._select import Ranks, as_given, by_energy, within_budget
@@ -82,6 +83,7 @@ def factorize(
             "The 'model' argument must be a float model. Got a quantized one. Factorize the model that it was made "
             "from, and quantize the result."
         )
+    average_statistics(model)
     graph = capture(model)
     factors, reasons = _find(graph, where)
     if not factors:

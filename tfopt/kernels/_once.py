@@ -162,5 +162,5 @@ def _assign(held: Any, number: Any) -> None:
 def _fingerprint(weights: Iterable[keras.Variable]) -> bytes:
     digest = hashlib.sha256()
     for weight in weights:
-        digest.update(np.asarray(weight.value).tobytes())
+        digest.update(np.asarray(weight).tobytes())
     return digest.digest()

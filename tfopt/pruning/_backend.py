@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfopt._training_state import create_state, innermost, synchronize, variable_scope
+from tfopt._training_state import create_state, innermost, reconcile, synchronize, variable_scope
 from tfopt._training_state import remove_state as remove_masks
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "host_array",
     "innermost",
     "is_on_host",
+    "reconcile",
     "remove_masks",
     "select",
     "synchronize",

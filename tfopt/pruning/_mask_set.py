@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfopt._replicas import from_chief
 from tfopt._training_state import in_force, take_off
 from tfopt.pruning._backend import (
     compiled,
@@ -77,23 +78,27 @@ class MaskSet:
         self, sparsity: float, statistics: Statistics, before_masking: Callable[[], None] | None = None
     ) -> None:
         """Choose which weights are zero, and make them zero. `before_masking` may change weights in between."""
-        self._units = choose_units(self.groups, self.criterion, statistics, sparsity, self.scope, self.bounds)
+        self._choose(choose_units(self.groups, self.criterion, statistics, sparsity, self.scope, self.bounds))
         if before_masking is not None:
             before_masking()
         self._set_masks(shrink=self.criterion.shrinks)
 
     def regrow(self, part: float, growth: Criterion, statistics: Statistics) -> None:
         """Replace this part of each group's active units by other units."""
-        for index, group in enumerate(self.groups):
-            active = self._units[index]
+        units = []
+        for group, active in zip(self.groups, self._units, strict=True):
             kept = int(ops.sum(ops.cast(active, "int32")))
             count = min(round(part * kept), math.prod(active.shape) - kept)
             scores = unit_scores(group, self.criterion, statistics)
             grown = unit_scores(group, growth, statistics)
-            self._units[index] = compiled(regrow_mask)(
-                active, scores, grown, ops.convert_to_tensor(count, "int32")
-            )
+            units.append(compiled(regrow_mask)(active, scores, grown, ops.convert_to_tensor(count, "int32")))
+        self._choose(units)
         self._set_masks()
+
+    def _choose(self, units: list[Any]) -> None:
+        # Scores of several workers differ, in what is drawn and in samples; their masks must not.
+        with variable_scope(self.model):
+            self._units = from_chief(units)
 
     def _set_masks(self, shrink: bool = False) -> None:
         masks: dict[int, Any] = {}

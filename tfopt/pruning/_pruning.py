@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfopt.graph import LayerFilter
-from tfopt.pruning._backend import synchronize
+from tfopt.pruning._backend import reconcile, synchronize
 from tfopt.pruning._budgets import Bounds, check_scope
 from tfopt.pruning._criteria import get_criterion
 from tfopt.pruning._find_groups import find_groups
@@ -41,8 +41,8 @@ class Pruning(keras.callbacks.Callback):
     by an error, call `pruning.on_train_end()` to restore the constraints.
 
     Steps are those of the optimizer that moves the pruned weights; of several, as in a GAN, the slowest (give each
-    network a callback with `where=` to follow its own). In a loop of your own pass it in a `CallbackList`, call
-    `on_train_begin` before the step is traced, and update with `optimizer.apply`; batches count as steps there.
+    network a callback with `where=` to follow its own). In a loop of your own (`examples/multi_worker.py`) pass it in
+    a `CallbackList`, call `on_train_begin` before it traces, update by `optimizer.apply`; batches count as steps there.
 
     Other callbacks may be listed before or after it. Weights of an earlier epoch that one puts back at the end
     (`EarlyStopping(restore_best_weights=True)`) are pruned again, with a warning. Only a `ModelCheckpoint` of averages
@@ -189,6 +189,7 @@ class Pruning(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Log the fraction of zeros."""
+        reconcile(self.model)
         if not self._running.mask_averages() and self._running.returned():
             self._running.apply()
             warn_of_unmasked_steps(self.model)
@@ -204,7 +205,7 @@ class Pruning(keras.callbacks.Callback):
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Mask the moving averages, which SwapEMAWeights evaluates."""
         if self._masks is not None:
-            synchronize(self.model)
+            reconcile(self.model)
             self._masks.mask_averages()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -212,7 +213,7 @@ class Pruning(keras.callbacks.Callback):
         if self._masks is None:
             return  # training had ended already: this is a second call
         masks, self._masks = self._masks, None
-        synchronize(self.model)
+        reconcile(self.model)
         if not masks.mask_averages():
             self._prune_restored(masks)
         masks.remove()

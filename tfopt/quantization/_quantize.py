@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._replicas import share_weights
 from tfopt._samples import gather
 from tfopt.graph import build_model, kind, tensors_in
 from tfopt.kernels import RECURRENT, refuse_preprocessing, row_of
@@ -53,6 +54,7 @@ def quantize(
             several inputs, or batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a list, a generator, or the
             function that makes one, as the converter's `representative_dataset`; targets are ignored. A few hundred
             samples will do.
+            Of several workers, each may pass its own: the chief's count.
         config: the scheme; `QuantConfig()` by default.
         strict: make it an error if any layer has to stay float.
         equalize: give the channels between two layers like ranges first, where ReLU or nothing lies between them
@@ -118,12 +120,14 @@ def quantize(
     kernels = tuple(kernel_names(placement, layers, made))
     quantized.target, quantized.pack_weights = config.target, config.pack_weights
     quantized.wire(report, kernels)
+    share_weights(quantized)
     for layer in layers:  # in the order of the graph: a step depends on those before it
         layer.coarsen_step()
     for sentence in said:
         warnings.warn(sentence, stacklevel=2)
     if improves:
         done = improve(quantized, calibration, rounding, correct_bias)
+        share_weights(quantized)
         notes = {node.path: done.get(made[id(node.op)].name, "") for node in graph.nodes}
         quantized.wire(with_notes(report, notes), kernels)
     return quantized

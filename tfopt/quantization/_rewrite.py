@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfopt._replicas import average_statistics
 from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
@@ -58,6 +59,7 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
             f"The 'model' argument must be a float model. Got {model.name!r}, which is quantized already. Quantize the "
             "model that it was made from, or train this one on."
         )
+    average_statistics(model)
     captured = capture(model, _first_batch(model, calibration), constants=True)
     target = TARGETS[config.target]
     absent = (*target.absent, *target.avoided)

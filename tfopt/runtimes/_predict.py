@@ -1,11 +1,14 @@
 """What a Keras model computes for samples, with as little tracing as possible."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
+from tfopt._on_batch import on_batch
+from tfopt._replicas import is_shared
 from tfopt._samples import count
 from tfopt.graph import flatten_layers
 from tfopt.kernels import IntegerActivations, Numbers
@@ -44,6 +47,9 @@ def predict(model: keras.Model, x: Any) -> Any:
         isinstance(layer, IntegerActivations) for layer in flatten_layers(model)
     ):
         outputs = run_eagerly(model, filled, size)
+    elif is_shared(model):
+        # `predict` has the replicas, and so all workers, take part.
+        outputs = _in_batches(on_batch(model), filled, size)
     else:
         outputs = model.predict(filled, batch_size=size, verbose=0)
     return keras.tree.map_structure(lambda array: array[:total], outputs)
@@ -61,12 +67,22 @@ def run_eagerly(model: keras.Model, x: Any, size: int) -> Any:
     >>> run_eagerly(model, np.arange(4.0).reshape(4, 1), size=2).tolist()
     [[0.0], [2.0], [4.0], [6.0]]
     """
-    parts, numbers = [], Numbers()  # no weight moves here
-    for start in range(0, count(x), size):
-        batch = keras.tree.map_structure(lambda array, start=start: array[start : start + size], x)
+    numbers = Numbers()  # no weight moves here
+
+    def call(batch: Any) -> Any:
         with numbers.read():
             outputs = model(batch, training=False)
-        parts.append(keras.tree.map_structure(keras.ops.convert_to_numpy, outputs))
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+    return _in_batches(call, x, size)
+
+
+def _in_batches(call: Callable[[Any], Any], x: Any, size: int) -> Any:
+    parts = []
+    for start in range(0, count(x), size):
+        parts.append(
+            call(keras.tree.map_structure(lambda array, start=start: array[start : start + size], x))
+        )
     return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
 

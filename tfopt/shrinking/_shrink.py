@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._replicas import average_statistics
 from tfopt.channels import (
     MADE,
     Channels,
@@ -101,6 +102,7 @@ def shrink(
         raise ValueError(
             f"The 'divisor' argument must be an integer of at least 1. Got {divisor!r} instead. 8 suits SIMD kernels."
         )
+    average_statistics(model)
     found = channel_groups(capture(model), where)
     weights = "as they are" if budget == "zero" else "zeroed"
     if budget != "zero":

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfopt.distillation._replicas import replicas
+from tfopt._replicas import replicas
 from tfopt.distillation._settings import Setting
 from tfopt.distillation.losses._loss import DistillationLoss
 

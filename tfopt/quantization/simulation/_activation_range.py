@@ -5,9 +5,10 @@ from typing import Any
 import keras
 
 from tfopt._host_ops import ops
+from tfopt._replicas import limits_of_batch, replicas
 from tfopt.kernels import Grid, activation_grid, nudge_range, once, restrict_range
 from tfopt.quantization.simulation._learned_ranges import LEARNED
-from tfopt.quantization.simulation._observers import MAXIMUM, MINIMUM, observe
+from tfopt.quantization.simulation._observers import MAXIMUM, MINIMUM, batch_limits, observe
 from tfopt.quantization.simulation._step_counter import Timed
 
 
@@ -35,7 +36,8 @@ class ActivationRange(Timed):
         if self.fixed_range is not None:
             return
         # float32 whatever the policy: TensorFlow's op takes nothing else, and float16 ranges would drift.
-        options: dict[str, Any] = {"dtype": "float32", "autocast": False, "aggregation": "mean"}
+        # All replicas of a strategy have the same range (see `limits_of_batch`).
+        options: dict[str, Any] = {"dtype": "float32", "autocast": False, "aggregation": "only_first_replica"}
         # Of each site: minimum, maximum, and the share of the initial value in them (see `observe`). In one row, for
         # a weight of two axes would pass for a kernel.
         self.observed = self.add_weight(
@@ -69,8 +71,11 @@ class ActivationRange(Timed):
         """Moves the range of a site towards that of a batch, unless ranges are frozen."""
         old = ops.copy(self.statistics)
 
+        # Before the condition, in which replicas cannot wait for each other.
+        shared = limits_of_batch(*batch_limits(inputs, self.non_negative)) if replicas() > 1 else None
+
         def observed() -> Any:
-            return observe(inputs, old, site, self.momentum, self.non_negative)
+            return observe(shared or batch_limits(inputs, self.non_negative), old, site, self.momentum)
 
         frozen = self.counter.ranges_are_frozen() if self.counter is not None else False
         new = observed() if frozen is False else ops.cond(frozen, lambda: old, observed)

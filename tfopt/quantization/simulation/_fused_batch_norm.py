@@ -15,8 +15,9 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
 
     `quantize` puts it in place of the stock layer. It computes the same outputs, gradients and moving statistics
     (Ioffe & Szegedy 2015, arXiv 1502.03167): TensorFlow's kernel returns the sample variance, with n - 1 in the
-    denominator, of which `(n - 1) / n` is the variance that Keras averages. Where the kernel does not apply (other
-    backends, masks, frozen layers, inputs that are not (batch, height, width, channels)) the stock code runs.
+    denominator, of which `(n - 1) / n` is the variance that Keras averages. Under a `tf.distribute` strategy the
+    statistics move by the mean of those of all replicas, so that all predict alike. Where the kernel does not apply
+    (other backends, masks, frozen layers, inputs that are not (batch, height, width, channels)) the stock code runs.
 
     Args:
         *args: as for `keras.layers.BatchNormalization`.
@@ -36,6 +37,11 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+
+    def add_weight(self, *args: Any, trainable: bool = True, **kwargs: Any) -> keras.Variable:
+        # Keras leaves each replica its own statistics, and the grids of kernels depend on them.
+        reduced = {} if trainable else {"aggregation": "mean"}
+        return super().add_weight(*args, trainable=trainable, **reduced, **kwargs)
 
     # why wraps: an operation is known by its `call`, and this one computes what the stock one computes.
     @functools.wraps(keras.layers.BatchNormalization.call)
