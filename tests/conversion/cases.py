@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from tests.conversion.masked import MASKED, MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
 from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift
 from tfopt.kernels._operations import OPERATIONS
@@ -139,6 +140,10 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Minimum": (_after_dense(lambda x: ops.minimum(x, 0.3)), (6,)),
     "Stack": (lambda x: ops.stack([x, layers.Dense(4)(x)], axis=1), (5, 4)),
     "Where": (lambda x: ops.where(np.eye(4, dtype=bool)[None], x, layers.Dense(4)(x)), (4, 4)),
+    "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
+    "GreaterEqual": (lambda x: ops.where(x >= layers.Dense(4)(x), x, 0.0), (5, 4)),
+    "Less": (lambda x: ops.where(x < 0.0, x, layers.Dense(4)(x)), (5, 4)),
+    "LessEqual": (lambda x: ops.where(x <= -0.2, x, layers.Dense(4)(x)), (5, 4)),
     "Cast": (lambda x: ops.cast(ops.cast(x, "float16"), "float32"), (5,)),
     "Take": (lambda x: ops.take(x, [0, 2, 1], axis=1), (5, 3)),
     "GlobalMaxPooling3D": (layers.GlobalMaxPooling3D(), (3, 3, 3, 4)),
@@ -183,7 +188,10 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
     "MaxPool": (_after_dense(lambda x: ops.max_pool(x, 2)), (8, 8, 4)),
     "MaxPooling3D": (layers.MaxPooling3D((2, 1, 3), padding="same"), (3, 4, 5, 2)),
+    "Equal": (lambda x: ops.where(ops.equal(ops.relu(x), 0.0), layers.Dense(4)(x), x), (5, 4)),
+    "Masking": (lambda x: layers.Masking()(ops.relu(x)), (5, 2)),
     "Negative": (_after_dense(ops.negative), (6,)),
+    "NotEqual": (lambda x: ops.where(ops.not_equal(ops.clip(x, 0.3, 1), 0.3), x, 0.0), (5, 4)),
     "GroupNormalization": (layers.GroupNormalization(2), (5, 6)),
     "LayerNorm": (lambda x: ops.layer_normalization(x, np.linspace(1, 2, 8, dtype="float32")), (5, 8)),
     "LayerNormalization": (layers.LayerNormalization(), (5, 8)),
@@ -217,6 +225,8 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "MultiHeadAttention with dropout": (lambda x: layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x), (5, 6)),
     "a custom dropout": (lambda x: DropPath()(x), (5, 4)),
     **RECURRENT,
+    **MASKED_RECURRENT,
+    **MASKED,
     "TimeDistributed": (layers.TimeDistributed(layers.Conv1D(3, 2)), (3, 5, 4)),
     "Maximum of a constant": (_after_dense(lambda x: ops.maximum(x, 0.3)), (6,)),
     "a constant minus x": (lambda x: 1.5 - x, (5, 4)),
@@ -266,7 +276,6 @@ ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": _activation("hard_shrink"),
-    "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
     "sparse_plus": _activation("sparse_plus"),
     "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
 }
@@ -284,7 +293,7 @@ QUICK = """
 
 QUICK_ROWS = QUICK.split()
 # With 16-bit activations these stay float.
-RECURRENT_ROWS = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", *RECURRENT}
+RECURRENT_ROWS = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", *RECURRENT, *MASKED_RECURRENT}
 SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
 # The rows that make one model.
 GROUPS = [

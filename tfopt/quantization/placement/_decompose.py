@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
+from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind, substitute
 from tfopt.kernels import TARGETS, Target
 from tfopt.quantization.placement._activations import ACTIVATIONS, ALTERNATIVES
 from tfopt.quantization.placement._functions_as_layers import FUNCTIONS
-from tfopt.quantization.placement._masks import masked_softmax
+from tfopt.quantization.placement._masks import MASKS, REDUCTIONS, masked_softmax
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
@@ -46,7 +46,7 @@ def _function(node: Node, absent: Container[str]) -> Callable[..., Any] | None:
     """What takes a node apart; None to keep it."""
     if _is_rescaling(node):
         return _rescaling
-    operator, alternative = ALTERNATIVES.get(kind(node.op), ("", None))
+    operator, alternative = (ALTERNATIVES | REDUCTIONS).get(kind(node.op), ("", None))
     return alternative if operator in absent else DECOMPOSITIONS.get(kind(node.op))
 
 
@@ -156,19 +156,32 @@ def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
 
 
 def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
-    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with given masks, weights or scores asked for."""
-    layer, mask = node.op, node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None)
-    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout and mask is None
-    if not plain or len(tensors) > 3 or len(keras.tree.flatten(node.outputs)) > 1:
+    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None where weights or scores are asked for."""
+    layer = node.op
+    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout
+    if not plain or len(keras.tree.flatten(node.outputs)) > 1:
         return None
-    query, value, key = (*tensors, tensors[1]) if len(tensors) == 2 else tensors
-    scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
-    if not node.kwargs.get("use_causal_mask"):
-        return ops.matmul(part.activation("softmax", scores), value)
-    if None in scores.shape[1:]:
-        return None
-    softmax = part("softmax", layers.Softmax)
-    return ops.matmul(softmax(scores, mask=np.tril(np.ones((1, *scores.shape[1:]), bool))), value)
+    values = dict(zip(map(id, node.inputs), tensors, strict=True))
+    query, value, *key = substitute(node.args[0], values)
+    mask = substitute(node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None), values)
+    of_query, of_value = (mask or (None, None))[:2]
+    scores = ops.matmul(query, ops.transpose(key[0] if key else value, (0, 2, 1)))
+    kept = None if of_value is None else ops.expand_dims(ops.cast(of_value, "bool"), 1)
+    if node.kwargs.get("use_causal_mask"):
+        if None in scores.shape[1:]:
+            return None
+        causal = np.tril(np.ones((1, *scores.shape[1:]), bool))
+        kept = causal if kept is None else ops.logical_and(kept, causal)
+    y = ops.matmul(_shares(part, scores, kept), value)
+    return y if of_query is None else ops.where(ops.expand_dims(of_query, -1), y, 0.0)
+
+
+def _shares(part: Parts, scores: Any, mask: Any) -> Any:
+    """The shares of an attention, equal where a mask keeps nothing; None for no mask."""
+    if mask is None:
+        return part.activation("softmax", scores)
+    shares = masked_softmax(part, scores, mask, uniform=True)
+    return part("masked_softmax", layers.Softmax)(scores, mask) if shares is None else shares
 
 
 def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
@@ -189,9 +202,7 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
         key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
     query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
     scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
-    softmax = part("softmax", layers.Softmax)
-    shares = softmax(scores) if mask is None else softmax(scores, mask=mask)
-    mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
+    mixed = ops.matmul(_shares(part, scores, mask), ops.transpose(value, (0, 2, 1, 3)))
     return ops.transpose(mixed, (0, 2, 1, 3))
 
 
@@ -199,6 +210,7 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **ACTIVATIONS,
     **FUNCTIONS,
+    **MASKS,
     **NORMALIZATIONS,
     **STATISTICS,
     "Add": _add,
@@ -214,5 +226,4 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "Square": _square,
-    "softmax": masked_softmax,
 }
