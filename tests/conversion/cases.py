@@ -184,6 +184,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Average": (_binary(layers.Average()), (6,)),
     "AveragePooling3D": (layers.AveragePooling3D(2, padding="same"), (3, 4, 5, 2)),
     "Conv": (_after_dense(lambda x: ops.conv(x, KERNEL, strides=2)), (9, 9, 4)),
+    "Conv3D": (layers.Conv3D(3, 3, strides=2, padding="same", activation="relu"), (6, 5, 5, 2)),
     "DepthwiseConv": (_after_dense(lambda x: ops.depthwise_conv(x, KERNEL, padding="same")), (5, 5, 4)),
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
     "MaxPool": (_after_dense(lambda x: ops.max_pool(x, 2)), (8, 8, 4)),
@@ -216,6 +217,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
         (5, 2, 3),
@@ -273,7 +275,6 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # What stays float: operation -> (what to apply, input shape).
 ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": _activation("hard_shrink"),
     "sparse_plus": _activation("sparse_plus"),

@@ -17,6 +17,7 @@ from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
 from tfopt.quantization.placement._statistics import STATISTICS
+from tfopt.quantization.placement._volumes import conv_3d
 
 
 def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 8) -> Graph:
@@ -217,6 +218,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "Attention": _attention,
     "Average": _average,
     "AveragePooling3D": pool_3d,
+    "Conv3D": conv_3d,
     "DotProductAttention": _dot_product_attention,
     "MaxPooling3D": pool_3d,
     "Multiply": _multiply,
