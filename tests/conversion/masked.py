@@ -73,6 +73,7 @@ MASKED: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "GlobalAveragePooling1D, masked": (lambda x: layers.GlobalAveragePooling1D()(words(x)), (5, 6)),
     "Attention, masked": (_with_itself(layers.Attention()), (5, 6)),
     "Attention, masked and causal": (_with_itself(layers.Attention(), use_causal_mask=True), (5, 6)),
+    "Attention, masked, with a scale": (_with_itself(layers.Attention(use_scale=True)), (5, 6)),
     "MultiHeadAttention, masked": (_with_itself(layers.MultiHeadAttention(2, 3)), (5, 6)),
     "MultiHeadAttention, masked and causal": (
         _with_itself(layers.MultiHeadAttention(2, 3), use_causal_mask=True),

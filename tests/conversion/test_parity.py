@@ -74,7 +74,7 @@ GRID_CHANGES = {
         (
             *("GlobalAveragePooling1D, masked", "GRU, masked, behind attention", "Attention, masked"),
             *("Attention, masked and causal", "MultiHeadAttention, masked"),
-            "MultiHeadAttention, masked and causal",
+            *("MultiHeadAttention, masked and causal", "Attention, masked, with a scale"),
         ),
         3,
     ),

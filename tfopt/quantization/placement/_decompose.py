@@ -157,32 +157,39 @@ def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
 
 
 def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
-    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None where weights or scores are asked for."""
+    """`softmax(scale q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None where its scores are asked for."""
     layer = node.op
-    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout
-    if not plain or len(keras.tree.flatten(node.outputs)) > 1:
+    if layer.score_mode != "dot" or layer.dropout or len(keras.tree.flatten(node.outputs)) > 1:
         return None
     values = dict(zip(map(id, node.inputs), tensors, strict=True))
     query, value, *key = substitute(node.args[0], values)
     mask = substitute(node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None), values)
     of_query, of_value = (mask or (None, None))[:2]
     scores = ops.matmul(query, ops.transpose(key[0] if key else value, (0, 2, 1)))
+    if layer.use_scale:
+        scores = part.affine("scaled", scores, float(ops.convert_to_numpy(layer.scale)))
     kept = None if of_value is None else ops.expand_dims(ops.cast(of_value, "bool"), 1)
     if node.kwargs.get("use_causal_mask"):
         if None in scores.shape[1:]:
             return None
         causal = np.tril(np.ones((1, *scores.shape[1:]), bool))
         kept = causal if kept is None else ops.logical_and(kept, causal)
-    y = ops.matmul(_shares(part, scores, kept), value)
+    shares = _shares(part, scores, kept)
+    if shares is None:
+        return None
+    y = ops.matmul(shares, value)
     return y if of_query is None else ops.where(ops.expand_dims(of_query, -1), y, 0.0)
 
 
 def _shares(part: Parts, scores: Any, mask: Any) -> Any:
-    """The shares of an attention, equal where a mask keeps nothing; None for no mask."""
+    """The shares of an attention, equal where a mask keeps nothing; None where integers cannot compute them."""
     if mask is None:
         return part.activation("softmax", scores)
     shares = masked_softmax(part, scores, mask, uniform=True)
-    return part("masked_softmax", layers.Softmax)(scores, mask) if shares is None else shares
+    # The layer writes 0 where nothing is kept, which a mask that is known, as a causal one, has nowhere.
+    if shares is None and not isinstance(mask, keras.KerasTensor):
+        shares = part("masked_softmax", layers.Softmax)(scores, mask)
+    return shares
 
 
 def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
@@ -203,7 +210,10 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
         key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
     query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
     scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
-    mixed = ops.matmul(_shares(part, scores, mask), ops.transpose(value, (0, 2, 1, 3)))
+    shares = _shares(part, scores, mask)
+    if shares is None:
+        return None
+    mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
     return ops.transpose(mixed, (0, 2, 1, 3))
 
 

@@ -85,6 +85,12 @@ def _masking(part: Parts, node: Node, x: Any) -> Any:
     return ops.where(kept, x, 0.0)
 
 
+def _cast(part: Parts, node: Node, x: Any) -> Any:
+    """Booleans as the numbers 1 and 0; None for other types."""
+    is_number = x.dtype == "bool" and "float" in node.output.dtype and part.num_bits == 8
+    return ops.where(x, 1.0, 0.0) if is_number else None
+
+
 def _compared(function: Callable[[Any, Any], Any], reads_codes: bool = True) -> Callable[..., Any]:
     """A comparison of real numbers; with a number, it is with the code of `x` that is nearest to that.
 
@@ -136,6 +142,7 @@ MASKS: dict[str, Callable[..., Any]] = {
     "GreaterEqual": _compared(ops.greater_equal),
     "Less": _compared(ops.less),
     "LessEqual": _compared(ops.less_equal),
+    "Cast": _cast,
     "Equal": _compared(_equal, reads_codes=False),
     "GlobalAveragePooling1D": _mean,
     "Masking": _masking,
