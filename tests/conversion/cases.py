@@ -334,8 +334,8 @@ def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:
         apply = type(apply).from_config({**apply.get_config(), "name": None})
     inputs = keras.Input(shape or default)
     x = apply(inputs)
-    size = math.prod(x.shape[1:])
-    return keras.Model(inputs, layers.Dense(3)(layers.Reshape((size,))(x)))
+    # Not the layer, which warns of masks that it does not hand on.
+    return keras.Model(inputs, layers.Dense(3)(ops.reshape(x, (-1, math.prod(x.shape[1:])))))
 
 
 def side_by_side(names: Sequence[str]) -> keras.Model:
