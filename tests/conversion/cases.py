@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from tests.conversion.masked import MASKED, MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
 from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift
 from tfopt.kernels._operations import OPERATIONS
@@ -139,6 +140,10 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Minimum": (_after_dense(lambda x: ops.minimum(x, 0.3)), (6,)),
     "Stack": (lambda x: ops.stack([x, layers.Dense(4)(x)], axis=1), (5, 4)),
     "Where": (lambda x: ops.where(np.eye(4, dtype=bool)[None], x, layers.Dense(4)(x)), (4, 4)),
+    "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
+    "GreaterEqual": (lambda x: ops.where(x >= layers.Dense(4)(x), x, 0.0), (5, 4)),
+    "Less": (lambda x: ops.where(x < 0.0, x, layers.Dense(4)(x)), (5, 4)),
+    "LessEqual": (lambda x: ops.where(x <= -0.2, x, layers.Dense(4)(x)), (5, 4)),
     "Cast": (lambda x: ops.cast(ops.cast(x, "float16"), "float32"), (5,)),
     "Take": (lambda x: ops.take(x, [0, 2, 1], axis=1), (5, 3)),
     "GlobalMaxPooling3D": (layers.GlobalMaxPooling3D(), (3, 3, 3, 4)),
@@ -179,11 +184,15 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Average": (_binary(layers.Average()), (6,)),
     "AveragePooling3D": (layers.AveragePooling3D(2, padding="same"), (3, 4, 5, 2)),
     "Conv": (_after_dense(lambda x: ops.conv(x, KERNEL, strides=2)), (9, 9, 4)),
+    "Conv3D": (layers.Conv3D(3, 3, strides=2, padding="same", activation="relu"), (6, 5, 5, 2)),
     "DepthwiseConv": (_after_dense(lambda x: ops.depthwise_conv(x, KERNEL, padding="same")), (5, 5, 4)),
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
     "MaxPool": (_after_dense(lambda x: ops.max_pool(x, 2)), (8, 8, 4)),
     "MaxPooling3D": (layers.MaxPooling3D((2, 1, 3), padding="same"), (3, 4, 5, 2)),
+    "Equal": (lambda x: ops.where(ops.equal(ops.relu(x), 0.0), layers.Dense(4)(x), x), (5, 4)),
+    "Masking": (lambda x: layers.Masking()(ops.relu(x)), (5, 2)),
     "Negative": (_after_dense(ops.negative), (6,)),
+    "NotEqual": (lambda x: ops.where(ops.not_equal(ops.clip(x, 0.3, 1), 0.3), x, 0.0), (5, 4)),
     "GroupNormalization": (layers.GroupNormalization(2), (5, 6)),
     "LayerNorm": (lambda x: ops.layer_normalization(x, np.linspace(1, 2, 8, dtype="float32")), (5, 8)),
     "LayerNormalization": (layers.LayerNormalization(), (5, 8)),
@@ -208,6 +217,8 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
+    "Cast of booleans": (lambda x: x * ops.cast(x > 0.1, "float32"), (5, 4)),
+    "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
         (5, 2, 3),
@@ -217,6 +228,8 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "MultiHeadAttention with dropout": (lambda x: layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x), (5, 6)),
     "a custom dropout": (lambda x: DropPath()(x), (5, 4)),
     **RECURRENT,
+    **MASKED_RECURRENT,
+    **MASKED,
     "TimeDistributed": (layers.TimeDistributed(layers.Conv1D(3, 2)), (3, 5, 4)),
     "Maximum of a constant": (_after_dense(lambda x: ops.maximum(x, 0.3)), (6,)),
     "a constant minus x": (lambda x: 1.5 - x, (5, 4)),
@@ -263,10 +276,8 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # What stays float: operation -> (what to apply, input shape).
 ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "Conv3D": (layers.Conv3D(3, 2), (3, 3, 3, 2)),
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": _activation("hard_shrink"),
-    "Greater": (lambda x: ops.where(x > 0.1, x, layers.Dense(4)(x)), (5, 4)),
     "sparse_plus": _activation("sparse_plus"),
     "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
 }
@@ -284,7 +295,7 @@ QUICK = """
 
 QUICK_ROWS = QUICK.split()
 # With 16-bit activations these stay float.
-RECURRENT_ROWS = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", *RECURRENT}
+RECURRENT_ROWS = {"LSTM", "GRU", "SimpleRNN", "Bidirectional", *RECURRENT, *MASKED_RECURRENT}
 SLOW_ROWS = [name for name in (*CASES, *FORMS) if name not in QUICK_ROWS]
 # The rows that make one model.
 GROUPS = [
@@ -323,8 +334,8 @@ def build(name: str, shape: tuple[int, ...] | None = None) -> keras.Model:
         apply = type(apply).from_config({**apply.get_config(), "name": None})
     inputs = keras.Input(shape or default)
     x = apply(inputs)
-    size = math.prod(x.shape[1:])
-    return keras.Model(inputs, layers.Dense(3)(layers.Reshape((size,))(x)))
+    # Not the layer, which warns of masks that it does not hand on.
+    return keras.Model(inputs, layers.Dense(3)(ops.reshape(x, (-1, math.prod(x.shape[1:])))))
 
 
 def side_by_side(names: Sequence[str]) -> keras.Model:

@@ -70,6 +70,14 @@ GRID_CHANGES = {
         ),
         2,
     ),
+    **dict.fromkeys(
+        (
+            *("GlobalAveragePooling1D, masked", "GRU, masked, behind attention", "Attention, masked"),
+            *("Attention, masked and causal", "MultiHeadAttention, masked"),
+            *("MultiHeadAttention, masked and causal", "Attention, masked, with a scale"),
+        ),
+        3,
+    ),
 }
 
 

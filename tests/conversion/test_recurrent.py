@@ -95,7 +95,7 @@ def test_what_stays_a_float_loop_says_why():
     notes = {row.path: row.note for row in rows if row.done == "float"}
     assert notes == {
         "open": "GRU loops over an open number of steps: fix it in the model's Input",
-        "custom": "RNN loops over time, and Cell is not a cell of Keras",
+        "custom": "RNN loops over time, and a step of Cell has no integer form here",
         "stateful": "LSTM keeps its state from one call to the next",
     }
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from tests.conversion.masked import MASKED, MASKED_RECURRENT, Wrapped
 from tests.models import IMAGE, MODELS, Block, samples_for, trained_like
 from tfopt.graph import (
     build_model,
@@ -64,6 +65,38 @@ def test_folding_keeps_outputs(name):
         folded(x, training=False),
         model(x, training=False),
     )
+
+
+@pytest.mark.parametrize("name", [*MASKED, *MASKED_RECURRENT])
+def test_masks_on_tensors_become_arguments(name):
+    apply, shape = {**MASKED, **MASKED_RECURRENT}[name]
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, apply(inputs))
+    x = samples_for(model, 32)
+    expected, rebuilt = model(x), build_model(capture(model))
+    np.testing.assert_array_equal(rebuilt(x), expected)
+    for layer in (
+        *flatten_layers(rebuilt),
+        *flatten_layers(model),
+    ):  # nothing hangs masks on tensors any more
+        if isinstance(layer, layers.Embedding):
+            layer.mask_zero = layer.supports_masking = False
+    np.testing.assert_array_equal(rebuilt(x), expected)
+
+
+def test_a_mask_reaches_a_layer_in_a_model_of_ones_own():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.words = layers.Embedding(4, 3, mask_zero=True, embeddings_initializer="normal")
+            self.inner = Wrapped(Wrapped(layers.GRU(3)))
+
+        def call(self, x):
+            return self.inner(self.words(x))
+
+    x, model = np.random.default_rng(0).integers(0, 4, (32, 5)), Model()
+    expected = model(x)
+    np.testing.assert_allclose(build_model(capture(model, x))(x), expected, atol=1e-6)
 
 
 def test_folding_removes_only_batch_norms_behind_a_lone_linear_layer():

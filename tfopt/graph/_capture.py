@@ -7,12 +7,15 @@ its `call` on symbolic inputs.
 import dataclasses
 import functools
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
+from tfopt.graph._keras_masks import Masks
 from tfopt.graph._layers import sublayers
+from tfopt.graph._masked_merges import merged
 from tfopt.graph._record import edges, inline, trace
 from tfopt.graph._why_closed import Closed, in_short, why_closed
 
@@ -23,7 +26,8 @@ def capture(model: keras.Model, samples: Any = None, constants: bool = False) ->
     The nodes hold the model's own layers: a weight read through the graph is the model's. The model is not
     changed. What cannot be opened (recurrent layers, custom layers with weights of their own, code that
     is not `keras.ops`) stays one node, with the reason in `Node.opaque`. A layer class that sets
-    `graph_primitive = True` stays one node too.
+    `graph_primitive = True` stays one node too. Masks that Keras hangs on tensors (`Embedding(mask_zero=True)`,
+    `Masking`) are arguments of the nodes that read them.
 
     Args:
         model: a built Sequential, Functional or subclassed model.
@@ -60,8 +64,10 @@ def capture(model: keras.Model, samples: Any = None, constants: bool = False) ->
     else:
         inputs = _symbolic_inputs(model, samples)
         graph = trace(model, (inputs,), {}, prefix="")
-        graph = dataclasses.replace(graph, inputs=keras.tree.pack_sequence_as(inputs, graph.inputs))
-    return dataclasses.replace(_expand(graph, constants), name=model.name)
+        inputs = keras.tree.pack_sequence_as(inputs, graph.inputs)
+        graph = dataclasses.replace(graph, inputs=inputs, outputs=graph.outputs[0])
+    graph, _ = _expand(graph, constants, Masks())
+    return dataclasses.replace(graph.without_unread(), name=model.name)
 
 
 @functools.cache
@@ -97,26 +103,45 @@ def _symbolic_inputs(model: keras.Model, samples: Any) -> Any:
     return keras.Input(batch_shape=(None, *shape[1:]))
 
 
-def _expand(graph: Graph, constants: bool) -> Graph:
-    """Opens composite nodes until none is left that can be opened."""
+def _expand(graph: Graph, constants: bool, masks: Masks) -> tuple[Graph, list[Tensor | None]]:
+    """Opens composite nodes until none is left that can be opened, and makes masks arguments.
+
+    Args:
+        graph: a graph.
+        constants: see `capture`.
+        masks: the masks of its inputs.
+
+    Returns:
+        The graph, and the mask on each of its outputs.
+    """
 
     def expand(node: Node) -> Expansion | None:
-        reason = why_closed(node.op, constants)
-        if reason is None:
-            try:
-                expansion = _inlined(node, constants)
-                return (
-                    expansion
-                    if not _drops(node, expansion)
-                    else ([dataclasses.replace(node, drops=True)], node.outputs)
-                )
-            except Closed as error:
-                reason = error.reason
-            except ValueError as error:
-                reason = in_short(error)
-        return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
+        node = masks.filled(node)
+        nodes, outputs = _opened(node, constants, masks)
+        return [*nodes, *masks.behind(node)], outputs
 
-    return graph.map_nodes(expand)
+    expanded, values = graph.map_tensors(expand)
+    return expanded, substitute(masks.of(tensors_in(graph.outputs)), values)
+
+
+def _opened(node: Node, constants: bool, masks: Masks) -> Expansion:
+    """What a node comes apart into; itself, with the reason, where it does not."""
+    by_mask = merged(node, masks.of(node.inputs))
+    if by_mask is not None:
+        return by_mask
+    reason = why_closed(node.op, constants)
+    if reason is None:
+        try:
+            nodes, outputs, found = _inlined(node, constants, masks)
+            if _drops(node, (nodes, outputs)):
+                return [dataclasses.replace(node, drops=True)], node.outputs
+            masks.put(node.outputs, found)
+            return nodes, outputs
+        except Closed as error:
+            reason = error.reason
+        except ValueError as error:
+            reason = in_short(error)
+    return [dataclasses.replace(node, opaque=reason) if reason else node], node.outputs
 
 
 def _drops(node: Node, expansion: Expansion) -> bool:
@@ -137,38 +162,57 @@ _POINTWISE = ("Activation", "Dense", "Dropout", "LeakyReLU", "ReLU", "Rescaling"
 
 def _over_samples(node: Node, constants: bool) -> Expansion:
     """`TimeDistributed` as one call of its layer in which each time step is a sample."""
-    layer = node.op.layer
-    _, steps, *sizes = node.inputs[0].shape
+    layer, x, mask = node.op.layer, node.args[0], node.kwargs.get("mask")
+    _, steps, *sizes = x.shape
     if None in (steps, *sizes) and type(layer).__name__ in _POINTWISE:
         return [
-            dataclasses.replace(node, op=layer, kwargs={}, path=f"{node.path}/{layer.name}")
+            Node(layer, (x,), {}, node.outputs, f"{node.path}/{layer.name}"),
         ], node.outputs
     if None in (steps, *sizes):
         raise ValueError("TimeDistributed loops over an open number of time steps")
+    reads_mask = mask is not None and "mask" in inspect.signature(layer.call).parameters
 
-    def call(x: Tensor) -> Tensor:
-        y = layer(keras.ops.reshape(x, (-1, *sizes)))
+    def call(x: Tensor, *mask: Tensor) -> Tensor:
+        of_steps = {}
+        if mask:
+            of_steps["mask"] = keras.ops.reshape(mask[0], (-1, *mask[0].shape[2:]))
+        y = layer(keras.ops.reshape(x, (-1, *sizes)), **of_steps)
         return keras.ops.reshape(y, (-1, steps, *y.shape[1:]))
 
+    node = dataclasses.replace(node, args=(x, mask) if reads_mask else (x,), kwargs={})
     new_nodes, outputs = inline(node, call) or ([node], node.outputs)
-    inner = _expand(Graph(node.path, node.inputs, tuple(new_nodes), outputs), constants)
+    inner, _ = _expand(Graph(node.path, node.inputs, tuple(new_nodes), outputs), constants, Masks())
     return inner.nodes, inner.outputs
 
 
-def _inlined(node: Node, constants: bool) -> Expansion:
+def _inlined(node: Node, constants: bool, masks: Masks) -> tuple[Sequence[Node], Any, list[Tensor | None]]:
+    """What `Graph.map_nodes` takes for a composite node, and the mask on each of its outputs."""
     if isinstance(node.op, keras.layers.TimeDistributed):
-        return _over_samples(node, constants)
-    outer = tensors_in((node.args, node.kwargs))
+        return *_over_samples(node, constants), []
     if is_functional(node.op):
+        outer = tensors_in((node.args, {key: one for key, one in node.kwargs.items() if key != "mask"}))
+        hung = masks.of(outer) if node.kwargs.get("mask") is None else keras.tree.flatten(node.kwargs["mask"])
         inner = edges(node.op, node.path + "/")
         if "training" in node.kwargs:
             inner = _with_training(inner, node.kwargs["training"])
     else:
-        inner = trace(node.op, node.args, node.kwargs, node.path + "/")
-        outer = list({id(tensor): tensor for tensor in outer}.values())
-    inner = _expand(inner, constants)
+        of_inputs = {id(tensor): masks.of(tensor) for tensor in node.inputs}
+        of_inputs = {key: mask for key, mask in of_inputs.items() if mask is not None}
+        outer = list({id(tensor): tensor for tensor in (*node.inputs, *of_inputs.values())}.values())
+        hung = [of_inputs.get(id(tensor)) for tensor in outer]
+        inner = trace(node.op, node.args, node.kwargs, node.path + "/", of_inputs)
+    pairs = zip(tensors_in(inner.inputs), hung, strict=True)
+    inner, found = _expand(
+        inner, constants, Masks({id(one): mask for one, mask in pairs if mask is not None})
+    )
+    outputs = inner.outputs
+    if not is_functional(node.op):
+        outputs, set_in_call, taken_off = outputs
+        masks.take_off(key for key, is_off in zip(of_inputs, taken_off, strict=True) if is_off)
+        found = [new if mask is None else mask for new, mask in zip(found, set_in_call, strict=False)]
     values = dict(zip(map(id, tensors_in(inner.inputs)), outer, strict=True))
-    return [inner_node.reading(values) for inner_node in inner.nodes], substitute(inner.outputs, values)
+    nodes = [inner_node.reading(values) for inner_node in inner.nodes]
+    return nodes, substitute(outputs, values), substitute(found, values)
 
 
 def _with_training(graph: Graph, training: bool | None) -> Graph:

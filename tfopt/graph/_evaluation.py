@@ -46,6 +46,9 @@ class Evaluation(keras.Model):
         with keras.StatelessScope():
             for node in self.graph.nodes:
                 outputs = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
-                made = zip(keras.tree.flatten(node.outputs), keras.tree.flatten(outputs), strict=True)
-                values.update((id(tensor), value) for tensor, value in made)
+                made = keras.tree.flatten(outputs)
+                for value in made:
+                    if getattr(value, "_keras_mask", None) is not None:
+                        value._keras_mask = None  # those of a graph are arguments
+                values.update(zip(map(id, keras.tree.flatten(node.outputs)), made, strict=True))
         return [values[id(tensor)] for tensor in self.tensors]

@@ -123,6 +123,10 @@ class Graph:
         Returns:
             A new graph; nodes that are kept read the replaced tensors.
         """
+        return self.map_tensors(expand)[0]
+
+    def map_tensors(self, expand: Callable[[Node], "Expansion | None"]) -> tuple["Graph", dict[int, Any]]:
+        """The graph that `map_nodes` makes; and what became of each tensor that it replaced, by `id(tensor)`."""
         values: dict[int, Any] = {}
         nodes: list[Node] = []
         for node in self.nodes:
@@ -130,7 +134,18 @@ class Graph:
             nodes.extend(new.reading(values) for new in new_nodes)
             made = tensors_in(substitute(outputs, values))
             values.update(zip(map(id, tensors_in(node.outputs)), made, strict=True))
-        return dataclasses.replace(self, nodes=tuple(nodes), outputs=substitute(self.outputs, values))
+        graph = dataclasses.replace(self, nodes=tuple(nodes), outputs=substitute(self.outputs, values))
+        return graph, values
+
+    def without_unread(self) -> "Graph":
+        """The graph without nodes of which nothing reads an output, as Keras leaves them out of a model."""
+        read = set(self.output_ids)
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if any(id(tensor) in read for tensor in tensors_in(node.outputs)):
+                read.update(map(id, node.inputs))
+                kept.append(node)
+        return dataclasses.replace(self, nodes=tuple(reversed(kept)))
 
 
 Expansion = tuple[Sequence[Node], Any]

@@ -3,7 +3,8 @@
 `keras.models.clone_model`, which is public API, visits every call of a Functional model and passes it to our function.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -63,21 +64,57 @@ def _as_constant(leaf: Any) -> Any:
     return keras.ops.convert_to_numpy(leaf) if isinstance(leaf, keras.Variable) else leaf
 
 
-def trace(layer: keras.layers.Layer, args: tuple, kwargs: dict, prefix: str) -> Graph:
+def trace(
+    layer: keras.layers.Layer,
+    args: tuple,
+    kwargs: dict,
+    prefix: str,
+    masks: Mapping[int, Tensor] | None = None,
+) -> Graph:
     """The graph of `layer.call`, run on symbolic inputs of the shapes found in the arguments.
 
     `call` is used and not `__call__`, which would record the layer as one closed node.
+
+    Args:
+        layer: the layer.
+        args: what it is called with.
+        kwargs: likewise.
+        prefix: what the paths of its nodes begin with.
+        masks: the masks that Keras hangs on the tensors among them, by `id(tensor)`.
+
+    Returns:
+        The graph, whose inputs are a list of the tensors and of their masks, each once, and whose outputs are three:
+        what `call` returns; the mask on each tensor of that, or None; and for each of `masks` that was hung on a
+        tensor, whether `call` took it off, as `MultiHeadAttention` does.
     """
+    masks = masks or {}
+    outer = {id(t): t for t in tensors_in((args, kwargs))}
+    hung = {key: masks[key] for key in outer if key in masks}
+    outer |= {id(mask): mask for mask in hung.values()}
     fresh = {
-        id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype, sparse=t.sparse)
-        for t in tensors_in((args, kwargs))
+        key: keras.Input(batch_shape=t.shape, dtype=t.dtype, sparse=t.sparse) for key, t in outer.items()
     }
+    for key, mask in hung.items():
+        fresh[key]._keras_mask = fresh[id(mask)]  # why: layers within `call` look for it there
     args, kwargs = substitute(args, fresh), substitute(kwargs, fresh)
     try:
         outputs = layer.call(*args, **kwargs)
     except Exception as error:
         outputs = _second_try(layer, args, kwargs, error)
-    return between(list(fresh.values()), outputs, prefix)
+    graph = _with_masks(list(fresh.values()), outputs, prefix)
+    taken_off = [fresh[key]._keras_mask is None for key in hung]
+    return dataclasses.replace(graph, outputs=(*graph.outputs, taken_off))
+
+
+def _with_masks(inputs: list[Tensor], outputs: Any, prefix: str) -> Graph:
+    """The graph from symbolic inputs to what was computed from them, and to the masks on that."""
+    found = [getattr(tensor, "_keras_mask", None) for tensor in tensors_in(outputs)]
+    given = {id(tensor) for tensor in inputs}
+    made = {id(mask): mask for mask in found if mask is not None and id(mask) not in given}
+    graph = between(inputs, (outputs, list(made.values())), prefix)
+    outputs, masks = graph.outputs
+    values = dict(zip([*map(id, inputs), *made], [*tensors_in(graph.inputs), *masks], strict=True))
+    return dataclasses.replace(graph, outputs=(outputs, [values.get(id(mask)) for mask in found]))
 
 
 def _second_try(layer: keras.layers.Layer, args: tuple, kwargs: dict, error: Exception) -> Any:

@@ -71,6 +71,8 @@ def build_model(
         args, kwargs = substitute(node.args, values), substitute(node.kwargs, values)
         if key not in copies:
             copies[key] = replace(node.op, names[key])
+            if copies[key] is not node.op and getattr(copies[key], "mask_zero", False):
+                _hang_no_masks(copies[key])
             if calls[key] == 1:
                 _close_sizes(copies[key], tensors_in(args))
         outputs = copies[key](*args, **kwargs)
@@ -82,6 +84,11 @@ def build_model(
     for node in graph.nodes:
         copy_weights(node.op, copies[id(node.op)])
     return model
+
+
+def _hang_no_masks(embedding: Any) -> None:
+    """The masks of a graph are arguments: hung on tensors too, they would reach layers that never saw them."""
+    embedding.mask_zero = embedding.supports_masking = False
 
 
 def _close_sizes(layer: Operation, inputs: list[Tensor]) -> None:

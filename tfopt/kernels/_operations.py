@@ -120,6 +120,7 @@ _ARITHMETIC = OperationRow(fuses=RELUS)
 _OWN = OperationRow()
 _SAME = OperationRow(SAME)
 _JOINED = OperationRow(JOINED, int16=_no_constants)
+_COMPARED = OperationRow(JOINED, int16=_never)
 _AVERAGE = OperationRow(SAME, ties="away")
 _CLIPPED = OperationRow(SAME, ties="even")
 _RESIZED = OperationRow(SAME, ties="up", only=_setting("interpolation", "nearest", "bilinear"))
@@ -166,7 +167,7 @@ OPERATIONS: dict[str, OperationRow] = {
     "Rsqrt": _OWN,  # but not Sqrt: its int8 kernel rounds down, up to one and a half steps
     "Mean": _OWN,
     "Sum": _OWN,
-    "GlobalAveragePooling1D": _OWN,
+    "GlobalAveragePooling1D": OperationRow(only=_unmasked),
     "GlobalAveragePooling2D": _OWN,
     "GlobalAveragePooling3D": _OWN,
     # Activations.
@@ -196,6 +197,11 @@ OPERATIONS: dict[str, OperationRow] = {
     "Minimum": _JOINED,
     "Stack": _JOINED,
     "Where": _JOINED,
+    # The converter knows no such kernels of NOT_EQUAL and EQUAL (see `placement/_masks`).
+    "Greater": _COMPARED,
+    "GreaterEqual": _COMPARED,
+    "Less": _COMPARED,
+    "LessEqual": _COMPARED,
     "AddMask": _SAME,
     "Cast": OperationRow(SAME, only=_from_float),
     "Take": OperationRow(SAME, only=_from_float),

@@ -7,7 +7,7 @@ from typing import Any
 from tfopt.kernels.reference import ABSENT, REFUSED_INT8, REFUSED_INT16, WRONG_INT8
 
 # Operators that the list, made by asking the interpreter, does not try.
-_ABSENT = (*ABSENT, "CONV_3D", "CONV_3D_TRANSPOSE", "SEGMENT_SUM", "SELECT")
+_ABSENT = (*ABSENT, "CONV_3D", "CONV_3D_TRANSPOSE", "REDUCE_ANY", "SEGMENT_SUM", "SELECT")
 # MIRROR_PAD loads with 16-bit codes, and stops when it runs.
 _FLOAT_ONLY = {
     8: (*REFUSED_INT8, *WRONG_INT8),

@@ -33,7 +33,7 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     Example:
 
     >>> import keras, tfopt
-    >>> model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(2, 2, name="volume")])
+    >>> model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3DTranspose(2, 2, name="volume")])
     >>> [(row.path, row.done) for row in tfopt.check(model, "tflm").layers]
     [('volume', 'refused')]
     """

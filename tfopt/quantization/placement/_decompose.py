@@ -8,16 +8,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind
+from tfopt.graph import Expansion, Graph, Node, affine_of, inline, kind, substitute
 from tfopt.kernels import TARGETS, Target
 from tfopt.quantization.placement._activations import ACTIVATIONS, gelu
 from tfopt.quantization.placement._blocks import depth_to_space, space_to_depth
 from tfopt.quantization.placement._functions_as_layers import FUNCTIONS
-from tfopt.quantization.placement._masks import masked_softmax
+from tfopt.quantization.placement._masks import MASKS, REDUCTIONS, masked_softmax
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
 from tfopt.quantization.placement._statistics import STATISTICS
+from tfopt.quantization.placement._volumes import conv_3d
 
 
 def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 8) -> Graph:
@@ -55,6 +56,7 @@ def _function(node: Node, lacking: Container[str]) -> Callable[..., Any] | None:
 # Kind of operation -> the TFLite operator that it is, and what takes it apart for a target that lacks the operator, or
 # lacks it for codes of so many bits.
 _ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {
+    **REDUCTIONS,
     "DepthToSpace": ("DEPTH_TO_SPACE", depth_to_space),
     "SpaceToDepth": ("SPACE_TO_DEPTH", space_to_depth),
     "gelu": ("GELU", gelu),
@@ -166,19 +168,39 @@ def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
 
 
 def _attention(part: Parts, node: Node, *tensors: Any) -> Any:
-    """`softmax(q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None with given masks, weights or scores asked for."""
-    layer, mask = node.op, node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None)
-    plain = not layer.use_scale and layer.score_mode == "dot" and not layer.dropout and mask is None
-    if not plain or len(tensors) > 3 or len(keras.tree.flatten(node.outputs)) > 1:
+    """`softmax(scale q k^T) v` (Luong et al. 2015, arXiv 1508.04025); None where its scores are asked for."""
+    layer = node.op
+    if layer.score_mode != "dot" or layer.dropout or len(keras.tree.flatten(node.outputs)) > 1:
         return None
-    query, value, key = (*tensors, tensors[1]) if len(tensors) == 2 else tensors
-    scores = ops.matmul(query, ops.transpose(key, (0, 2, 1)))
-    if not node.kwargs.get("use_causal_mask"):
-        return ops.matmul(part.activation("softmax", scores), value)
-    if None in scores.shape[1:]:
+    values = dict(zip(map(id, node.inputs), tensors, strict=True))
+    query, value, *key = substitute(node.args[0], values)
+    mask = substitute(node.kwargs.get("mask", node.args[1] if len(node.args) > 1 else None), values)
+    of_query, of_value = (mask or (None, None))[:2]
+    scores = ops.matmul(query, ops.transpose(key[0] if key else value, (0, 2, 1)))
+    if layer.use_scale:
+        scores = part.affine("scaled", scores, float(ops.convert_to_numpy(layer.scale)))
+    kept = None if of_value is None else ops.expand_dims(ops.cast(of_value, "bool"), 1)
+    if node.kwargs.get("use_causal_mask"):
+        if None in scores.shape[1:]:
+            return None
+        causal = np.tril(np.ones((1, *scores.shape[1:]), bool))
+        kept = causal if kept is None else ops.logical_and(kept, causal)
+    shares = _shares(part, scores, kept)
+    if shares is None:
         return None
-    softmax = part("softmax", layers.Softmax)
-    return ops.matmul(softmax(scores, mask=np.tril(np.ones((1, *scores.shape[1:]), bool))), value)
+    y = ops.matmul(shares, value)
+    return y if of_query is None else ops.where(ops.expand_dims(of_query, -1), y, 0.0)
+
+
+def _shares(part: Parts, scores: Any, mask: Any) -> Any:
+    """The shares of an attention, equal where a mask keeps nothing; None where integers cannot compute them."""
+    if mask is None:
+        return part.activation("softmax", scores)
+    shares = masked_softmax(part, scores, mask, uniform=True)
+    # The layer writes 0 where nothing is kept, which a mask that is known, as a causal one, has nowhere.
+    if shares is None and not isinstance(mask, keras.KerasTensor):
+        shares = part("masked_softmax", layers.Softmax)(scores, mask)
+    return shares
 
 
 def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
@@ -199,8 +221,9 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
         key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
     query = ops.transpose(part.affine("scaled", query, scale), (0, 2, 1, 3))
     scores = ops.matmul(query, ops.transpose(key, (0, 2, 3, 1)))
-    softmax = part("softmax", layers.Softmax)
-    shares = softmax(scores) if mask is None else softmax(scores, mask=mask)
+    shares = _shares(part, scores, mask)
+    if shares is None:
+        return None
     mixed = ops.matmul(shares, ops.transpose(value, (0, 2, 1, 3)))
     return ops.transpose(mixed, (0, 2, 1, 3))
 
@@ -209,12 +232,14 @@ def _dot_product_attention(part: Parts, node: Node, *tensors: Any) -> Any:
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **ACTIVATIONS,
     **FUNCTIONS,
+    **MASKS,
     **NORMALIZATIONS,
     **STATISTICS,
     "Add": _add,
     "Attention": _attention,
     "Average": _average,
     "AveragePooling3D": pool_3d,
+    "Conv3D": conv_3d,
     "DotProductAttention": _dot_product_attention,
     "MaxPooling3D": pool_3d,
     "Multiply": _multiply,
@@ -224,5 +249,4 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "Square": _square,
-    "softmax": masked_softmax,
 }

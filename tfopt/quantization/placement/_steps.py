@@ -29,7 +29,7 @@ def why_not_unrolled(layer: keras.layers.Layer, steps: int | None, masked: bool 
         return f"{kind(layer)} keeps its state from one call to the next"
     for cell in cells_of(layer):
         if kind(cell) not in CELLS:
-            return f"{kind(layer)} loops over time, and {kind(cell)} is not a cell of Keras"
+            return f"{kind(layer)} loops over time, and a step of {kind(cell)} has no integer form here"
         if not function_name(cell.activation) or not function_name(
             getattr(cell, "recurrent_activation", cell.activation)
         ):

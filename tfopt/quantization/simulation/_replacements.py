@@ -76,7 +76,9 @@ def replacing(
         exact = quantized is not None and issubclass(quantized, IntegerAccumulation)
         in_float32 = {} if exact else _in_float32(op)
         if quantized is None and id(op) not in linear:
-            return op if keep and not in_float32 else clone_operation(op, name, **in_float32)
+            # A copy of an Embedding hangs no mask on its output (see `build_model`).
+            is_kept = keep and not in_float32 and not getattr(op, "mask_zero", False)
+            return op if is_kept else clone_operation(op, name, **in_float32)
         config = {**op.get_config(), "name": name, **in_float32}
         if id(op) in linear:
             config["activation"] = "linear"
