@@ -10,6 +10,7 @@ import pytest
 
 import tfopt
 from tfopt import (
+    analysis,
     channels,
     clustering,
     coding,
@@ -30,6 +31,7 @@ from tfopt import (
 
 PACKAGES = (
     tfopt,
+    analysis,
     channels,
     clustering,
     coding,

@@ -1,4 +1,5 @@
 from . import (
+    analysis,
     channels,
     clustering,
     coding,
@@ -21,6 +22,7 @@ from . import (
 from ._export_from import export
 from ._model_report import report
 from ._shrink_to_latency import shrink
+from .analysis import SensitivityReport, sensitivity
 from .channels import PartialLayerNormalization, register_channels
 from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
@@ -113,11 +115,13 @@ __all__ = [
     "RelationalKD",
     "RigL",
     "SelfDistillation",
+    "SensitivityReport",
     "ShrinkReport",
     "SimilarityPreserving",
     "SoftTargets",
     "TeacherCache",
     "VerifyReport",
+    "analysis",
     "cache_teacher",
     "channels",
     "check",
@@ -147,6 +151,7 @@ __all__ = [
     "register_quantized",
     "report",
     "runtimes",
+    "sensitivity",
     "shrink",
     "shrinking",
     "update_batch_norm",

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from tfopt._report import Report, Table
+from tfopt._task import Task
 from tfopt.kernels import TARGETS
-from tfopt.pipeline._task import Task
 from tfopt.recipes import Recipe, recipe_text
 
 
