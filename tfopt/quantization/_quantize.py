@@ -92,7 +92,11 @@ def quantize(
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
-    weighted = [node for node in graph.nodes if (row := row_of(node)) and (row.weights or row.recurrent)]
+    weighted = [
+        node
+        for node in graph.nodes
+        if ((row := row_of(node)) and (row.weights or row.recurrent)) or id(node.op) in rewritten.wide
+    ]
     closed = [node.op for node in graph.nodes if node.opaque and kind(node.op) in RECURRENT]
     settings = resolve(config, weighted) | dict.fromkeys(map(id, closed))
     floats = {key for key, one in settings.items() if one is None}
