@@ -21,8 +21,9 @@ from . import (
 )
 from ._export_from import export
 from ._model_report import report
+from ._quantize_to_accuracy import quantize
 from ._shrink_to_latency import shrink
-from .analysis import SensitivityReport, sensitivity
+from .analysis import AccuracyReport, SensitivityReport, sensitivity
 from .channels import PartialLayerNormalization, register_channels
 from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
@@ -67,7 +68,6 @@ from .quantization import (
     QuantizationReport,
     Ranges,
     check,
-    quantize,
     register_quantized,
 )
 from .recipes import Recipe
@@ -79,6 +79,7 @@ __version__: str
 __all__ = [
     "DIST",
     "SET",
+    "AccuracyReport",
     "AttentionMaps",
     "AttentionTransfer",
     "BinarySoftTargets",

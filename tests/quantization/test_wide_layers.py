@@ -52,9 +52,22 @@ def test_file_equals_simulation(net, tmp_path, target, layers, borders):
     assert parity.equal == 1.0 and parity.name == "head" and parity.dtype == "int8"
     assert report.operators["QUANTIZE"] == borders and not report.float_operators
     wide = {row.path for row in q.report.layers if row.done == "int16"}
-    assert wide and all(
-        any(name.strip("$") in path for name in layers.split("|")) for path in wide - {"relu"}
-    )
+    assert wide
+    assert all(any(name.strip("$") in path for name in layers.split("|")) for path in wide - {"relu"})
+
+
+@SLOW
+@pytest.mark.parametrize("target", ["litert", "tflm"])
+def test_a_float_kernel_among_wide_layers(net, tmp_path, target):
+    model, x = net
+    overrides = {
+        "depthwise": {"activation_bits": 16, "weight_bits": None},
+        "conv|add": {"activation_bits": 16},
+    }
+    q = tfopt.quantize(model, x, tfopt.QuantConfig.for_target(target, overrides=overrides))
+    report = tfopt.export(q, tmp_path / "model.tflite")
+    (parity,) = tfopt.verify(q, tmp_path / "model.tflite", x).outputs
+    assert parity.equal == 1.0 and report.float_operators == {"DEPTHWISE_CONV_2D": 1}
 
 
 @SLOW

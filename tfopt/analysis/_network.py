@@ -60,9 +60,13 @@ class Network:
         self.operations = {id(node.op): _float_twin(node.op) for node in self.graph.nodes}
         self.spots = tuple(_spots(model, self.graph, self.operations))
 
+    def inputs(self, x: Any) -> dict[int, Any]:
+        """The inputs of a batch by `id(tensor)`."""
+        return dict(_by_tensor(self.graph.inputs, x))
+
     def run(self, x: Any) -> dict[int, Any]:
         """Every tensor of the network for a batch, by `id(tensor)`."""
-        values = dict(_by_tensor(self.graph.inputs, x))
+        values = self.inputs(x)
         for node in self.graph.nodes:
             values.update(_results(node, self.operations[id(node.op)], values))
         return values
@@ -72,12 +76,13 @@ class Network:
         return [values[id(tensor)] for tensor in tensors_in(self.graph.outputs)]
 
     def run_changed(self, values: Mapping[int, Any], change: Change) -> Mapping[int, Any]:
-        """The tensors with some operations changed: only what depends on these is computed again."""
+        """The tensors with some operations changed: only what depends on these, or is not there, is computed."""
         found: dict[int, Any] = {}
         every = ChainMap(found, values)  # type: ignore[arg-type]
         for node in self.graph.nodes:
             key = id(node.op)
-            if key in change or any(id(tensor) in found for tensor in node.inputs):
+            known = all(id(tensor) in values for tensor in tensors_in(node.outputs))
+            if key in change or not known or any(id(tensor) in found for tensor in node.inputs):
                 found.update(_results(node, change.get(key, self.operations[key]), every))
         return every
 

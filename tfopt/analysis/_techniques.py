@@ -69,12 +69,13 @@ class Technique:
     apply: Callable[[Spot], Changed | str]
 
 
-def _weights(bits: int, spot: Spot) -> Changed | str:
+def rounded_weights(bits: int | None, spot: Spot) -> Changed | str:
+    """The weights on their grid, with other bits if these are given; a string is why there are none."""
     if spot.quantized is None:
         return "its weights stay float" if spot.kernels else "no kernel"
     layer, grid = spot.quantized, spot.quantized.grid
     try:
-        layer.grid = dataclasses.replace(grid, bits=bits, ternary=False)
+        layer.grid = grid if bits is None else dataclasses.replace(grid, bits=bits, ternary=False)
         with on_host():
             _, rounded = layer.weights_and_rounded()
     finally:
@@ -146,9 +147,9 @@ def _table(*rows: Technique) -> dict[str, Technique]:
 
 # A new technique is a row: its name, the head of its column, and a function from a layer to the changed layer.
 TECHNIQUES: dict[str, Technique] = _table(
-    Technique("8-bit weights", "w8", functools.partial(_weights, 8)),
-    Technique("4-bit weights", "w4", functools.partial(_weights, 4)),
-    Technique("2-bit weights", "w2", functools.partial(_weights, 2)),
+    Technique("8-bit weights", "w8", functools.partial(rounded_weights, 8)),
+    Technique("4-bit weights", "w4", functools.partial(rounded_weights, 4)),
+    Technique("2-bit weights", "w2", functools.partial(rounded_weights, 2)),
     Technique("8-bit activations", "a8", functools.partial(_activations, 8)),
     Technique("16-bit activations", "a16", functools.partial(_activations, 16)),
     Technique("50 % zeros", "z50", functools.partial(_zeros, 0.5, "unstructured")),

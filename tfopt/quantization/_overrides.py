@@ -36,7 +36,13 @@ def check_overrides(overrides: Any, config: Any) -> None:
                 f"The 'overrides' argument of QuantConfig must give {key!r} activations of 16 bits in a model of 8, or "
                 f"say nothing of them. Got {value[_ACTIVATIONS]!r} in a model of {config.activation_bits}."
             )
-        dataclasses.replace(config, overrides={}, **value)
+        if not _is_float(value):
+            dataclasses.replace(config, overrides={}, **value)
+
+
+def _is_float(value: Mapping[str, Any] | None) -> bool:
+    """Whether an override leaves a layer's weights float; with `weight_bits` None its activations may have 16 bits."""
+    return value is None or value.get("weight_bits", 8) is None
 
 
 def _check_key(key: Any) -> None:
@@ -93,7 +99,9 @@ def resolve(config: Any, nodes: list[Node]) -> dict[int, Any]:
                     settings = {"overrides": {}, **(value or {})}
                     if "granularity" in settings:
                         settings["dense_granularity"] = None
-                    changed[id(node.op)] = None if value is None else dataclasses.replace(config, **settings)
+                    changed[id(node.op)] = (
+                        None if _is_float(value) else dataclasses.replace(config, **settings)
+                    )
                 break
     if unused:
         paths = ", ".join(node.path for node in nodes[:8])
