@@ -11,6 +11,7 @@ import pytest
 import tfopt
 from tfopt import (
     analysis,
+    budgets,
     channels,
     clustering,
     coding,
@@ -32,6 +33,7 @@ from tfopt import (
 PACKAGES = (
     tfopt,
     analysis,
+    budgets,
     channels,
     clustering,
     coding,

@@ -1,5 +1,6 @@
 from . import (
     analysis,
+    budgets,
     channels,
     clustering,
     coding,
@@ -24,6 +25,7 @@ from ._model_report import report
 from ._quantize_to_accuracy import quantize
 from ._shrink_to_latency import shrink
 from .analysis import AccuracyReport, SensitivityReport, sensitivity
+from .budgets import SearchReport, search
 from .channels import PartialLayerNormalization, register_channels
 from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
@@ -115,6 +117,7 @@ __all__ = [
     "Recipe",
     "RelationalKD",
     "RigL",
+    "SearchReport",
     "SelfDistillation",
     "SensitivityReport",
     "ShrinkReport",
@@ -123,6 +126,7 @@ __all__ = [
     "TeacherCache",
     "VerifyReport",
     "analysis",
+    "budgets",
     "cache_teacher",
     "channels",
     "check",
@@ -152,6 +156,7 @@ __all__ = [
     "register_quantized",
     "report",
     "runtimes",
+    "search",
     "sensitivity",
     "shrink",
     "shrinking",

@@ -16,7 +16,7 @@ from tfopt.analysis._network import Network, Spot
 from tfopt.analysis._proxies import PROXIES
 from tfopt.analysis._ranks import spearman
 from tfopt.analysis._report import Correlation, Damage, SensitivityReport
-from tfopt.analysis._techniques import TECHNIQUES, Changed
+from tfopt.analysis._techniques import TECHNIQUES, Changed, Technique
 from tfopt.quantization import QuantConfig, quantize
 
 # Bytes that the outputs of all changed networks may take, for a metric that reads them together.
@@ -27,7 +27,7 @@ def sensitivity(
     model: keras.Model,
     data: Any,
     *,
-    techniques: Iterable[str] | None = None,
+    techniques: Iterable[str | Technique] | None = None,
     measured: bool = True,
     proxies: Iterable[str] = ("output_db", "fisher", "hessian"),
     metric: Any = None,
@@ -45,7 +45,7 @@ def sensitivity(
         model: a built float Keras model of any form. It is not changed.
         data: `(x, y)`, or inputs alone, in any form that `fit` takes. Without labels outputs are compared with those
             of the model itself.
-        techniques: names in `TECHNIQUES`; all by default.
+        techniques: names in `TECHNIQUES`, or a `tfopt.analysis.Technique` of your own; all of the table by default.
         measured: whether to measure.
         proxies: which proxies to compute: some of `"output_db"`, `"fisher"` and `"hessian"`. The last two take the
             TensorFlow backend.
@@ -68,10 +68,13 @@ def sensitivity(
     >>> x = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
     >>> report = tfopt.sensitivity(model, (x, x[:, :1]), techniques=["8-bit weights", "2-bit weights"])
     >>> eight, two = report.rows[2:4]
-    >>> eight.path, eight.technique, eight.db > 40 > 15 > two.db
+    >>> eight.path, eight.technique, eight.db > two.db + 10
     ('a', '8-bit weights', True)
     """
-    chosen = [TECHNIQUES[name] for name in _known("techniques", techniques or TECHNIQUES, TECHNIQUES)]
+    chosen = [
+        one if isinstance(one, Technique) else TECHNIQUES[_known("techniques", [one], TECHNIQUES)[0]]
+        for one in techniques or TECHNIQUES
+    ]
     wanted = _known("proxies", proxies, PROXIES)
     x, y = _some(*gather(data, getattr(model, "inputs", None) or 1, "data"), samples)
     with warnings.catch_warnings(record=True) as said:

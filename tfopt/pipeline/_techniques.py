@@ -5,6 +5,7 @@ A new technique is a section in `tfopt/recipes/_sections.py` and a row here.
 
 import dataclasses
 import enum
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,6 +93,7 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
         weight_bits=section.weight_bits,
         activation_bits=section.activation_bits,
         ranges=Ranges(method=section.ranges),
+        overrides={f"^{re.escape(path)}$": {"weight_bits": bits} for path, bits in section.layers.items()},
         **({"strict": True} if section.strict else {}),
     )
     # What improves roundings is for when nobody trains afterwards.
@@ -117,16 +119,28 @@ def _distill(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied
 def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> Applied:
     steps = max(epochs * run.steps_per_epoch, 2)
     end = max(round(section.ramp * steps), 1)
-    schedule = PolynomialDecay(
-        final_sparsity=section.final_sparsity, end_step=end, frequency=max(end // 50, 1)
-    )
-    pruning = Pruning(
-        schedule,
-        section.where,
-        pattern=section.pattern,
-        scope=section.scope,
-        criterion=section.criterion,
-    )
+
+    def pruning_to(sparsity: float, where: Any) -> Pruning:
+        schedule = PolynomialDecay(final_sparsity=sparsity, end_step=end, frequency=max(end // 50, 1))
+        return Pruning(
+            schedule, where, pattern=section.pattern, scope=section.scope, criterion=section.criterion
+        )
+
+    if section.layers:  # a callback for each sparsity
+        by_sparsity: dict[float, list[str]] = {}
+        for path, sparsity in section.layers.items():
+            by_sparsity.setdefault(sparsity, []).append(path)
+        several = [
+            pruning_to(sparsity, f"(^|/)({'|'.join(map(re.escape, paths))})$")
+            for sparsity, paths in by_sparsity.items()
+        ]
+        return Applied(
+            [*callbacks, *several],
+            lambda: "; ".join(
+                f"{one.report.sparsity:.1%} of {one.report.size:,} weights are zero" for one in several
+            ),
+        )
+    pruning = pruning_to(section.final_sparsity, section.where)
 
     def words() -> str:
         dense = sum(layer.sparsity is None for layer in pruning.report.layers)
