@@ -25,6 +25,7 @@ def _controlled(function: Callable[P, R]) -> Callable[P, R]:
         kwargs.setdefault("control", _control)
         return function(*args, **kwargs)
 
+    controlled.__module__ = __name__  # where pickle finds it
     return controlled
 
 

@@ -182,6 +182,9 @@ class Quantize(Section):
         "nearest", one_of("nearest", "gptq", "adaround"), "of weights, where nothing is trained"
     )
     layers: Mapping[str, int] = key({}, by_name(whole(1, 8)), "bits of weights of single layers, by path")
+    max_bytes: int | None = key(
+        None, whole(1).or_none(), "bytes that the file may take; finds 'layers' for it where there are none"
+    )
     strict: bool = key(False, switch(), "an error if any layer stays float")
 
 
