@@ -1,10 +1,13 @@
 """Accuracy control: three nets with planted trouble, of which exactly the planted layer is given back."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
 import tfopt
+from tfopt.analysis._accuracy import _milder
 from tfopt.analysis._fewest import fewest
 
 LAYERS = keras.layers
@@ -128,6 +131,17 @@ def test_fewest_leaves_none_that_can_be_spared(seed):
     chosen, lost = fewest(list(worth), drop, allowed)
     assert lost == drop(chosen) <= max(allowed, drop(frozenset(range(8))))
     assert all(drop(chosen - {index}) > max(allowed, drop(frozenset(range(8)))) for index in chosen)
+
+
+@pytest.mark.parametrize("needs_float, chosen", [(False, {0}), (True, {1})])
+def test_eight_bits_are_given_back_before_float(needs_float, chosen):
+    weights, output = SimpleNamespace(rounds=None), SimpleNamespace(rounds=str)
+    remedies = [SimpleNamespace(layers=("a",), costs=costs) for costs in (weights, weights, output)]
+
+    def foreseen(given):
+        return 0.0 if 1 in given or (0 in given and not needs_float) else 5.0
+
+    assert _milder(remedies, frozenset({1}), 0.0, foreseen, 1.0) == (frozenset(chosen), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def _restore(
     found: list[tuple[QuantizedModel, tuple[Restored, ...], float, float]] = []
     allowed = max_drop
     for _ in range(_ATTEMPTS):
-        numbers, expected = fewest(worth, foreseen, allowed)
+        numbers, expected = _milder(remedies, *fewest(worth, foreseen, allowed), foreseen, allowed)
         chosen = [remedies[index] for index in sorted(numbers)]
         made = quantize(dataclasses.replace(config, overrides=overrides_of(chosen, config, network.spots)))
         after = judge.metric(_outputs(made, x))
@@ -157,6 +157,27 @@ def _restore(
             break
         allowed = expected - (drop - max_drop)  # the model loses more than was foreseen
     return min(found, key=lambda one: (max(one[3], max_drop), len(one[1])))
+
+
+def _milder(
+    remedies: Sequence[Remedy],
+    numbers: frozenset[int],
+    expected: float,
+    foreseen: Callable[[frozenset[int]], float],
+    allowed: float,
+) -> tuple[frozenset[int], float]:
+    """The same layers, with the first of their remedies that does in place of a later one, which costs more."""
+    for index in sorted(numbers):
+        own = remedies[index]
+        others = (
+            i for i in range(index) if remedies[i].layers == own.layers and remedies[i].costs.rounds is None
+        )
+        for other in others if own.costs.rounds is None else ():
+            swapped = numbers - {index} | {other}
+            if foreseen(swapped) <= max(allowed, expected):
+                numbers = swapped
+                break
+    return numbers, foreseen(numbers)
 
 
 def _worth(network: Network, judge: Judge, x: Any, remedies: Sequence[Remedy]) -> list[float]:
