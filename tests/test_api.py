@@ -10,6 +10,8 @@ import pytest
 
 import tfopt
 from tfopt import (
+    analysis,
+    budgets,
     channels,
     clustering,
     coding,
@@ -30,6 +32,8 @@ from tfopt import (
 
 PACKAGES = (
     tfopt,
+    analysis,
+    budgets,
     channels,
     clustering,
     coding,

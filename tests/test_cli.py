@@ -205,6 +205,20 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
     assert "Classes, in their order: bright, dark." in report["notes"]
 
 
+@pytest.mark.parametrize(
+    "value, key",
+    [("bytes=100k", 100_000), ("2.5M", 2_500_000), ("bytes=900", 900), ("ten", None), ("macs=1k", None)],
+)
+def test_budget_flag(value, key):
+    from tfopt.commands.compress import _within
+
+    if key is not None:
+        assert _within(value) == ("quantize.max_bytes", key)
+        return
+    with pytest.raises(ValueError, match="'--budget' flag must be of the form bytes=100k"):
+        _within(value)
+
+
 def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):
     (tmp_path / "r.yaml").write_text("prune:\n  sparcity: 0.8\n")
     program = "import sys, tfopt.cli\ntry:\n    tfopt.cli.run()\nfinally:\n    print('keras' in sys.modules)"

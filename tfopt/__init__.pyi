@@ -1,4 +1,6 @@
 from . import (
+    analysis,
+    budgets,
     channels,
     clustering,
     coding,
@@ -20,7 +22,10 @@ from . import (
 )
 from ._export_from import export
 from ._model_report import report
+from ._quantize_to_accuracy import quantize
 from ._shrink_to_latency import shrink
+from .analysis import AccuracyReport, SensitivityReport, sensitivity
+from .budgets import SearchReport, search
 from .channels import PartialLayerNormalization, register_channels
 from .clustering import Clustering, ClusteringReport, HalvingClusters
 from .conversion import ExportReport
@@ -65,7 +70,6 @@ from .quantization import (
     QuantizationReport,
     Ranges,
     check,
-    quantize,
     register_quantized,
 )
 from .recipes import Recipe
@@ -77,6 +81,7 @@ __version__: str
 __all__ = [
     "DIST",
     "SET",
+    "AccuracyReport",
     "AttentionMaps",
     "AttentionTransfer",
     "BinarySoftTargets",
@@ -112,12 +117,16 @@ __all__ = [
     "Recipe",
     "RelationalKD",
     "RigL",
+    "SearchReport",
     "SelfDistillation",
+    "SensitivityReport",
     "ShrinkReport",
     "SimilarityPreserving",
     "SoftTargets",
     "TeacherCache",
     "VerifyReport",
+    "analysis",
+    "budgets",
     "cache_teacher",
     "channels",
     "check",
@@ -147,6 +156,8 @@ __all__ = [
     "register_quantized",
     "report",
     "runtimes",
+    "search",
+    "sensitivity",
     "shrink",
     "shrinking",
     "update_batch_norm",

@@ -152,6 +152,35 @@ def test_more_than_max_drop_is_trained_and_then_said(classifier, samples):
     assert "does NOT HOLD, accuracy -" in str(result) and "points, 0 allowed" in str(result)
 
 
+@SLOW
+@pytest.mark.parametrize("target, compress, most", [("litert", False, 4_800), ("tflm", True, 3_300)])
+def test_bits_are_found_for_so_many_bytes(classifier, samples, tmp_path, target, compress, most):
+    recipe = Recipe(
+        quantize=Quantize(max_bytes=most),
+        target=target,
+        export=Export(compress=compress),
+        train=Train(epochs=0),
+    )
+    whole = tfopt.compress(classifier, samples, dataclasses.replace(recipe, quantize=Quantize()))
+    result = tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
+    size = (tmp_path / "out" / "model.tflite").stat().st_size
+    assert (
+        result.passed and size == result.reports["export"].size.raw <= most < whole.reports["export"].size.raw
+    )
+    assert result.done["quantize"].startswith("weights of ") and " to " in result.done["quantize"]
+    assert len({row.weight_bits for row in result.model.report.layers if row.weight_bits}) > 1
+    with pytest.raises(ValueError, match=r"'quantize.max_bytes' key must be at least .* Got 500\. Raise it"):
+        tfopt.compress(classifier, samples, dataclasses.replace(recipe, quantize=Quantize(max_bytes=500)))
+
+
+def test_a_file_larger_than_allowed_does_not_hold(classifier, samples):
+    recipe = Recipe(quantize=Quantize(max_bytes=500, layers={"head": 8}))
+    result = tfopt.compress(classifier, samples, recipe)
+    assert (
+        not result.passed and "does NOT HOLD, " in result.verdict and "bytes, 500 allowed" in result.verdict
+    )
+
+
 HALF = Prune(sparsity=0.5)
 # What a model is -> its outputs, its labels, the recipe, the metric, and what must be said.
 ROWS = {

@@ -38,7 +38,7 @@ from tfopt import QuantConfig
             "must have regular expressions or functions from layer to bool",
         ),
         ({"overrides": {"(": None}}, ValueError, r"must have regular expressions for keys. Got '\('"),
-        ({"overrides": {"a": {"activation_bits": 16}}}, ValueError, "or None to leave the layer float"),
+        ({"overrides": {"a": {"delay": 16}}}, ValueError, "or None to leave the layer float"),
         ({"overrides": {"a": {"weight_bits": 0}}}, ValueError, "'weight_bits' argument"),
     ],
 )

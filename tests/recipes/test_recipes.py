@@ -34,6 +34,9 @@ WRONG = {
     "prune: 0.8": "line 1: The 'prune' section must hold keys and values. Got '0.8' instead",
     "prune:\n  pattern: 2-4": "line 2: The 'prune.pattern' key must be 'unstructured'",
     "prune:\n  sparsity: 0.5\n  where: 'conv('": "line 3: The 'prune.where' key must be a regular expression",
+    "prune:\n  sparsity: 0.5\n  layers:\n    a: 0.5": "line 1: The 'prune.layers' key says how many .* Leave these out",
+    "prune:\n  layers:\n    a: 1.5": r"line 2: The 'prune.layers' key must be names, each with a number in \(0, 1\)",
+    "quantize:\n  layers:\n    a: 9": "line 2: .* must be names, each with a whole number from 1 to 8. Got {'a': 9}",
     "shrink:\n  macs: 0.5\n  params: 0.5": "line 1: The 'shrink' section must have one budget .* Got macs, params",
     "shrink: {}": "must have one budget of channels, macs, params, bytes. Got none",
     "quantize:\n  weight_bits: 9": "line 2: The 'quantize.weight_bits' key must be a whole number from 1 to 8",
@@ -77,7 +80,10 @@ RECIPES = [
     Recipe(quantize=None, distill=None, description="ä: 'x'", seed=7, max_drop=0.5),
     Recipe(shrink=Shrink(channels=0.5, where="conv"), prune=Prune(pattern="2:4"), target="tflm"),
     Recipe(
-        quantize=Quantize(weight_bits=4), distill=Distill(weight=0), train=Train(epochs=3, learning_rate=1e-5)
+        quantize=Quantize(weight_bits=4, layers={"head": 8}),
+        prune=Prune(layers={"a/b": 0.5}),
+        distill=Distill(weight=0),
+        train=Train(epochs=3, learning_rate=1e-5),
     ),
     override(Recipe(), {"data.image_range": [0, 1], "export.sparse": True, "versions": {"keras": "3.15"}}),
 ]

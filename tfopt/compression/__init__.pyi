@@ -1,10 +1,11 @@
 from ._compress import check_decoder, compress_weights
-from ._kernels import CompressedKernel
+from ._kernels import OVERHEAD, CompressedKernel
 from ._pack import pack, unpack
 from ._report import CompressionReport
 from ._sizes import FileSizes, SizesReport, sizes
 
 __all__ = [
+    "OVERHEAD",
     "CompressedKernel",
     "CompressionReport",
     "FileSizes",

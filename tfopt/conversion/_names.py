@@ -6,10 +6,17 @@ from typing import Any
 import keras
 
 from tfopt.graph import Graph, Node, tensors_in
-from tfopt.kernels import ConstantFakeQuantize, FloatBoundary, FloatFence, IntegerActivations, IntegerModel
+from tfopt.kernels import (
+    ConstantFakeQuantize,
+    FloatBoundary,
+    FloatFence,
+    IntegerActivations,
+    IntegerModel,
+    Requantize,
+)
 
 # Layers that `quantize` puts behind those of the user.
-_INSERTED: tuple[Any, ...] = (IntegerActivations, ConstantFakeQuantize, FloatBoundary, FloatFence)
+_INSERTED: tuple[Any, ...] = (IntegerActivations, ConstantFakeQuantize, FloatBoundary, FloatFence, Requantize)
 
 
 def output_names(graph: Graph, model: keras.Model) -> tuple[str, ...]:

@@ -190,7 +190,9 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
         notes = [*notes, _OF_INT16]
     before, after, drop = figures
     allowed = run.recipe.max_drop
-    holds = allowed is None or (drop is not None and drop <= allowed)
+    most = run.recipe.quantize and run.recipe.quantize.max_bytes
+    fits = most is None or made.export.size.raw <= most  # type: ignore[attr-defined]
+    holds = fits and (allowed is None or (drop is not None and drop <= allowed))
     return CompressResult(
         model=made.model,
         recipe=dataclasses.replace(run.recipe, versions=_versions()),

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from tfopt._report import Report, Table
+from tfopt._task import Task
 from tfopt.kernels import TARGETS
-from tfopt.pipeline._task import Task
 from tfopt.recipes import Recipe, recipe_text
 
 
@@ -20,7 +20,8 @@ class CompressResult(Report):
         model: the compressed Keras model; if it is quantized, what `tfopt.quantize` returned, trained.
         recipe: what was done, with the versions of the programs.
         path: the .tflite file; None where no folder was asked for.
-        passed: whether the file computes what the model computes, and no more was lost than the recipe allows.
+        passed: whether the file computes what the model computes, no more was lost than the recipe allows, and it is no
+            larger than that says.
         epochs: of the training that was kept; 0 for none.
         metric: name of the metric; "" where there was nothing to measure.
         before: the metric of the original.
@@ -59,10 +60,18 @@ class CompressResult(Report):
         )
 
     @property
+    def max_bytes(self) -> int | None:
+        """What the file may take; None for any size."""
+        return None if self.recipe.quantize is None else self.recipe.quantize.max_bytes
+
+    @property
     def verdict(self) -> str:
         """In some words, whether the result holds."""
         if not self.reports["verify"].passed:  # type: ignore[attr-defined]
             return "FAILED, the file computes something else"
+        size, most = self.reports["export"].size.raw, self.max_bytes  # type: ignore[attr-defined]
+        if most is not None and size > most:
+            return f"does NOT HOLD, {size:,} bytes, {most:,} allowed"
         allowed = self.recipe.max_drop
         if allowed is not None and (self.drop is None or self.drop > allowed):
             return f"does NOT HOLD, {self._change()}, {allowed:g} allowed"

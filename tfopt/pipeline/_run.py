@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from tfopt._samples import count
+from tfopt._task import Task, labels_for, task_of
 from tfopt.data import Samples, choose_image_range, to_range
-from tfopt.pipeline._task import Task, labels_for, task_of
 from tfopt.recipes import Recipe
 
 

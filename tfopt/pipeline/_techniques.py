@@ -5,13 +5,16 @@ A new technique is a section in `tfopt/recipes/_sections.py` and a row here.
 
 import dataclasses
 import enum
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from tfopt._report import Report
+from tfopt._samples import count
 from tfopt._shrink_to_latency import shrink
+from tfopt.budgets import search
 from tfopt.clustering import Clustering
 from tfopt.distillation import Distiller, SoftTargets
 from tfopt.factorization import factorize
@@ -20,6 +23,9 @@ from tfopt.pipeline._run import Run
 from tfopt.pruning import PolynomialDecay, Pruning
 from tfopt.quantization import QuantConfig, Ranges, quantize
 from tfopt.shrinking import update_batch_norm
+
+# Bits that are tried in each layer where a recipe names the bytes of the file.
+_SEARCHED = (8, 6, 5, 4, 3, 2)
 
 
 class Stage(enum.Enum):
@@ -86,12 +92,39 @@ def _factorize(model: keras.Model, run: Run, section: Any, epochs: int) -> Appli
     return Applied(small, lambda: f"{before:,} parameters became {after:,}", lambda: small.report)
 
 
+def _bits(model: keras.Model, run: Run, section: Any) -> dict[str, int]:
+    """The bits of single layers: as the recipe says, else such that the file is as small as it says."""
+    if section.max_bytes is None or section.layers:
+        return dict(section.layers)
+    run.say("Searching for the bits of each layer")
+    x = run.calibration()
+    labels = None if run.train[1] is None else run.train[1][: count(x)]
+    form = "compressed_bytes" if run.recipe.export.compress else "bytes"
+    bits = [one for one in _SEARCHED if one <= section.weight_bits]
+    space = {"weight_bits": bits, "sparsity": (0.0,)}
+    found = search(
+        model,
+        x if labels is None else (x, labels),
+        {form: section.max_bytes},
+        space,
+        target=run.recipe.target,
+    )
+    if found.best is None:
+        raise ValueError(
+            f"The 'quantize.max_bytes' key must be at least {found.points[0].cost:,}, what the file takes with "
+            f"weights of {bits[-1]} bits. Got {section.max_bytes:,}. Raise it, or shrink the model."
+        )
+    return {one.path: one.bits for one in found.best.layers}
+
+
 def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
+    layers = _bits(model, run, section)
     config = QuantConfig.for_target(
         run.recipe.target,
         weight_bits=section.weight_bits,
         activation_bits=section.activation_bits,
         ranges=Ranges(method=section.ranges),
+        overrides={f"^{re.escape(path)}$": {"weight_bits": bits} for path, bits in layers.items()},
         **({"strict": True} if section.strict else {}),
     )
     # What improves roundings is for when nobody trains afterwards.
@@ -100,7 +133,9 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
     q = quantize(model, samples, config, **improved)
     number = len(keras.tree.flatten(samples)[0])
     how = f"in {epochs} epoch{'s' * (epochs > 1)} of training" if epochs else "without training"
-    words = f"weights of {section.weight_bits} bits, activations of {section.activation_bits}, {how}"
+    few = sorted(set(layers.values()) | ({section.weight_bits} if section.layers or not layers else set()))
+    bits = f"{few[0]}" if len(few) == 1 else f"{few[0]} to {few[-1]}"
+    words = f"weights of {bits} bits, activations of {section.activation_bits}, {how}"
     return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report)
 
 
@@ -117,16 +152,28 @@ def _distill(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied
 def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> Applied:
     steps = max(epochs * run.steps_per_epoch, 2)
     end = max(round(section.ramp * steps), 1)
-    schedule = PolynomialDecay(
-        final_sparsity=section.final_sparsity, end_step=end, frequency=max(end // 50, 1)
-    )
-    pruning = Pruning(
-        schedule,
-        section.where,
-        pattern=section.pattern,
-        scope=section.scope,
-        criterion=section.criterion,
-    )
+
+    def pruning_to(sparsity: float, where: Any) -> Pruning:
+        schedule = PolynomialDecay(final_sparsity=sparsity, end_step=end, frequency=max(end // 50, 1))
+        return Pruning(
+            schedule, where, pattern=section.pattern, scope=section.scope, criterion=section.criterion
+        )
+
+    if section.layers:  # a callback for each sparsity
+        by_sparsity: dict[float, list[str]] = {}
+        for path, sparsity in section.layers.items():
+            by_sparsity.setdefault(sparsity, []).append(path)
+        several = [
+            pruning_to(sparsity, f"(^|/)({'|'.join(map(re.escape, paths))})$")
+            for sparsity, paths in by_sparsity.items()
+        ]
+        return Applied(
+            [*callbacks, *several],
+            lambda: "; ".join(
+                f"{one.report.sparsity:.1%} of {one.report.size:,} weights are zero" for one in several
+            ),
+        )
+    pruning = pruning_to(section.final_sparsity, section.where)
 
     def words() -> str:
         dense = sum(layer.sparsity is None for layer in pruning.report.layers)

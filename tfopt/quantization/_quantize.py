@@ -1,8 +1,9 @@
 """`quantize`: a Keras model becomes one that computes on the int8 grid, and can be trained on it."""
 
 import dataclasses
+import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -39,6 +40,10 @@ def quantize(
     equalize: bool = False,
     rounding: str = "nearest",
     correct_bias: bool = False,
+    max_drop: float | None = None,
+    metric: Any = None,
+    validation: Any = None,
+    control: Callable[..., keras.Model] | None = None,
 ) -> keras.Model:
     """A copy of a model that computes as the int8 TFLite kernels will: train it, save it, `export` it.
 
@@ -66,7 +71,18 @@ def quantize(
         correct_bias: take the mean error of each layer's outputs on the calibration data out of its bias (Nagel et
             al. 2019, section 4.2).
 
-    The last three are for when nobody trains afterwards; they see some 500 of the samples.
+        max_drop: points of accuracy that may be lost without training (0.5: from 90 % to 89.5 %); for a metric that is
+            an error, percent by which it may grow. The fewest layers are given back that keep it: to 16-bit
+            activations, to 8-bit weights where they have fewer, or to float weights; the `accuracy` attribute of the
+            model says which and why, and so does its report. Where all of them do not do, that is a warning.
+        metric: what `max_drop` is about: a name, a `keras.metrics.Metric` or `metric(y, predictions)`; by default what
+            the model was compiled with, else chosen by outputs and labels.
+        validation: samples to measure it with, `(x, y)`; `calibration` by default. Without labels the classes that the
+            float model gives are taken for them.
+        control: finds the layers to give back; `tfopt.quantize` sets it.
+
+    `equalize`, `rounding`, `correct_bias` and `max_drop` are for when nobody trains afterwards; the first three see
+    some 500 of the samples.
 
     Returns:
         A Functional Keras model with the original's inputs, outputs and layer names, uncompiled; it saves and loads
@@ -76,7 +92,8 @@ def quantize(
     Raises:
         TypeError: `model` is not a Keras 3 model.
         ValueError: the model is not built; the calibration data is empty, not finite or of the wrong shape; an
-            unknown `rounding`; or `strict` is set and a layer has no int8 kernel.
+            unknown `rounding`; `strict` is set and a layer has no int8 kernel; or there is nothing to measure
+            `max_drop` by.
 
     Example:
 
@@ -88,13 +105,29 @@ def quantize(
     """
     config = config or QuantConfig()
     check_rounding(rounding)
+    if max_drop is not None:
+        if isinstance(calibration, Iterator):  # which can be read once only
+            calibration = list(calibration)
+        options: dict[str, Any] = {
+            "strict": strict,
+            "equalize": equalize,
+            "rounding": rounding,
+            "correct_bias": correct_bias,
+        }
+        again = functools.partial(quantize, model, calibration, **options)
+        measured_with = calibration if validation is None else validation
+        return _check_control(control)(model, again, config, measured_with, max_drop, metric)
     rewritten = rewrite(model, calibration, config, equalize)
     refuse_preprocessing(rewritten.captured)
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
-    weighted = [node for node in graph.nodes if (row := row_of(node)) and (row.weights or row.recurrent)]
+    weighted = [
+        node
+        for node in graph.nodes
+        if ((row := row_of(node)) and (row.weights or row.recurrent)) or id(node.op) in rewritten.wide
+    ]
     closed = [node.op for node in graph.nodes if node.opaque and kind(node.op) in RECURRENT]
     settings = resolve(config, weighted) | dict.fromkeys(map(id, closed))
     floats = {key for key, one in settings.items() if one is None}
@@ -131,6 +164,15 @@ def quantize(
         notes = {node.path: done.get(made[id(node.op)].name, "") for node in graph.nodes}
         quantized.wire(with_notes(report, notes), kernels)
     return quantized
+
+
+def _check_control(control: Callable[..., keras.Model] | None) -> Callable[..., keras.Model]:
+    if control is None:
+        raise ValueError(
+            "The 'max_drop' argument takes a 'control' that finds the layers to give back. Got None. Call "
+            "tfopt.quantize, which has one."
+        )
+    return control
 
 
 def _observe(

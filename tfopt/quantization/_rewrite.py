@@ -11,6 +11,7 @@ from tfopt._samples import batches
 from tfopt.graph import Graph, capture
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
+from tfopt.quantization._overrides import wide_operations
 from tfopt.quantization.placement import (
     Placement,
     decompose,
@@ -19,6 +20,7 @@ from tfopt.quantization.placement import (
     real_inputs,
     round_constants,
     split_activations,
+    widen_layers,
 )
 from tfopt.quantization.post_training import equalize_graph
 
@@ -33,6 +35,7 @@ class Rewritten:
         linear: `id(op)` of the layers that lose their activation.
         notes: what equalization did, by path.
         input_ranges: the range of each input that held bytes, by name.
+        wide: `id(op)` of the operations that overrides give 16-bit activations.
     """
 
     captured: Graph
@@ -40,6 +43,7 @@ class Rewritten:
     linear: set[int]
     notes: dict[str, str]
     input_ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    wide: frozenset[int] = frozenset()
 
 
 def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize: bool = False) -> Rewritten:
@@ -71,8 +75,10 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
     graph = round_constants(decompose(graph, target, config.activation_bits))
+    wide = wide_operations(config, graph.nodes)
+    graph = widen_layers(graph, wide)
     graph = float_where_lacking(graph, target, config.activation_bits)
-    return Rewritten(captured, graph, linear, notes, input_ranges)
+    return Rewritten(captured, graph, linear, notes, input_ranges, wide)
 
 
 def _first_batch(model: keras.Model, calibration: Any) -> Any:

@@ -32,7 +32,10 @@ def key(default: Any, rule: Rule, help: str) -> Any:
         help: what it means, in one line.
     """
     # `hash` would leave dicts out only by failing: a recipe is compared, not hashed.
-    return dataclasses.field(default=default, metadata={"rule": rule, "help": help})
+    metadata = {"rule": rule, "help": help}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def check_keys(section: Any, name: str = "") -> None:

@@ -124,6 +124,21 @@ def expression() -> Rule:
     return Rule("a regular expression", accepts)
 
 
+def by_name(rule: Rule) -> Rule:
+    """Names with a value each.
+
+    >>> by_name(whole(1, 8)).wanted, by_name(whole(1, 8)).accepts({"conv": 4})
+    ('names, each with a whole number from 1 to 8', True)
+    """
+    return Rule(
+        f"names, each with {rule.wanted}",
+        lambda value: (
+            isinstance(value, dict)
+            and all(isinstance(name, str) and rule.accepts(one) for name, one in value.items())
+        ),
+    )
+
+
 def texts() -> Rule:
     """Names with a text each.
 

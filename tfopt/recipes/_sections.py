@@ -1,9 +1,10 @@
 """The sections of a recipe: one for each technique, and those that say how to read, train and write."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from tfopt.recipes._key import RecipeError, check_keys, key
-from tfopt.recipes._rules import expression, limits, number, one_of, switch, text, whole
+from tfopt.recipes._rules import by_name, expression, limits, number, one_of, switch, text, whole
 
 _TYPES = ("int8", "uint8", "int16", "float32")
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4")
@@ -132,10 +133,19 @@ class Prune(Section):
     )
     where: str | None = key(None, expression().or_none(), "layers to prune, by their path")
     ramp: float = key(0.5, number(0, 1, above=True), "part of the training in which the zeros grow")
+    layers: Mapping[str, float] = key(
+        {}, by_name(number(0, 1, above=True, below=True)), "zeros of single layers, by path; none in others"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sparsity is None and ":" not in self.pattern:
+        if self.layers and (self.sparsity is not None or self.where is not None or ":" in self.pattern):
+            raise RecipeError(
+                "The 'prune.layers' key says how many weights become zero in which layer. Got 'sparsity', 'where' or a "
+                "pattern such as '2:4' beside it, which say the same. Leave these out.",
+                ("prune",),
+            )
+        if self.sparsity is None and ":" not in self.pattern and not self.layers:
             raise RecipeError(
                 "The 'prune.sparsity' key must say how many weights become zero. Got none. For 80 % write "
                 "sparsity: 0.8.",
@@ -170,6 +180,10 @@ class Quantize(Section):
     correct_bias: bool = key(False, switch(), "take mean errors out of biases, where nothing is trained")
     rounding: str = key(
         "nearest", one_of("nearest", "gptq", "adaround"), "of weights, where nothing is trained"
+    )
+    layers: Mapping[str, int] = key({}, by_name(whole(1, 8)), "bits of weights of single layers, by path")
+    max_bytes: int | None = key(
+        None, whole(1).or_none(), "bytes that the file may take; finds 'layers' for it where there are none"
     )
     strict: bool = key(False, switch(), "an error if any layer stays float")
 

@@ -4,6 +4,7 @@ from ._inspect import InspectReport, OperatorRow, inspect
 from ._latency import Latency, measure_latency
 from ._litert import LiteRT, LiteRTBuiltin, LiteRTReference
 from ._measure import CompareRow
+from ._metric import evaluate_metric, metric_name
 from ._npu_report import CpuOperator, NpuReport
 from ._parity import OutputParity
 from ._registry import RUNTIMES, load, run
@@ -52,10 +53,12 @@ __all__ = [
     "compare",
     "encode_sparse",
     "estimate_npu",
+    "evaluate_metric",
     "inspect",
     "load",
     "measure_latency",
     "measure_size",
+    "metric_name",
     "run",
     "sparse_bytes",
     "verify",

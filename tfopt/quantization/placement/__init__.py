@@ -9,6 +9,7 @@ from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_ne
 from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
+from tfopt.quantization.placement._wide_layers import widen_layers
 
 __all__ = [
     "DECOMPOSITIONS",
@@ -24,5 +25,6 @@ __all__ = [
     "round_constants",
     "split_activations",
     "step_counter",
+    "widen_layers",
     "with_cells",
 ]

@@ -234,7 +234,7 @@ def _from_logits(loss: Any) -> bool:
 def _name(loss: Any) -> str:
     """The name of a loss as Keras writes it in strings.
 
-    >>> from tfopt.pipeline._task import _name
+    >>> from tfopt._task import _name
     >>> _name("mse"), _name(keras.losses.SparseCategoricalCrossentropy())
     ('mse', 'sparse_categorical_crossentropy')
     """

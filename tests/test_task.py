@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfopt.pipeline._task import Task, labels_for, task_of
+from tfopt._task import Task, labels_for, task_of
 
 INDICES = np.array([0, 1, 2, 1])
 ROWS = np.eye(3)[INDICES]
