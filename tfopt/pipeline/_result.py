@@ -95,9 +95,13 @@ class CompressResult(Report):
         }
         reports = {name: report.to_dict() for name, report in self.reports.items()}
         # Through JSON, so that tuples are lists and nothing is shared.
-        return json.loads(
-            json.dumps({**plain, "verdict": self.verdict, "recipe": _plain(self.recipe), "reports": reports})
-        )
+        more = {
+            "title": self.table().title,
+            "verdict": self.verdict,
+            "recipe": _plain(self.recipe),
+            "reports": reports,
+        }
+        return json.loads(json.dumps({**plain, **more}))
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import keras
 from tfopt._report import Report, Table
 from tfopt._samples import count, gather
 from tfopt._text import format_bytes, percent
+from tfopt.runtimes._classes import ClassReport, compare_classes, said_classes
 from tfopt.runtimes._latency import check_count
 from tfopt.runtimes._measure import CompareRow, measure_file, measure_keras
 from tfopt.runtimes._metric import Metric, evaluate_metric, metric_name
@@ -27,6 +28,7 @@ class CompareReport(Report):
         samples: number of samples it was computed on.
         latency_runs: calls timed for each model.
         rows: one for each model.
+        classes: which classes they say, where the metric counts classes; else None.
 
     Example: see `compare`.
     """
@@ -35,6 +37,7 @@ class CompareReport(Report):
     samples: int
     latency_runs: int
     rows: tuple[CompareRow, ...]
+    classes: ClassReport | None = None
 
     def table(self) -> Table:
         """One row for each model."""
@@ -54,6 +57,8 @@ class CompareReport(Report):
         ]
         columns = ("model", self.metric, "raw", "gzip", "sparse", "latency", "memory", "zeros", "bits")
         notes = [self._against_first(row) for row in self.rows[1:]]
+        if self.classes is not None and len(self.rows) > 1:
+            notes.append(self.classes.sentence())
         if any(row.runtime == "Keras" for row in self.rows):
             notes.append(
                 "Keras models: sizes are those of the weights in float32; latency is that of a compiled call."
@@ -152,7 +157,7 @@ def compare(
     features, labels = _features_and_labels(loaded, x, y)
     keras_models = [model for model in loaded.values() if isinstance(model, keras.Model)]
     order = tuple(t.name for model in keras_models[:1] for t in getattr(model, "inputs", None) or ())
-    rows = []
+    rows, said, scores = [], {}, 0
     with progress("Comparing", total=len(loaded) * count(features)) as advance:
         for name, model in loaded.items():
             if isinstance(model, keras.Model):
@@ -164,7 +169,10 @@ def compare(
                 )
             value = None if labels is None else evaluate_metric(metric, labels, predictions)
             rows.append(dataclasses.replace(row, metric=value))
-    return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows))
+            if labels is not None and (classes := said_classes(predictions, metric)) is not None:
+                said[name], scores = classes, max(scores, predictions.shape[1], 2)
+    told = compare_classes(labels, said, scores) if len(said) == len(rows) else None
+    return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows), told)
 
 
 def _load(name: str, model: Any) -> keras.Model | TFLiteFile:

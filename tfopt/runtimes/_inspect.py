@@ -5,6 +5,7 @@ import os
 
 from tfopt._report import Report, Table
 from tfopt._text import format_bytes, percent
+from tfopt.runtimes._kernel_values import KernelValues, kernel_values
 from tfopt.runtimes._schema import Operator
 from tfopt.runtimes._size import measure_size
 from tfopt.runtimes._tflite_file import TFLiteFile
@@ -22,6 +23,9 @@ class OperatorRow:
         bits: bits of its kernel's values; None without a kernel.
         sparsity: zeros as a fraction of its kernel's values; None without a kernel.
         bytes: bytes of all its constants: kernel, bias and parameters. Shared ones count in the first row.
+        output: name of its first output in the file.
+        inputs: names of the tensors that it reads, without constants.
+        kernels: names of its kernels, as in `InspectReport.kernels`.
 
     Example:
 
@@ -36,6 +40,9 @@ class OperatorRow:
     bits: int | None
     sparsity: float | None
     bytes: int
+    output: str = ""
+    inputs: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +60,7 @@ class InspectReport(Report):
         float_ops: how many operators compute on floats.
         inner_quantize_ops: QUANTIZE and DEQUANTIZE operators that are not at an input or output.
         custom_ops: operators that LiteRT has no kernel for.
+        kernels: every weight kernel, with a histogram of its values.
 
     Example: see `inspect`.
     """
@@ -67,6 +75,7 @@ class InspectReport(Report):
     float_ops: int
     inner_quantize_ops: int
     custom_ops: tuple[str, ...]
+    kernels: tuple[KernelValues, ...] = ()
 
     def table(self) -> Table:
         """One row for each operator; totals in the notes."""
@@ -132,6 +141,7 @@ def inspect(path: str | os.PathLike | bytes) -> InspectReport:
         float_ops=len(file.float_ops),
         inner_quantize_ops=len(file.inner_grid_changes),
         custom_ops=tuple(sorted({op.name for op in file.custom_ops})),
+        kernels=tuple(map(kernel_values, file.kernels)),
     )
 
 
@@ -151,4 +161,7 @@ def _row(file: TFLiteFile, op: Operator, seen: set[int]) -> OperatorRow:
         bits=kernels[0].bits if kernels else None,
         sparsity=sum(kernel.zeros for kernel in kernels) / values if kernels else None,
         bytes=sum(constants.values()),
+        output=output.name if output else "",
+        inputs=tuple(t.name for t in op.inputs if t is not None and t.data is None),
+        kernels=tuple(kernel.name for kernel in kernels),
     )
