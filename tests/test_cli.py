@@ -64,11 +64,14 @@ def test_export_inspect_verify_compare(files):
     assert "FULLY_CONNECTED" in exported.stdout
     inspected = run("inspect", files / "new.tflite")
     assert "SOFTMAX" in inspected.stdout
-    verified = run("verify", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    given = ("--data", files / "samples.npz", "--report")
+    verified = run("verify", files / "q.keras", files / "new.tflite", *given, files / "verify.html")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    compared = run("compare", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    compared = run("compare", files / "q.keras", files / "new.tflite", *given, files / "compare.html")
     assert "q.keras" in compared.stdout
     assert "100.00%" in compared.stdout
+    for name, section in {"verify": "parity", "compare": "tradeoff"}.items():
+        assert f'<section id="{section}"' in (files / f"{name}.html").read_text()
     for result in (exported, inspected, verified, compared):
         assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
@@ -85,6 +88,7 @@ def test_mistakes_get_one_sentence(files):
             "must name a file in a folder that exists",
         ),
         (("inspect", files / "samples.npz"), "must name a .tflite file"),
+        (("report", files), "must be one that tfopt compress wrote"),
     ]:
         result = run(*arguments)
         assert result.returncode == 2
@@ -203,6 +207,12 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
     assert report["passed"] and report["recipe"]["target"] == "tflm"
     assert report["path"] == "net-compressed/model.tflite" and (tmp_path / report["path"]).is_file()
     assert "Classes, in their order: bright, dark." in report["notes"]
+    page = tmp_path / "net-compressed" / "report.html"
+    before = page.read_text()
+    assert "0 bright" in before
+    page.unlink()
+    again = run("report", "net-compressed", cwd=tmp_path)
+    assert again.returncode == 0 and page.read_text() == before, again.stderr
 
 
 def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):

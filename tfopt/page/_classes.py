@@ -54,8 +54,8 @@ def _matrix(report: Mapping[str, Any], first: Any, last: Any, label: Any) -> Dat
         right = after.get((row, row), 0) / total if total else None
         lines.append((label(row), *cells, "-" if right is None else percent(right)))
     caption = (
-        f"Confusion matrix of {last['name']}: a row for each true class, a column for each that it says; the stronger a "
-        "cell, the larger its part of the row."
+        f"Confusion matrix of {last['name']}: a row for each true class, a column for each that it says; the stronger "
+        "a cell, the larger its part of the row."
     )
     if last is not first:
         caption += f" In brackets: how many more samples than with {first['name']}."
@@ -87,8 +87,8 @@ def _changed(report: Mapping[str, Any], first: str, last: str, label: Any) -> Bl
         lines.append((str(one["index"]), *said, Cell(word, tone=tone)))
     more = "" if len(changed) <= _CHANGED else f" The first {_CHANGED}; all are in the data."
     caption = (
-        f"The {len(changed):,} of {report['samples']:,} samples of which {last} says another class than {first}, by their "
-        f"number in the data, counted from 0.{more}"
+        f"The {len(changed):,} of {report['samples']:,} samples of which {last} says another class than {first}, by "
+        f"their number in the data, counted from 0.{more}"
     )
     columns = ("sample", "true class", first, last, "outcome")
     return DataTable(caption, columns, tuple(lines), frozenset({0, 1, 2, 3, 4}))

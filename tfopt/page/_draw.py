@@ -37,7 +37,7 @@ def draw(
     from matplotlib.figure import Figure
 
     small = size[0] < LARGE[0]
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none",  # text stays text, in the font of the page
         "svg.hashsalt": name,  # the same plot has the same ids each time
         "text.parse_math": False,  # a name may hold dollar signs

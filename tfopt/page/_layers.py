@@ -89,7 +89,9 @@ def _decibels(rows: list[Mapping[str, Any]]) -> Plot:
         return hints
 
     svg = draw("decibels", "decibels of each operation's output", make)
-    return Plot(svg, "What rounding leaves of each output", "Higher is better. A dip is a layer to look at first.")
+    return Plot(
+        svg, "What rounding leaves of each output", "Higher is better. A dip is a layer to look at first."
+    )
 
 
 def _operators(file: Mapping[str, Any], opened: bool) -> DataTable:
@@ -109,8 +111,8 @@ def _operators(file: Mapping[str, Any], opened: bool) -> DataTable:
         for at, row in enumerate(file["operators"])
     )
     caption = (
-        f"The {len(lines)} operators of the file, in the order in which they run; constants: bytes of weights and other "
-        f"constants, and their share of the {format_bytes(total)} of the file."
+        f"The {len(lines)} operators of the file, in the order in which they run; constants: bytes of weights and "
+        f"others, and their share of the {format_bytes(total)} of the file."
     )
     columns = ("#", "operator", "output", "type", "step", "bits", "zeros", "constants", "share")
     fold = "" if opened and len(lines) <= _OPEN else f"The {len(lines)} operators of the file"

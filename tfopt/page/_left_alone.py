@@ -41,7 +41,10 @@ def _not_compressed(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _not_found(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    return ((name, "its tensor was not found in the file, so that it was not compared") for name in report["unmatched"])
+    return (
+        (name, "its tensor was not found in the file, so that it was not compared")
+        for name in report["unmatched"]
+    )
 
 
 SOURCES: tuple[Source, ...] = (
@@ -69,8 +72,10 @@ def left_alone(content: Content) -> list[Block]:
     blocks: list[Block] = []
     if lines:
         caption = "Each layer or kernel that a technique did not change, with its reason."
-        blocks.append(DataTable(caption, ("name", "what was not done", "reason"), lines, frozenset({0, 1, 2})))
-    else:
+        blocks.append(
+            DataTable(caption, ("name", "what was not done", "reason"), lines, frozenset({0, 1, 2}))
+        )
+    elif content.outcome:
         blocks.append(Text(("Nothing: every technique reached each layer that it is for.",)))
     if warnings := (content.report("quantize") or {}).get("warnings"):
         blocks.append(Text(tuple(warnings)))

@@ -5,7 +5,7 @@ from typing import Any
 from tfopt._text import format_bytes, percent
 from tfopt.page._blocks import Block, DataTable, Fact, Facts, Text
 from tfopt.page._content import Content
-from tfopt.page._figures import is_part, memory, metric_text, latency_text, times
+from tfopt.page._figures import is_part, latency_text, memory, metric_text, times
 
 
 def outcome(content: Content) -> list[Block]:
@@ -30,10 +30,14 @@ def _of_result(content: Content) -> tuple[Fact, ...]:
     last, metric = rows[-1], content.report("compare")["metric"]
     facts = []
     if last["metric"] is not None:
-        facts.append(_metric(rows[0], last, metric) if base else Fact(metric, metric_text(last["metric"], metric)))
+        facts.append(
+            _metric(rows[0], last, metric) if base else Fact(metric, metric_text(last["metric"], metric))
+        )
     facts.append(_beside("size", last["raw_bytes"], format_bytes, base, "raw_bytes", ("smaller", "larger")))
     same = base if base and base["runtime"] == last["runtime"] else None
-    facts.append(_beside("latency", last["latency_ms"], latency_text, same, "latency_ms", ("faster", "slower")))
+    facts.append(
+        _beside("latency", last["latency_ms"], latency_text, same, "latency_ms", ("faster", "slower"))
+    )
     if (needed := memory(last)) is not None:
         before = memory(same) if same else None
         detail = f"{times(before, needed, 'less', 'more')} than {same['name']}" if same and before else ""
@@ -66,5 +70,6 @@ def _of_proof(content: Content) -> tuple[Fact, ...]:
         return ()
     equal = min((output["equal"] for output in proof["outputs"]), default=0.0)
     tone = "good" if proof["passed"] else "bad"
-    detail = f"of output values, on {proof['samples']:,} samples"
+    several = ", on the runtime with the fewest" if len(proof["runtimes"]) > 1 else ""
+    detail = f"of output values of {proof['samples']:,} samples{several}"
     return (Fact("bit-equal to the model", percent(equal), detail, tone),)

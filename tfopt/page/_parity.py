@@ -57,7 +57,17 @@ def _outputs(proof: Mapping[str, Any]) -> DataTable:
         "Outputs of the file beside those of the Keras model, on the same samples. A step is the distance of two "
         "neighbouring integers; differences are file minus Keras."
     )
-    columns = ("output", "runtime", "type", "values", "bit-equal", "within 1", "largest", "differences", "verdict")
+    columns = (
+        "output",
+        "runtime",
+        "type",
+        "values",
+        "bit-equal",
+        "within 1",
+        "largest",
+        "differences",
+        "verdict",
+    )
     return DataTable(caption, columns, lines, frozenset({0, 1, 2, 7}))
 
 

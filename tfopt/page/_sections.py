@@ -36,7 +36,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("outcome", "What came out", outcome),
     Section("tradeoff", "Accuracy against size and time", tradeoff),
     Section("classes", "Which samples changed", classes),
-    Section("parity", "The file computes what the model computes", parity),
+    Section("parity", "Does the file compute what the model computes?", parity),
     Section("layers", "Layer by layer", layers),
     Section("weights", "Weights", weights),
     Section("training", "Training", training),

@@ -6,12 +6,15 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from tfopt._text import printable
+
 # Colours to draw with -> those of the style sheet, which differ in the dark.
 INK, MUTED, GRID, SURFACE = "#000001", "#000002", "#000003", "#000004"
 SERIES = ("#0000a1", "#0000a2", "#0000a3", "#0000a4", "#0000a5", "#0000a6")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--line", SURFACE: "--surface"} | {
     color: f"--series-{number}" for number, color in enumerate(SERIES, 1)
 }
+_COLOR = re.compile("|".join(_VARIABLES))
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _NUMBERS = ("d", "transform", "x", "y", "points")
 _FONT = re.compile(r"font(?:-family|-style|-stretch|-variant)?: [^;]*'[^;]*(?:;|$)")
@@ -29,7 +32,7 @@ def themed(text: str, name: str, label: str, hints: Mapping[str, str]) -> Markup
     Returns:
         An `<svg>` element without ids that nothing refers to, metadata or style sheet.
     """
-    root = ElementTree.fromstring(text)  # noqa: S314 (matplotlib wrote it)
+    root = ElementTree.fromstring(text)
     _drop(root, ("metadata", "style"))
     used = set(re.findall(r"""(?:url\(|href=")#([^")]+)""", text))
     for element in root.iter():
@@ -39,10 +42,7 @@ def themed(text: str, name: str, label: str, hints: Mapping[str, str]) -> Markup
     view = root.get("viewBox", "")
     root.attrib.clear()
     root.attrib.update({"viewBox": view, "role": "img", "aria-label": label})
-    svg = ElementTree.tostring(root, encoding="unicode")
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(color, f"var({variable})")
-    return Markup(svg)  # noqa: S704 (text in it was escaped by ElementTree)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _drop(root: ElementTree.Element, names: tuple[str, ...]) -> None:
@@ -61,7 +61,7 @@ def _clean(
     if short == "id":
         if value in hints:
             hint = ElementTree.Element("title")
-            hint.text = hints[value]
+            hint.text = printable(hints[value])
             element.insert(0, hint)
         if value not in used:
             return
@@ -71,5 +71,5 @@ def _clean(
     elif short in _NUMBERS:
         value = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), value)
     elif short == "style":
-        value = _FONT.sub("", value).strip()
+        value = _COLOR.sub(lambda found: f"var({_VARIABLES[found[0]]})", _FONT.sub("", value)).strip()
     element.set(short, value.replace("url(#", f"url(#{name}-"))

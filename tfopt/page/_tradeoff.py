@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tfopt._text import format_bytes, percent
+from tfopt._text import format_bytes, percent, printable
 from tfopt.page._blocks import Block, Cell, DataTable, Plot, Plots
 from tfopt.page._content import Content
 from tfopt.page._draw import draw
-from tfopt.page._figures import is_part, memory, metric_text, latency_text
+from tfopt.page._figures import is_part, latency_text, memory, metric_text
 from tfopt.page._svg import SERIES
 
 _MARKERS = "os^DvP"
@@ -30,9 +30,9 @@ def tradeoff(content: Content) -> list[Block]:
         points = [row for row in files if row["metric"] is not None and row[key] is not None]
         if points:
             svg = draw(f"by-{name}", f"{metric} against {name}", _points(points, key, text, metric))
-            caption = f"Up is better, left is better: across is the {what}; only files are drawn." if is_part(metric) else (
-                f"Left is better: across is the {what}; only files are drawn."
-            )
+            better = "Up and left are better" if is_part(metric) else "Left is better"
+            only = "; only files are drawn" if len(files) < len(rows) else ""
+            caption = f"{better}. Across is the {what}{only}."
             plots.append(Plot(svg, f"{metric} against {name}", caption))
     table = _table(rows, metric, content)
     return [Plots(tuple(plots)), table] if plots else [table]
@@ -51,7 +51,7 @@ def _points(rows: list[dict[str, Any]], key: str, text: Any, metric: str) -> Any
                 _MARKERS[at % len(_MARKERS)],
                 color=SERIES[at % len(SERIES)],
                 markersize=9,
-                label=row["name"],
+                label=_label(row["name"]),
                 gid=f"point-{at}",
                 clip_on=False,
             )
@@ -72,6 +72,11 @@ def _points(rows: list[dict[str, Any]], key: str, text: Any, metric: str) -> Any
         return hints
 
     return make
+
+
+def _label(name: str) -> str:
+    """A name in a legend; matplotlib leaves out those that begin with an underscore."""
+    return printable(f"\N{HAIR SPACE}{name}" if name.startswith("_") else name)
 
 
 def _room(axes: Any, values: list[float], part: bool) -> None:

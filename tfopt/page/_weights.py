@@ -23,10 +23,12 @@ def weights(content: Content) -> list[Block]:
     largest = sorted(range(len(kernels)), key=lambda at: -kernels[at]["bytes"])[:_DRAWN]
     layer = layers_of_kernels(content)
     plots = tuple(_histogram(kernels[at], at, layer) for at in sorted(largest))
-    which = f"The {len(plots)} largest of {len(kernels)} kernels" if len(plots) < len(kernels) else "Every kernel"
+    which = (
+        f"The {len(plots)} largest of {len(kernels)} kernels" if len(plots) < len(kernels) else "Every kernel"
+    )
     words = (
-        f"{which} in the file, in the order in which it runs: how often each value occurs. Integers are codes: they span "
-        "all that the bits can hold, so that a narrow heap wastes bits. A bar at zero that stands out is pruning."
+        f"{which} in the file, in the order in which it runs: how often each value occurs. Integers are codes: they "
+        "span all that the bits can hold, so that a narrow heap wastes bits. A bar at zero that stands out is pruning."
     )
     return [Text((words,)), Plots(plots, small=True)]
 

@@ -38,9 +38,7 @@ class Attempt:
     history: dict[str, list[float]]
 
 
-def attempt(
-    run: Run, epochs: int, path: Path, state: Path | None, baselines: Mapping[str, Path]
-) -> Attempt:
+def attempt(run: Run, epochs: int, path: Path, state: Path | None, baselines: Mapping[str, Path]) -> Attempt:
     """Applies the recipe with so many epochs of training, and writes the file.
 
     Args:
@@ -102,7 +100,11 @@ def _measure(run: Run, files: Mapping[str, Path]) -> CompareReport:
     if run.task.metric is None:
         return compare(models, x, runtime=runtime)
     report = compare(models, x, y, metric=run.task.metric, runtime=runtime)
-    return report if report.classes is None else dataclasses.replace(report, classes=_in_data(report.classes, run))
+    return (
+        report
+        if report.classes is None
+        else dataclasses.replace(report, classes=_in_data(report.classes, run))
+    )
 
 
 def _in_data(report: ClassReport, run: Run) -> ClassReport:
