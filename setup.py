@@ -48,7 +48,12 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
     # The stubs are read when a package is imported; without them tfopt does not work.
-    package_data={"": ["*.pyi"], "tfopt": ["py.typed"], "tfopt.page": ["templates/*"], "tfopt.recipes": ["shipped/*.yaml"]},
+    package_data={
+        "": ["*.pyi"],
+        "tfopt": ["py.typed"],
+        "tfopt.page": ["templates/*"],
+        "tfopt.recipes": ["shipped/*.yaml"],
+    },
     # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all. ai-edge-litert before 2.1
     # cannot be loaded beside TensorFlow: both register one class of pybind11.
     install_requires=[
