@@ -53,7 +53,7 @@ def _verify(name, passed=True):
 
 def _inspect(name):
     operator = OperatorRow(
-        "CONV_2D+RELU", (1, 8, 8, 2), "int8", 0.1, 8, 0.5, 900, "conv;bias", ("x",), ("k",)
+        "CONV_2D+RELU", (1, 8, 8, 2), "int8", 0.1, 8, 0.5, 900, ("x",), ("conv;bias",), ("k",)
     )
     kernels = (
         KernelValues("k", (2, 3, 3, 1), 8, 18, 18, 0.5, True, -128.5, 127.5, (0, 9, 9)),

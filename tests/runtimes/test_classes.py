@@ -89,4 +89,8 @@ def test_inspect_has_the_kernels_and_what_reads_what(tmp_path):
     report = inspect(path)
     assert [sum(kernel.counts) for kernel in report.kernels] == [32, 24]
     first, second = report.operators
-    assert second.inputs == (first.output,) and first.kernels == (TFLiteFile.read(path).kernels[0].name,)
+    assert (
+        second.reads == first.writes
+        and report.outputs == second.writes
+        and first.kernels == (TFLiteFile.read(path).kernels[0].name,)
+    )

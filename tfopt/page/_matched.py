@@ -10,7 +10,7 @@ def operators_of_layers(content: Content) -> dict[str, list[dict[str, Any]]]:
     file, proof = content.report("inspect"), content.report("verify")
     if file is None or proof is None:
         return {}
-    by_output = {row["output"]: row for row in file["operators"]}
+    by_output = {name: row for row in file["operators"] for name in row["writes"]}
     found: dict[str, list[dict[str, Any]]] = {}
     for tensor in proof["tensors"]:
         operator = by_output.get(tensor["tensor"])
