@@ -225,3 +225,27 @@ def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):
     assert result.stderr == (
         "tfopt compress: r.yaml, line 2: There is no key 'sparcity' in 'prune'. Did you mean 'sparsity'?\n"
     )
+
+
+@pytest.mark.slow
+def test_one_technique_alone_and_what_is_in_its_results(files, tmp_path):
+    dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(3)])
+    dense.save(tmp_path / "m.keras")
+    given = ("--data", files / "samples.npz")
+    quantized = run(
+        "quantize", "m.keras", "q.tflite", *given, "--weight_bits", "4", "--report", "q.html", cwd=tmp_path
+    )
+    assert quantized.returncode == 0, quantized.stderr
+    assert "q.tflite: weights of 4 bits" in quantized.stdout and "q.tflite: passed on" in quantized.stdout
+    assert all(f'<section id="{name}"' in (tmp_path / "q.html").read_text() for name in ("layers", "parity"))
+    shrunk = run("shrink", "m.keras", "s.keras", *given, "--channels", "0.5", "--json", cwd=tmp_path)
+    assert json.loads(shrunk.stdout)["reports"]["shrink"]["params"] == [131, 67], shrunk.stderr
+    drawn = run("inspect", "s.keras", "--graph", cwd=tmp_path)
+    assert drawn.stdout.count("●") == 3 and drawn.stdout.rstrip().endswith("→"), drawn.stderr
+    for arguments, words in [
+        (("quantize", "m.keras", "m.keras", *given), "must not be the model's own file"),
+        (("quantize", "m.keras", "q.tflite", *given, "--weight_bits", "9"), "weight_bits"),
+        (("shrink", "m.keras", "s.keras", *given), "must have one budget of channels"),
+    ]:
+        result = run(*arguments, cwd=tmp_path)
+        assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr

@@ -15,6 +15,8 @@ from types import ModuleType
 COMMANDS = {
     "demo": "digits in, a verified int8 .tflite out, in one fit",
     "compress": "a model and data in, a verified .tflite out, by flags or a recipe",
+    "quantize": "a model to integers, without training, as .tflite or .keras",
+    "shrink": "channels of a model removed, without training",
     "report": "write the page about a result of compress again",
     "recipes": "list the recipes of compress, or show one",
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",

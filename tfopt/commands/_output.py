@@ -48,8 +48,9 @@ def check_page() -> None:
 def _write_page(report: Report, files: Sequence[str], name: str) -> None:
     from tfopt.page import Content, html_page  # here: few runs want a page
 
-    reports = {name: report.to_dict()}
-    if name == "verify":
+    plain = report.to_dict()
+    reports = plain.get("reports", {name: plain})
+    if "verify" in reports:
         reports["inspect"] = inspect(files[-1]).to_dict()
     # Through JSON, as in report.json: keys are strings.
     content = Content(json.loads(json.dumps(reports)), title=", ".join(Path(file).name for file in files))

@@ -75,7 +75,7 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None, baselines: Ma
         applied.update({row.name: "left out: nothing was trained" for row, _ in idle})
     run.say("Exporting")
     exported = export(model, path, **_export_arguments(run, through))
-    measured = _measure(run, {**baselines, "compressed": path})
+    measured = measure(run, {**baselines, "compressed": path})
     done = {name: made if isinstance(made, str) else made.words() for name, made in applied.items()}
     reports = {
         name: report
@@ -93,9 +93,10 @@ def _export_arguments(run: Run, through: Any) -> dict[str, Any]:
     return through(Stage.EXPORTS, settings)
 
 
-def _measure(run: Run, files: Mapping[str, Path]) -> CompareReport:
+def measure(run: Run, results: Mapping[str, Any]) -> CompareReport:
+    """The original and what was made of it, models or files, side by side on the samples that were held out."""
     x, y = run.validation
-    models = {"original": run.original, **files}
+    models = {"original": run.original, **results}
     runtime = runtime_of(run.recipe.target)
     if run.task.metric is None:
         return compare(models, x, runtime=runtime)
