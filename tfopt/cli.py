@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "accuracy, size, latency and memory, side by side",
     "check": "what a target leaves float or refuses, before any training",
     "bench": "latency of .tflite files, in turns",
+    "completion": "a script that completes commands and flags in a shell",
 }
 
 # Exit codes beside 0: something that was to be shown does not hold; what was asked cannot be done; Ctrl-C.

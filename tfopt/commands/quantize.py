@@ -18,8 +18,10 @@ _CORRECT_BIAS = flags.DEFINE_bool("correct_bias", False, "Take mean errors out o
 _SAMPLES = flags.DEFINE_integer("samples", 500, "Samples of the data to calibrate with.")
 _TOLERANCE = flags.DEFINE_integer("tolerance", 1, "Steps by which outputs may differ.", lower_bound=0)
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if any layer stays float.")
-for _name in ("data", "json", "sizes", "report"):
-    flags.declare_key_flag(_name)
+flags.declare_key_flag("data")
+flags.declare_key_flag("json")
+flags.declare_key_flag("sizes")
+flags.declare_key_flag("report")
 
 
 def main(arguments: list[str]) -> int:

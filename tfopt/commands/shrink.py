@@ -17,8 +17,10 @@ _BYTES = flags.DEFINE_float("bytes", None, "Bytes of the int8 file to keep: a pa
 _CRITERION = flags.DEFINE_string("criterion", "magnitude", "What goes first: magnitude, batch_norm, random.")
 _WHERE = flags.DEFINE_string("where", None, "Layers that may lose channels: an expression for their paths.")
 _DIVISOR = flags.DEFINE_integer("divisor", 8, "Counts of channels are multiples of it.")
-for _name in ("data", "json", "sizes", "report"):
-    flags.declare_key_flag(_name)
+flags.declare_key_flag("data")
+flags.declare_key_flag("json")
+flags.declare_key_flag("sizes")
+flags.declare_key_flag("report")
 
 
 def main(arguments: list[str]) -> int:
