@@ -116,7 +116,7 @@ def test_what_the_page_says(pages):
         "1 in the first epoch, 0.5 in the last",
     ):
         assert text in words, text
-    assert "pairs of classes" in pages["many classes"] and "Confusion matrix" in pages["everything"]
+    assert "All pairs of classes" in pages["many classes"] and "Confusion matrix" in pages["everything"]
     assert "NOT every output value passes" in pages["verify"]
     assert 'class="verdict bad"' in pages["nothing"] and "Nothing was trained." in pages["nothing"]
     # Marks tell what they are where the pointer is over them.

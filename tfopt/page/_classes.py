@@ -70,7 +70,8 @@ def _pairs(first: Any, last: Any, label: Any) -> DataTable:
     lines = tuple(
         (label(pair[0]), label(pair[1]), str(number), str(before.get(pair, 0))) for pair, number in most
     )
-    caption = f"The {len(lines)} pairs of classes that {last['name']} confuses most, of {len(wrong):,}."
+    which = f"The {len(lines)} of {len(wrong):,} pairs" if len(lines) < len(wrong) else "All pairs"
+    caption = f"{which} of classes that {last['name']} confuses, the most frequent first."
     columns = ("true class", "it says", "samples", f"with {first['name']}")
     return DataTable(caption, columns, lines, frozenset({0, 1}))
 

@@ -81,7 +81,8 @@ def _decibels(rows: list[Mapping[str, Any]]) -> Plot:
         for number, (at, row) in enumerate(known):
             axes.plot(at, row["activation_db"], "o", color=SERIES[0], markersize=6, gid=f"layer-{number}")
             hints[f"layer-{number}"] = f"{row['path']}: {row['activation_db']:.1f} dB"
-        axes.set_ylim(min(0.0, *values), max(50.0, *values) + 2)
+        lowest = min(values)
+        axes.set_ylim(lowest - 2 if lowest < 0 else 0.0, max(50.0, *values) + 2)
         axes.set_xlim(-0.5, max(len(rows) - 0.5, 1))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("operation, in the order of the model")

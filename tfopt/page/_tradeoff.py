@@ -80,10 +80,11 @@ def _label(name: str) -> str:
 
 
 def _room(axes: Any, values: list[float], part: bool) -> None:
-    """Ends of the axis upwards: points that are close stay close, and 100% is never passed."""
+    """Ends of the axis upwards: points that are close stay close, and no part is below 0% or above 100%."""
     low, high = min(values), max(values)
     margin = max(0.25 * (high - low), 0.5 if part else 0.05 * (abs(high) or 1.0))
-    axes.set_ylim(low - margin, min(high + margin, 100.0) if part else high + margin)
+    ends = (low - margin, high + margin)
+    axes.set_ylim(max(ends[0], 0.0), min(ends[1], 100.0)) if part else axes.set_ylim(*ends)
 
 
 def _table(rows: list[dict[str, Any]], metric: str, content: Content) -> DataTable:
