@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from tfopt._progress import progress
 from tfopt._report import Report, Table
 from tfopt._samples import count, gather
 from tfopt._text import format_bytes, percent
@@ -14,7 +15,6 @@ from tfopt.runtimes._classes import ClassReport, compare_classes, said_classes
 from tfopt.runtimes._latency import check_count
 from tfopt.runtimes._measure import CompareRow, measure_file, measure_keras
 from tfopt.runtimes._metric import Metric, evaluate_metric, metric_name
-from tfopt.runtimes._progress import progress
 from tfopt.runtimes._registry import names_of
 from tfopt.runtimes._tflite_file import TFLiteFile
 
