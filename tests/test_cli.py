@@ -110,7 +110,7 @@ def test_demo_keeps_its_promises(tmp_path):
     """The first command that a new user types."""
     result = run("demo", "--output_dir", tmp_path / "out")
     assert result.returncode == 0, result.stdout + result.stderr
-    names = {"digits.keras", "float.tflite", "int8.tflite", "report.json", "report.md"}
+    names = {"digits.keras", "float.tflite", "int8.tflite", "report.html", "report.json", "report.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -337,3 +337,14 @@ def test_all_that_makes_files_smaller(classifier, samples, tmp_path, monkeypatch
     assert clustered and max(clustered) <= 8
     assert result.reports["export"].compression is not None
     assert read_recipe(tmp_path / "out" / "recipe.yaml").cluster == SMALLER.cluster
+
+
+@SLOW
+def test_a_model_without_weights_or_integers(samples, tmp_path):
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, keras.ops.cumsum(inputs, axis=1))
+    x = samples[0].reshape(-1, 8)
+    result = tfopt.compress(model, (x, x.cumsum(axis=1)), output_dir=tmp_path / "out")
+    assert [row.done for row in result.reports["quantize"].layers] == ["float"]
+    assert result.passed and result.reports["verify"].tensors == ()
+    assert "computes in float" in (tmp_path / "out" / "report.html").read_text()

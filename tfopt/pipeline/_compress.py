@@ -17,6 +17,8 @@ from tfopt import data as readers
 from tfopt._files import write_whole
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
+from tfopt.graph import flatten_layers
+from tfopt.kernels import IntegerActivations
 from tfopt.page import Content, html_page
 from tfopt.pipeline._attempt import Attempt, attempt
 from tfopt.pipeline._baselines import write_baselines
@@ -25,7 +27,6 @@ from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.pipeline._result import CompressResult
 from tfopt.pipeline._run import Run, cut, prepare
 from tfopt.pipeline._techniques import TECHNIQUES, Stage, runtime_of
-from tfopt.quantization import QuantizedModel
 from tfopt.recipes import Recipe, load_recipe, recipe_text
 from tfopt.runtimes import VerifyReport, inspect, verify
 
@@ -225,7 +226,8 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
 
 def _with_tensors(verified: VerifyReport, model: keras.Model, path: Path, x: Any) -> VerifyReport:
     """The report with the tensors inside, on some samples, where outputs that are equal gave no cause to look."""
-    if verified.tensors or verified.failure or not isinstance(model, QuantizedModel):
+    rounds = any(isinstance(layer, IntegerActivations) for layer in flatten_layers(model))
+    if verified.tensors or verified.failure or not rounds:
         return verified
     inside = verify(model, path, x, tolerance=verified.tolerance, per_tensor=True)
     return dataclasses.replace(

@@ -89,10 +89,12 @@ class CompareReport(Report):
 
     def _against_first(self, row: CompareRow) -> str:
         first = self.rows[0]
-        parts = [
-            _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
-            _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
-        ]
+        parts = []
+        if first.raw_bytes:  # a Keras model without weights has none
+            parts = [
+                _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
+                _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
+            ]
         # Only on the same runtime: a Keras call is mostly Python, so its ratio to LiteRT says nothing about the model.
         if first.latency_ms and row.latency_ms and first.runtime == row.runtime:
             parts.append(_times(first.latency_ms, row.latency_ms, "faster", "slower"))
@@ -100,7 +102,7 @@ class CompareReport(Report):
             change = row.metric - first.metric
             amount = f"{100 * change:+.2f} points" if self._is_fraction() else f"{change:+.4g}"
             parts.append(f"{self.metric} {amount}")
-        return f"{row.name} against {first.name}: {', '.join(parts)}."
+        return f"{row.name} against {first.name}: {', '.join(parts) or 'nothing to compare'}."
 
 
 def compare(
