@@ -346,5 +346,5 @@ def test_a_model_without_weights_or_integers(samples, tmp_path):
     x = samples[0].reshape(-1, 8)
     result = tfopt.compress(model, (x, x.cumsum(axis=1)), output_dir=tmp_path / "out")
     assert [row.done for row in result.reports["quantize"].layers] == ["float"]
-    assert result.passed and result.reports["verify"].tensors == ()
+    assert result.passed and len(result.reports["verify"].tensors) == 1  # its end, which is int8
     assert "computes in float" in (tmp_path / "out" / "report.html").read_text()
