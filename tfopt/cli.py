@@ -20,7 +20,7 @@ COMMANDS = {
     "report": "write the page about a result of compress again",
     "recipes": "list the recipes of compress, or show one",
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",
-    "inspect": "operators or layers of a .tflite, .keras or SavedModel, or its graph",
+    "inspect": "what is in a .tflite file, a .keras file or a SavedModel",
     "verify": "prove that a .tflite computes what a .keras model computes",
     "pack": "make a .tflite file as small as it gets, for transport",
     "unpack": "give back the .tflite file that was packed",

@@ -57,8 +57,6 @@ class CompareReport(Report):
         ]
         columns = ("model", self.metric, "raw", "gzip", "sparse", "latency", "memory", "zeros", "bits")
         notes = [self._against_first(row) for row in self.rows[1:]]
-        if self.classes is not None and len(self.rows) > 1:
-            notes.append(self.classes.sentence())
         if any(row.runtime == "Keras" for row in self.rows):
             notes.append(
                 "Keras models: sizes are those of the weights in float32; latency is that of a compiled call."
