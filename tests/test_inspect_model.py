@@ -20,7 +20,7 @@ def model():
         [keras.Input((8, 8, 2)), layers.Conv2D(2, 3, padding="same", name="conv")], name="body"
     )
     x = layers.Add(name="add")([body(body(x)), x])
-    return keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(x)), name="net")
+    return keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten(name="flatten")(x)), name="net")
 
 
 def test_layers_of_a_model(model):
