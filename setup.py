@@ -5,7 +5,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
+EXAMPLES = ["scikit-learn>=1.4"]
 FORMATS = ["ai-edge-quantizer>=0.10"]
 JAX = ["jax>=0.10"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
@@ -49,7 +49,12 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["tfopt", "tfopt.*"]),
     # The stubs are read when a package is imported; without them tfopt does not work.
-    package_data={"": ["*.pyi"], "tfopt": ["py.typed"], "tfopt.recipes": ["shipped/*.yaml"]},
+    package_data={
+        "": ["*.pyi"],
+        "tfopt": ["py.typed"],
+        "tfopt.page": ["templates/*"],
+        "tfopt.recipes": ["shipped/*.yaml"],
+    },
     # Each lower bound is a version that the tests pass on: tests/oldest.txt pins them all. ai-edge-litert before 2.1
     # cannot be loaded beside TensorFlow: both register one class of pybind11.
     install_requires=[
@@ -60,7 +65,10 @@ setup(
         "ai-edge-litert>=2.1",
         "flatbuffers>=24.3.25",
         "h5py>=3.11",
+        "jinja2>=3.1",
         "lazy-loader>=0.4",
+        "markupsafe>=2.1",
+        "matplotlib>=3.8",
         "pyyaml>=6.0.2",
         "rich>=13.0",
         "tensorflow-model-optimization>=0.8",

@@ -64,11 +64,14 @@ def test_export_inspect_verify_compare(files):
     assert "FULLY_CONNECTED" in exported.stdout
     inspected = run("inspect", files / "new.tflite")
     assert "SOFTMAX" in inspected.stdout
-    verified = run("verify", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    given = ("--data", files / "samples.npz", "--report")
+    verified = run("verify", files / "q.keras", files / "new.tflite", *given, files / "verify.html")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    compared = run("compare", files / "q.keras", files / "new.tflite", "--data", files / "samples.npz")
+    compared = run("compare", files / "q.keras", files / "new.tflite", *given, files / "compare.html")
     assert "q.keras" in compared.stdout
     assert "100.00%" in compared.stdout
+    for name, section in {"verify": "parity", "compare": "tradeoff"}.items():
+        assert f'<section id="{section}"' in (files / f"{name}.html").read_text()
     for result in (exported, inspected, verified, compared):
         assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
@@ -85,6 +88,7 @@ def test_mistakes_get_one_sentence(files):
             "must name a file in a folder that exists",
         ),
         (("inspect", files / "samples.npz"), "must name a .tflite file"),
+        (("report", files), "must be one that tfopt compress wrote"),
     ]:
         result = run(*arguments)
         assert result.returncode == 2
@@ -106,7 +110,7 @@ def test_demo_keeps_its_promises(tmp_path):
     """The first command that a new user types."""
     result = run("demo", "--output_dir", tmp_path / "out")
     assert result.returncode == 0, result.stdout + result.stderr
-    names = {"digits.keras", "float.tflite", "int8.tflite", "report.json", "report.md"}
+    names = {"digits.keras", "float.tflite", "int8.tflite", "report.html", "report.json", "report.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -203,6 +207,12 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
     assert report["passed"] and report["recipe"]["target"] == "tflm"
     assert report["path"] == "net-compressed/model.tflite" and (tmp_path / report["path"]).is_file()
     assert "Classes, in their order: bright, dark." in report["notes"]
+    page = tmp_path / "net-compressed" / "report.html"
+    before = page.read_text()
+    assert "0 bright" in before
+    page.unlink()
+    again = run("report", "net-compressed", cwd=tmp_path)
+    assert again.returncode == 0 and page.read_text() == before, again.stderr
 
 
 @pytest.mark.parametrize(
@@ -229,3 +239,27 @@ def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):
     assert result.stderr == (
         "tfopt compress: r.yaml, line 2: There is no key 'sparcity' in 'prune'. Did you mean 'sparsity'?\n"
     )
+
+
+@pytest.mark.slow
+def test_one_technique_alone_and_what_is_in_its_results(files, tmp_path):
+    dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(3)])
+    dense.save(tmp_path / "m.keras")
+    given = ("--data", files / "samples.npz")
+    quantized = run(
+        "quantize", "m.keras", "q.tflite", *given, "--weight_bits", "4", "--report", "q.html", cwd=tmp_path
+    )
+    assert quantized.returncode == 0, quantized.stderr
+    assert "q.tflite: weights of 4 bits" in quantized.stdout and "q.tflite: passed on" in quantized.stdout
+    assert all(f'<section id="{name}"' in (tmp_path / "q.html").read_text() for name in ("layers", "parity"))
+    shrunk = run("shrink", "m.keras", "s.keras", *given, "--channels", "0.5", "--json", cwd=tmp_path)
+    assert json.loads(shrunk.stdout)["reports"]["shrink"]["params"] == [131, 67], shrunk.stderr
+    drawn = run("inspect", "s.keras", "--graph", cwd=tmp_path)
+    assert drawn.stdout.count("●") == 3 and drawn.stdout.rstrip().endswith("→"), drawn.stderr
+    for arguments, words in [
+        (("quantize", "m.keras", "m.keras", *given), "must not be the model's own file"),
+        (("quantize", "m.keras", "q.tflite", *given, "--weight_bits", "9"), "weight_bits"),
+        (("shrink", "m.keras", "s.keras", *given), "must have one budget of channels"),
+    ]:
+        result = run(*arguments, cwd=tmp_path)
+        assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr

@@ -84,5 +84,6 @@ def test_a_wheel_holds_version_stubs_and_the_mark_of_types(tmp_path):
     }
     assert "tfopt/py.typed" in held
     assert "tfopt/__init__.pyi" in needed
+    assert {f"tfopt/page/templates/{name}" for name in ("page.html", "blocks.html", "style.css")} <= held
     assert {f"tfopt/recipes/shipped/{name}.yaml" for name in tfopt.recipes.shipped_recipes()} <= held
     assert needed <= held

@@ -15,15 +15,19 @@ from types import ModuleType
 COMMANDS = {
     "demo": "digits in, a verified int8 .tflite out, in one fit",
     "compress": "a model and data in, a verified .tflite out, by flags or a recipe",
+    "quantize": "a model to integers, without training, as .tflite or .keras",
+    "shrink": "channels of a model removed, without training",
+    "report": "write the page about a result of compress again",
     "recipes": "list the recipes of compress, or show one",
     "export": "write a .keras model as .tflite: int8 if quantized, else float32",
-    "inspect": "list the operators, grids and weights of a .tflite file",
+    "inspect": "what is in a .tflite file, a .keras file or a SavedModel",
     "verify": "prove that a .tflite computes what a .keras model computes",
     "pack": "make a .tflite file as small as it gets, for transport",
     "unpack": "give back the .tflite file that was packed",
     "compare": "accuracy, size, latency and memory, side by side",
     "check": "what a target leaves float or refuses, before any training",
     "bench": "latency of .tflite files, in turns",
+    "completion": "a script that completes commands and flags in a shell",
 }
 
 # Exit codes beside 0: something that was to be shown does not hold; what was asked cannot be done; Ctrl-C.

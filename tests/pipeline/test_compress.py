@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import tfopt
-from tfopt.pipeline import _compress, _training
+from tfopt.page import SECTIONS, Content, html_page
+from tfopt.page._matched import operators_of_layers
+from tfopt.pipeline import _baselines, _compress, _training
 from tfopt.pipeline._output_folder import FILES, check_output_folder, output_folder
 from tfopt.recipes import Cluster, Export, Factorize, Prune, Quantize, Recipe, Shrink, Train, read_recipe
 from tfopt.runtimes import TFLiteFile
@@ -99,6 +101,41 @@ def test_all_techniques_in_one_fit(whole):
     assert "distillation_loss" in result.history
     kernels = TFLiteFile.read(folder / "model.tflite").kernels
     assert all(kernel.sparsity >= 0.45 for kernel in kernels)
+
+
+def test_the_page_shows_all_that_was_found(whole, samples):
+    result, folder = whole
+    rows = result.reports["compare"].rows
+    assert [row.name for row in rows] == ["original", "float", "int8", "compressed"]
+    assert rows[0].metric == rows[1].metric and rows[1].raw_bytes > rows[2].raw_bytes
+    classes = result.reports["compare"].classes
+    counted = {label: 0 for label in range(4)}
+    for label, _, number in classes.models[-1].confusion:
+        counted[label] += number
+    assert classes.classes == 4 and sum(counted.values()) == classes.samples == 24
+    assert classes.models[-1].right == pytest.approx(24 * result.after, abs=1e-3)
+    # By its number in the data, not among those that were held out.
+    assert all(samples[1][one.index] == one.label for one in classes.changed)
+    assert result.reports["verify"].tensors and result.reports["verify"].first_drift is None
+    page = (folder / "report.html").read_text()
+    content = Content.of_result(
+        json.loads((folder / "report.json").read_text()), (folder / "recipe.yaml").read_text()
+    )
+    assert page == html_page(content)
+    assert all(f'<section id="{section.name}"' in page for section in SECTIONS)
+    layers_of_file = [row["op"] for row in content.report("inspect")["operators"] if row["kernels"]]
+    assert sum(map(len, operators_of_layers(content).values())) >= len(layers_of_file)
+
+
+def test_a_file_that_cannot_be_written_is_said_and_left_out(classifier, samples, tmp_path, monkeypatch):
+    def refuse(run, path):
+        raise ValueError("no such operator")
+
+    rows = (_baselines.Baseline("float", lambda run: True, refuse),)
+    monkeypatch.setattr(_baselines, "BASELINES", rows)
+    result = tfopt.compress(classifier, samples, output_dir=tmp_path / "out")
+    assert [row.name for row in result.reports["compare"].rows] == ["original", "compressed"]
+    assert "There is no float file to compare with: no such operator" in result.notes
 
 
 SMALLER = Recipe(
@@ -319,7 +356,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
             check_output_folder(path, overwrite)
 
 
-def test_all_that_makes_files_smaller(classifier, samples, tmp_path):
+def test_all_that_makes_files_smaller(classifier, samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(_baselines, "BASELINES", ())
     result = tfopt.compress(classifier, samples, SMALLER, output_dir=tmp_path / "out")
     assert list(result.done) == ["factorize", "quantize", "distill", "prune", "cluster"]
     assert result.reports["verify"].passed and result.reports["verify"].outputs[0].equal == 1.0
@@ -328,3 +366,14 @@ def test_all_that_makes_files_smaller(classifier, samples, tmp_path):
     assert clustered and max(clustered) <= 8
     assert result.reports["export"].compression is not None
     assert read_recipe(tmp_path / "out" / "recipe.yaml").cluster == SMALLER.cluster
+
+
+@SLOW
+def test_a_model_without_weights_or_integers(samples, tmp_path):
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, keras.ops.cumsum(inputs, axis=1))
+    x = samples[0].reshape(-1, 8)
+    result = tfopt.compress(model, (x, x.cumsum(axis=1)), output_dir=tmp_path / "out")
+    assert [row.done for row in result.reports["quantize"].layers] == ["float"]
+    assert result.passed and len(result.reports["verify"].tensors) == 1  # its end, which is int8
+    assert "computes in float" in (tmp_path / "out" / "report.html").read_text()

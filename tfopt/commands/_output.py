@@ -7,26 +7,54 @@ from typing import Any
 
 from absl import flags
 
+from tfopt._files import check_parent, write_whole
 from tfopt._report import Report
 from tfopt.commands._arguments import is_tflite
+from tfopt.runtimes import inspect
 
 _JSON = flags.DEFINE_bool("json", False, "Print JSON in place of a table.")
+_REPORT = flags.DEFINE_string("report", None, "Write a page of HTML that shows it, too: report.html, say.")
 _SIZES = flags.DEFINE_bool("sizes", False, "Print what a file takes in flash and for download, in each form.")
 
 
-def show(report: Report, files: Sequence[str] = ()) -> None:
-    """Prints a report.
+def show(report: Report, files: Sequence[str] = (), page: str = "") -> None:
+    """Prints a report; with `--report` writes a page about it.
 
     Args:
         report: what the command found.
         files: the files that it is about; with `--sizes` what the .tflite ones among them take.
+        page: the name of the report in a page; empty for a command that has none.
     """
+    if page and _REPORT.value:
+        _write_page(report, files, page)
     sizes = _sizes(files) if _SIZES.value else None
     if _JSON.value:
         content: dict[str, Any] = report.to_dict()
         print(json.dumps(content if sizes is None else {**content, "sizes": sizes.to_dict()}, indent=2))
     else:
         print(report if sizes is None else f"{report}\n\n{sizes}")
+
+
+def check_page() -> None:
+    """Raises if the page cannot be written, before the long work.
+
+    Raises:
+        ValueError: its folder does not exist, or may not be written to.
+    """
+    if _REPORT.value:
+        check_parent(_REPORT.value, "--report")
+
+
+def _write_page(report: Report, files: Sequence[str], name: str) -> None:
+    from tfopt.page import Content, html_page  # here: few runs want a page
+
+    plain = report.to_dict()
+    reports = plain.get("reports", {name: plain})
+    if "verify" in reports:
+        reports["inspect"] = inspect(files[-1]).to_dict()
+    # Through JSON, as in report.json: keys are strings.
+    content = Content(json.loads(json.dumps(reports)), title=", ".join(Path(file).name for file in files))
+    write_whole(_REPORT.value, html_page(content).encode())
 
 
 def wants_json() -> bool:

@@ -1,7 +1,8 @@
 """tfopt compress --model MODEL.keras --data DATA: small, fast, verified.
 
-Writes model.tflite, model.keras, recipe.yaml, report.json and report.md into a new folder. By default: int8 without
-training. Exit code 1 if the file computes something else than the model, or more was lost than --max_drop allows.
+Writes model.tflite, model.keras, recipe.yaml and what was found into a new folder: report.html to look at, report.json
+and report.md. By default: int8 without training. Exit code 1 if the file computes something else than the model, or
+more was lost than --max_drop allows.
 
 tfopt compress --model m.keras --data photos/ --prune 0.8 --target tflm
 

@@ -15,6 +15,8 @@ from keras import layers
 
 import tfopt
 from tfopt._files import write_whole
+from tfopt.page import Content, html_page
+from tfopt.runtimes import inspect
 
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Seed of the split, the initial weights and the order of the samples."
@@ -69,8 +71,13 @@ def main(arguments: list[str]) -> int:
     )
     print(compared)
     reports = {"quantize": student.report, "export": exported, "verify": verified, "compare": compared}
-    content = {name: report.to_dict() for name, report in reports.items()}
-    write_whole(folder / "report.json", json.dumps(content, indent=2).encode())
+    text = json.dumps({name: report.to_dict() for name, report in reports.items()}, indent=2)
+    write_whole(folder / "report.json", text.encode())
+    inside = json.loads(json.dumps(inspect(folder / "int8.tflite").to_dict()))
+    page = Content(
+        {**json.loads(text), "inspect": inside}, title="Handwritten digits, pruned, quantized and distilled"
+    )
+    write_whole(folder / "report.html", html_page(page).encode())
     write_whole(folder / "report.md", "\n".join(report.to_markdown() for report in reports.values()).encode())
     names = sorted(path.name for path in folder.iterdir())
     print(f"\nWritten to {folder}:\n{', '.join(names)}")

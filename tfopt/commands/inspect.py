@@ -1,16 +1,37 @@
-"""tfopt inspect FILE.tflite: its operators, grids and weights."""
+"""tfopt inspect MODEL: what is in a .tflite file, a .keras file or the folder of a SavedModel.
+
+Operators or layers with their output, zeros, bits, step and share of the bytes; with --graph what reads what. A
+SavedModel is shown as the .tflite file that it makes.
+"""
+
+from pathlib import Path
 
 from absl import flags
 
-from tfopt.commands._arguments import take
-from tfopt.commands._output import show
+from tfopt._report import Report
+from tfopt.commands._arguments import is_tflite, load_model, take
+from tfopt.commands._output import show, wants_json
 from tfopt.runtimes import inspect
 
+_GRAPH = flags.DEFINE_bool("graph", False, "Print the operators as a graph in place of a table.")
 flags.declare_key_flag("json")
 flags.declare_key_flag("sizes")
 
 
 def main(arguments: list[str]) -> None:
     """Runs the command."""
-    (path,) = take(arguments, "FILE.tflite")
-    show(inspect(path), [path])
+    (path,) = take(arguments, "MODEL")
+    report = _inspected(path)
+    if _GRAPH.value and not wants_json():
+        print(report.graph())  # type: ignore[attr-defined]
+    else:
+        show(report, [path])
+
+
+def _inspected(path: str) -> Report:
+    if not is_tflite(path) and (Path(path).is_dir() or path.lower().endswith((".keras", ".h5"))):
+        # Imported here: a .tflite file is read without Keras and TensorFlow.
+        from tfopt._inspect_model import inspect_model, inspect_saved_model
+
+        return inspect_saved_model(path) if Path(path).is_dir() else inspect_model(load_model(path))
+    return inspect(path)

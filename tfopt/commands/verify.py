@@ -4,7 +4,7 @@ from absl import flags
 
 import tfopt
 from tfopt.commands._arguments import load_model, load_samples, take, try_files
-from tfopt.commands._output import show
+from tfopt.commands._output import check_page, show
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."
@@ -26,12 +26,14 @@ _OVERLAY = flags.DEFINE_string(
     "Write a JSON file that Model Explorer shows over the graph: the difference in steps at each node.",
 )
 flags.declare_key_flag("json")
+flags.declare_key_flag("report")
 flags.mark_flag_as_required("data")
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    check_page()
     try_files([path], _RUNTIME.value)
     samples, _ = load_samples(_DATA.value)
     report = tfopt.verify(
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
         runtime=_RUNTIME.value,
         per_tensor=True if _OVERLAY.value else _PER_TENSOR.value,
     )
-    show(report)
+    show(report, [model, path], page="verify")
     if _OVERLAY.value:
         report.to_model_explorer(_OVERLAY.value)
     return 0 if report.passed else 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tfopt._progress import progress
 from tfopt._quiet import quiet
 from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
 from tfopt.conversion._frozen import frozen_function, save_with_state
@@ -42,8 +43,14 @@ def convert(
 
     log: list[str] = []
     try:
-        # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it.
-        with quiet(1, 2) as log, contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # Notebooks replace sys.stdout; sys.stderr is left alone, for loggers made meanwhile would keep it. The bar
+        # does not tell how much time remains: it is one call of C++.
+        with (
+            progress("Converting", None),
+            quiet(1, 2) as log,
+            contextlib.redirect_stdout(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             with tempfile.TemporaryDirectory() as folder:
                 converter = _converter(model, os.path.join(folder, "model"))

@@ -1,6 +1,7 @@
 """One attempt: the techniques applied, the model trained, the file written and measured."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tfopt._report import Report
 from tfopt.pipeline._run import Run
 from tfopt.pipeline._techniques import Applied, Stage, of_stage, runtime_of
 from tfopt.pipeline._training import train
-from tfopt.runtimes import CompareReport, compare
+from tfopt.runtimes import ClassReport, CompareReport, compare
 
 
 @dataclasses.dataclass
@@ -22,7 +23,7 @@ class Attempt:
         epochs: of training.
         model: the compressed model.
         export: what was written.
-        compare: the original and the file, side by side.
+        compare: the original, the baselines and the file, side by side.
         done: what each technique did, in a line.
         reports: of techniques that tell of layers.
         history: what each epoch logged.
@@ -37,7 +38,7 @@ class Attempt:
     history: dict[str, list[float]]
 
 
-def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
+def attempt(run: Run, epochs: int, path: Path, state: Path | None, baselines: Mapping[str, Path]) -> Attempt:
     """Applies the recipe with so many epochs of training, and writes the file.
 
     Args:
@@ -45,6 +46,7 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
         epochs: of the training; 0 for none.
         path: the file to write.
         state: a folder for the state of the training, or None.
+        baselines: files to measure beside it.
     """
     keras.utils.set_random_seed(run.recipe.seed)
     applied: dict[str, Applied | str] = {}
@@ -73,7 +75,7 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None) -> Attempt:
         applied.update({row.name: "left out: nothing was trained" for row, _ in idle})
     run.say("Exporting")
     exported = export(model, path, **_export_arguments(run, through))
-    measured = _measure(run, path)
+    measured = measure(run, {**baselines, "compressed": path})
     done = {name: made if isinstance(made, str) else made.words() for name, made in applied.items()}
     reports = {
         name: report
@@ -91,13 +93,28 @@ def _export_arguments(run: Run, through: Any) -> dict[str, Any]:
     return through(Stage.EXPORTS, settings)
 
 
-def _measure(run: Run, path: Path) -> CompareReport:
+def measure(run: Run, results: Mapping[str, Any]) -> CompareReport:
+    """The original and what was made of it, models or files, side by side on the samples that were held out."""
     x, y = run.validation
-    models = {"original": run.original, "compressed": path}
+    models = {"original": run.original, **results}
     runtime = runtime_of(run.recipe.target)
     if run.task.metric is None:
         return compare(models, x, runtime=runtime)
-    return compare(models, x, y, metric=run.task.metric, runtime=runtime)
+    report = compare(models, x, y, metric=run.task.metric, runtime=runtime)
+    return (
+        report
+        if report.classes is None
+        else dataclasses.replace(report, classes=_in_data(report.classes, run))
+    )
+
+
+def _in_data(report: ClassReport, run: Run) -> ClassReport:
+    """With the names of the classes, and samples by their number in the data."""
+    rows = run.held_out
+    changed = report.changed
+    if rows is not None:
+        changed = tuple(dataclasses.replace(one, index=int(rows[one.index])) for one in changed)
+    return dataclasses.replace(report, names=run.classes, changed=changed)
 
 
 def _copy(model: keras.Model) -> keras.Model:

@@ -17,19 +17,25 @@ from tfopt import data as readers
 from tfopt._files import write_whole
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
+from tfopt.graph import flatten_layers
+from tfopt.kernels import IntegerActivations
+from tfopt.page import Content, html_page
 from tfopt.pipeline._attempt import Attempt, attempt
+from tfopt.pipeline._baselines import write_baselines
 from tfopt.pipeline._checkpoints import claim
 from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.pipeline._result import CompressResult
 from tfopt.pipeline._run import Run, cut, prepare
 from tfopt.pipeline._techniques import TECHNIQUES, Stage, runtime_of
 from tfopt.recipes import Recipe, load_recipe, recipe_text
-from tfopt.runtimes import verify
+from tfopt.runtimes import VerifyReport, inspect, verify
 
 # Epochs where the recipe leaves them open and something has to be trained.
 EPOCHS = 5
 # `verify` looks inside where outputs differ, which takes time; more samples prove little more.
 _VERIFIED = 500
+# Samples on which the tensors inside are compared where the outputs are equal.
+_INSIDE = 32
 _OF_INT16 = (
     "With activations of 16 bits, functions that LiteRT looks up in tables (softmax, tanh ...) are some of the 65,536 "
     "steps off: 'export.tolerance' says how many pass."
@@ -64,8 +70,9 @@ def compress(
         data: what to calibrate, train and measure with: arrays, `(x, y)` or a data set; or text: a file, a folder or a
             name, see `tfopt.data.read`. A fifth of it, or what the source itself holds out, is kept to measure with.
         recipe: a `tfopt.recipes.Recipe`, the name of a shipped one, or the path of a YAML file.
-        output_dir: a folder for `model.keras`, `model.tflite`, `recipe.yaml`, `report.json` and `report.md`, written
-            whole or not at all; None to write nothing.
+        output_dir: a folder for `model.keras`, `model.tflite`, `recipe.yaml`, `report.html`, `report.json` and
+            `report.md`, written whole or not at all; None to write nothing. With it the result is also measured beside
+            what the original is without the techniques: a float file and an int8 one.
         validation: data to measure with, in any form that `data` has.
         overwrite: whether older results in the folder may be replaced.
         resume: whether to go on with the training of a run that was killed, or interrupted; it ends as if it had not
@@ -165,11 +172,12 @@ def _epochs(recipe: Recipe) -> list[int]:
 
 def _attempts(run: Run, work: Path, state: Path | None) -> CompressResult:
     """Attempts until one loses no more than is allowed, and the proof of that one."""
-    notes = [*run.notes, *_other_versions(run.recipe)]
+    baselines, missing = write_baselines(run, state / "baselines") if state else ({}, [])
+    notes = [*run.notes, *_other_versions(run.recipe), *missing]
     epochs = _epochs(run.recipe)
     for number in epochs:
-        made = attempt(run, number, work / "model.tflite", state)
-        before, after = (row.metric for row in made.compare.rows)
+        made = attempt(run, number, work / "model.tflite", state, baselines)
+        before, after = (made.compare.rows[at].metric for at in (0, -1))
         drop = None if before is None or after is None else run.task.drop(before, after)
         allowed = run.recipe.max_drop
         if allowed is None or drop is None or drop <= allowed:
@@ -185,7 +193,9 @@ def _attempts(run: Run, work: Path, state: Path | None) -> CompressResult:
 def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], notes: list[str]) -> Any:
     run.say("Verifying")
     x = cut(run.validation[0], slice(0, _VERIFIED))
-    verified = verify(made.model, work / "model.tflite", x, tolerance=run.recipe.export.tolerance)
+    path = work / "model.tflite"
+    verified = verify(made.model, path, x, tolerance=run.recipe.export.tolerance)
+    verified = _with_tensors(verified, made.model, path, cut(x, slice(0, _INSIDE)))
     if not verified.passed and any(output.dtype == "int16" for output in verified.outputs):
         notes = [*notes, _OF_INT16]
     before, after, drop = figures
@@ -205,8 +215,25 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
         drop=drop,
         done=made.done,
         notes=tuple(notes),
-        reports={**made.reports, "export": made.export, "verify": verified, "compare": made.compare},
+        reports={
+            **made.reports,
+            "export": made.export,
+            "inspect": inspect(path),
+            "verify": verified,
+            "compare": made.compare,
+        },
         history=made.history,
+    )
+
+
+def _with_tensors(verified: VerifyReport, model: keras.Model, path: Path, x: Any) -> VerifyReport:
+    """The report with the tensors inside, on some samples, where outputs that are equal gave no cause to look."""
+    rounds = any(isinstance(layer, IntegerActivations) for layer in flatten_layers(model))
+    if verified.tensors or verified.failure or not rounds:
+        return verified
+    inside = verify(model, path, x, tolerance=verified.tolerance, per_tensor=True)
+    return dataclasses.replace(
+        verified, tensors=inside.tensors, first_drift=inside.first_drift, unmatched=inside.unmatched
     )
 
 
@@ -247,9 +274,11 @@ def _write(result: CompressResult, work: Path) -> None:
     """The files beside `model.tflite`; nothing else is left."""
     shutil.rmtree(work / _STATE)
     result.model.save(work / "model.keras")
+    content, recipe = result.to_dict(), recipe_text(result.recipe)
     for name, text in {
-        "recipe.yaml": recipe_text(result.recipe),
+        "recipe.yaml": recipe,
         "report.md": result.to_markdown(),
-        "report.json": json.dumps(result.to_dict(), indent=2),
+        "report.json": json.dumps(content, indent=2),
+        "report.html": html_page(Content.of_result(content, recipe)),
     }.items():
         write_whole(work / name, text.encode())

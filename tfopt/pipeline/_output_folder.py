@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # What a folder of results holds; a folder with anything else is not replaced.
-FILES = ("model.keras", "model.tflite", "recipe.yaml", "report.json", "report.md")
+FILES = ("model.keras", "model.tflite", "recipe.yaml", "report.html", "report.json", "report.md")
 
 
 def check_output_folder(path: Path, overwrite: bool) -> None:

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import textwrap
 from typing import Any
 
 import keras
 
-from tfopt._report import Report, Table
+from tfopt._report import TERMINAL_WIDTH, Report, Table
 from tfopt._task import Task
 from tfopt.kernels import TARGETS
 from tfopt.recipes import Recipe, recipe_text
@@ -85,7 +86,10 @@ class CompressResult(Report):
         return f"{self.metric} {change:+.2f} {'points' if in_points else '%'}"
 
     def __str__(self) -> str:
-        parts = [self.table(), self.reports["verify"], self.reports["compare"]]
+        compared = self.reports["compare"]
+        parts = [self.table(), self.reports["verify"], compared]
+        if (classes := compared.classes) is not None:  # type: ignore[attr-defined]
+            parts.append(textwrap.fill(classes.sentence(), TERMINAL_WIDTH))
         return "\n\n".join(map(str, parts))
 
     def to_markdown(self) -> str:
@@ -104,9 +108,13 @@ class CompressResult(Report):
         }
         reports = {name: report.to_dict() for name, report in self.reports.items()}
         # Through JSON, so that tuples are lists and nothing is shared.
-        return json.loads(
-            json.dumps({**plain, "verdict": self.verdict, "recipe": _plain(self.recipe), "reports": reports})
-        )
+        more = {
+            "title": self.table().title,
+            "verdict": self.verdict,
+            "recipe": _plain(self.recipe),
+            "reports": reports,
+        }
+        return json.loads(json.dumps({**plain, **more}))
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

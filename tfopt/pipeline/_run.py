@@ -25,6 +25,8 @@ class Run:
         task: what to train and measure by.
         notes: what was decided about the data, in sentences.
         say: tells the user what is going on.
+        classes: the names of the classes in their order; empty where they have none.
+        held_out: the numbers in the data of the samples to measure with; None where these were given apart.
     """
 
     recipe: Recipe
@@ -34,6 +36,8 @@ class Run:
     task: Task
     notes: tuple[str, ...]
     say: Callable[[str], None]
+    classes: tuple[str, ...] = ()
+    held_out: np.ndarray | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -66,7 +70,7 @@ def prepare(
         ValueError: labels do not fit the model.
     """
     samples, validation, ranged = _in_range(model, samples, validation, recipe)
-    train, held_out, split = _split(samples, validation, recipe)
+    train, held_out, rows, split = _split(samples, validation, recipe)
     notes = [*samples.notes, *ranged, split]
     if samples.classes:
         notes.append(f"Classes, in their order: {', '.join(samples.classes)}.")
@@ -80,7 +84,9 @@ def prepare(
         train, y = (train[0], labels_for(task, model, train[1])), labels_for(task, model, y)
         if train[1] is None:
             task = dataclasses.replace(task, loss=None, metrics=None)
-    return Run(recipe, model, train, (x, y), task, (*notes, *task.notes), say)
+    return Run(
+        recipe, model, train, (x, y), task, (*notes, *task.notes), say, tuple(samples.classes or ()), rows
+    )
 
 
 def _in_range(
@@ -106,22 +112,23 @@ def _in_range(
 
 def _split(
     samples: Samples, validation: Samples | None, recipe: Recipe
-) -> tuple[tuple[Any, Any], tuple[Any, Any], str]:
-    """What to train with and what to measure with, and a sentence about it."""
+) -> tuple[tuple[Any, Any], tuple[Any, Any], np.ndarray | None, str]:
+    """What to train with and what to measure with, the numbers of these in the data, and a sentence about it."""
     total = len(samples)
     order = np.random.default_rng(recipe.seed).permutation(total)
     given = (validation.x, validation.y) if validation is not None else samples.held_out
     if given is not None:
         whole = f"{total:,} samples to calibrate and train with, {count(given[0]):,} to measure with."
-        return _take(samples, order), given, whole
+        return _take(samples, order), given, None, whole
     if total < 2:
-        return _take(samples, order), _take(samples, order), "One sample: calibrated and measured with it."
+        words = "One sample: calibrated and measured with it."
+        return _take(samples, order), _take(samples, order), order, words
     held = min(max(round(recipe.train.validation_split * total), 1), total - 1)
     words = (
         f"{total - held:,} samples to calibrate and train with, {held:,} held out to measure with; the original "
         "model may have seen these."
     )
-    return _take(samples, order[held:]), _take(samples, order[:held]), words
+    return _take(samples, order[held:]), _take(samples, order[:held]), order[:held], words
 
 
 def _take(samples: Samples, rows: np.ndarray) -> tuple[Any, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._progress import progress
 from tfopt._samples import count
 from tfopt.pipeline._checkpoints import Checkpoints
 from tfopt.pipeline._run import Run, cut
-from tfopt.runtimes._progress import progress
 
 
 class Batches(keras.utils.PyDataset):

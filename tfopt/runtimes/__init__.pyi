@@ -1,6 +1,8 @@
 from ._bench import BenchReport, BenchRow, bench
+from ._classes import ChangedSample, ClassReport, ModelClasses
 from ._compare import CompareReport, compare
 from ._inspect import InspectReport, OperatorRow, inspect
+from ._kernel_values import KernelValues
 from ._latency import Latency, measure_latency
 from ._litert import LiteRT, LiteRTBuiltin, LiteRTReference
 from ._measure import CompareRow
@@ -27,15 +29,19 @@ __all__ = [
     "BenchReport",
     "BenchRow",
     "CannotRunError",
+    "ChangedSample",
+    "ClassReport",
     "CompareReport",
     "CompareRow",
     "CpuOperator",
     "InspectReport",
     "KernelSummary",
+    "KernelValues",
     "Latency",
     "LiteRT",
     "LiteRTBuiltin",
     "LiteRTReference",
+    "ModelClasses",
     "NpuReport",
     "Operator",
     "OperatorRow",

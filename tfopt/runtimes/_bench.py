@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tfopt._progress import progress
 from tfopt._report import Report, Table
 from tfopt._text import format_bytes
 from tfopt.runtimes._latency import check_count, prepared, time_call
-from tfopt.runtimes._progress import progress
 from tfopt.runtimes._registry import load
 from tfopt.runtimes._runtime import Runtime
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import keras
 
+from tfopt._progress import progress
 from tfopt._report import Report, Table
 from tfopt._samples import count, gather
 from tfopt._text import format_bytes, percent
+from tfopt.runtimes._classes import ClassReport, compare_classes, said_classes
 from tfopt.runtimes._latency import check_count
 from tfopt.runtimes._measure import CompareRow, measure_file, measure_keras
 from tfopt.runtimes._metric import Metric, evaluate_metric, metric_name
-from tfopt.runtimes._progress import progress
 from tfopt.runtimes._registry import names_of
 from tfopt.runtimes._tflite_file import TFLiteFile
 
@@ -27,6 +28,7 @@ class CompareReport(Report):
         samples: number of samples it was computed on.
         latency_runs: calls timed for each model.
         rows: one for each model.
+        classes: which classes they say, where the metric counts classes; else None.
 
     Example: see `compare`.
     """
@@ -35,6 +37,7 @@ class CompareReport(Report):
     samples: int
     latency_runs: int
     rows: tuple[CompareRow, ...]
+    classes: ClassReport | None = None
 
     def table(self) -> Table:
         """One row for each model."""
@@ -84,10 +87,12 @@ class CompareReport(Report):
 
     def _against_first(self, row: CompareRow) -> str:
         first = self.rows[0]
-        parts = [
-            _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
-            _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
-        ]
+        parts = []
+        if first.raw_bytes:  # a Keras model without weights has none
+            parts = [
+                _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
+                _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
+            ]
         # Only on the same runtime: a Keras call is mostly Python, so its ratio to LiteRT says nothing about the model.
         if first.latency_ms and row.latency_ms and first.runtime == row.runtime:
             parts.append(_times(first.latency_ms, row.latency_ms, "faster", "slower"))
@@ -95,7 +100,7 @@ class CompareReport(Report):
             change = row.metric - first.metric
             amount = f"{100 * change:+.2f} points" if self._is_fraction() else f"{change:+.4g}"
             parts.append(f"{self.metric} {amount}")
-        return f"{row.name} against {first.name}: {', '.join(parts)}."
+        return f"{row.name} against {first.name}: {', '.join(parts) or 'nothing to compare'}."
 
 
 def compare(
@@ -152,7 +157,7 @@ def compare(
     features, labels = _features_and_labels(loaded, x, y)
     keras_models = [model for model in loaded.values() if isinstance(model, keras.Model)]
     order = tuple(t.name for model in keras_models[:1] for t in getattr(model, "inputs", None) or ())
-    rows = []
+    rows, said, scores = [], {}, 0
     with progress("Comparing", total=len(loaded) * count(features)) as advance:
         for name, model in loaded.items():
             if isinstance(model, keras.Model):
@@ -164,7 +169,10 @@ def compare(
                 )
             value = None if labels is None else evaluate_metric(metric, labels, predictions)
             rows.append(dataclasses.replace(row, metric=value))
-    return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows))
+            if labels is not None and (classes := said_classes(predictions, metric)) is not None:
+                said[name], scores = classes, max(scores, predictions.shape[1], 2)
+    told = compare_classes(labels, said, scores) if len(said) == len(rows) else None
+    return CompareReport(metric_name(metric), count(features), latency_runs, tuple(rows), told)
 
 
 def _load(name: str, model: Any) -> keras.Model | TFLiteFile:

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._progress import progress
 from tfopt._samples import count, gather
 from tfopt.kernels import TARGETS, target_of
 from tfopt.runtimes._codes import quantize_values
 from tfopt.runtimes._parity import OutputParity, pair_outputs, parity_of
 from tfopt.runtimes._predict import predict
-from tfopt.runtimes._progress import progress
 from tfopt.runtimes._registry import load, names_of
 from tfopt.runtimes._simulation import Simulation
 from tfopt.runtimes._tensor_parity import TensorParity, compare_tensors, first_drift

@@ -1,7 +1,7 @@
 """Calibration: the range of each activation, seen on real batches before any training."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfopt._on_batch import on_batch
+from tfopt._progress import progress
 from tfopt._samples import batches
 from tfopt.graph import Evaluation, Graph, Node, copy_weights, tensors_in
 from tfopt.quantization.calibration._observed import InputStatistics, Observed
@@ -88,22 +89,25 @@ def observe_ranges(
     samples = found if choose is None else list(found)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
     squares, inputs, count = np.zeros(len(tensors)), InputStatistics(), 0
-    for batch in samples:
-        count += 1
-        seen = np.stack(observed(batch))
-        ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
-        ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
-        squares += seen[:, 2]
-        inputs.update(batch)
+    # How many samples there are is known of an array alone.
+    with progress("Calibrating", getattr(calibration, "shape", (None,))[0]) as advance:
+        for batch in samples:
+            count += 1
+            seen = np.stack(observed(batch))
+            ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
+            ranges[:, 1] = np.maximum(ranges[:, 1], seen[:, 1])
+            squares += seen[:, 2]
+            inputs.update(batch)
+            advance(len(batch[0]))
     if choose is not None:
-        ranges = _chosen(graph, tensors, samples, replace, choose, ranges)
+        ranges = _chosen(graph, tensors, list(samples), replace, choose, ranges)
     return Observed(ranges.astype("float32"), squares / max(count, 1), count, inputs.seen())
 
 
 def _chosen(
     graph: Graph,
     tensors: Sequence[keras.KerasTensor],
-    samples: Iterable[Any],
+    samples: Sequence[Any],
     replace: Callable[[keras.Operation, str], keras.Operation],
     choose: Chooser,
     ranges: np.ndarray,
@@ -113,8 +117,10 @@ def _chosen(
     taps = [_Histogram(pair, name=f"histogram_{index}") for index, pair in enumerate(limits)]
     counted = on_batch(_tapped(graph, tensors, taps, replace))
     counts = np.zeros((len(tensors), BINS), "int64")
-    for batch in samples:
-        counts += np.stack(counted(batch))
+    with progress("Choosing ranges", len(samples)) as advance:
+        for batch in samples:
+            counts += np.stack(counted(batch))
+            advance(1)
     edges = [np.linspace(lo, hi, BINS + 1) for lo, hi in limits]
     return np.array([choose(one, at) for one, at in zip(counts, edges, strict=True)])
 

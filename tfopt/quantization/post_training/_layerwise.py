@@ -1,7 +1,6 @@
 """Post-training correction, layer by layer: each kernel sees the errors that the layers before it left."""
 
 import dataclasses
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._progress import progress
 from tfopt._samples import count, gather
 from tfopt.graph import Graph, Node, capture, clone_operation, copy_weights, kind, substitute, tensors_in
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
@@ -55,7 +55,6 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
     taken = _some(gather(samples, model.inputs, "calibration")[0], graph)
     pending = {id(node.op) for node in graph.nodes if isinstance(node.op, QuantizedWeights)}
     calls = Counter(id(node.op) for node in graph.nodes)
-    bar = keras.utils.Progbar(len(graph.nodes), verbose=_verbose())
 
     def before(node: Node, twin: keras.Operation, exact: Values, rounded: Values) -> None:
         if id(node.op) in pending:
@@ -65,7 +64,8 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
             is_shared = calls[id(node.op)] > 1
             amend(Visit(node, twin, exact[id(tensor)], rounded[id(tensor)], follower, is_shared))
 
-    run_side_by_side(graph, taken, before, lambda *_: bar.add(1))
+    with progress("Correcting layers", len(graph.nodes)) as advance:
+        run_side_by_side(graph, taken, before, lambda *_: advance(1))
 
 
 Values = dict[int, np.ndarray]
@@ -99,11 +99,6 @@ def run_side_by_side(graph: Graph, samples: Any, before: _Step | None, after: _S
             readers[id(tensor)] -= 1
             if not readers[id(tensor)]:
                 del exact[id(tensor)], rounded[id(tensor)]
-
-
-def _verbose() -> int:
-    """A bar on a terminal; nothing in a log file or a test."""
-    return int(sys.stdout.isatty())
 
 
 def _some(samples: Any, graph: Graph) -> Any:
