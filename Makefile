@@ -1,5 +1,5 @@
 # One command each; CI runs them as they stand here.
-.PHONY: check test test-oldest bench arm64-check
+.PHONY: check test test-oldest bench arm64-check docs
 
 check: ## format, lint, types, direction of imports
 	ruff format --check .
@@ -24,3 +24,6 @@ bench: ## the figures of the README, each as a ratio within one run
 
 arm64-check: ## whether files compute the same on ARM64, emulated; needs Debian and qemu-user-static
 	python -m tests.arm64.check $(FILES)
+
+docs: ## the site, into build/site; a broken link or reference is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict

@@ -8,6 +8,9 @@ from setuptools import find_packages, setup
 EXAMPLES = ["scikit-learn>=1.4", "matplotlib>=3.8"]
 FORMATS = ["ai-edge-quantizer>=0.10"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
+# `make docs`; the notebooks are run as they stand.
+DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0"]
+NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6",
@@ -17,6 +20,8 @@ TEST = [
     "ruff==0.17.6",
     *EXAMPLES,
     *MCU,
+    *DOCS,
+    *NOTEBOOKS,
 ]
 
 FOLDER = Path(__file__).parent
@@ -66,6 +71,7 @@ setup(
         "wrapt>=1.15",
     ],
     extras_require={
+        "docs": DOCS,
         "examples": EXAMPLES,
         "formats": FORMATS,
         "mcu": MCU,
