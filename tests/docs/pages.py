@@ -110,12 +110,12 @@ def without_figures(text: str) -> str:
     return re.sub(r"\b(larger|smaller|faster|slower)\b", "so", text)
 
 
-def same(printed: Printed) -> bool:
-    """Whether a block printed what the page says, but for figures.
+def same(said: str, found: str) -> bool:
+    """Whether a program printed what a page says, but for figures.
 
     Wider figures wrap the words of a table elsewhere: then its letters are compared.
     """
-    said, found = without_figures(printed.said.text), without_figures(printed.text)
+    said, found = without_figures(said), without_figures(found)
     return doctest.OutputChecker().check_output(said, found, _FLAGS) or _letters(said) == _letters(found)
 
 
