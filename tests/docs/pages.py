@@ -105,7 +105,7 @@ def _command(line: str) -> str:
 def without_figures(text: str) -> str:
     """Words only: numbers, units and signs differ from machine to machine."""
     text = re.sub(r"[-+]?\d[\d.,]*(e[-+]?\d+)?(%| %)?", "#", text)
-    text = re.sub(r"# ([kM]?B|KiB|ms|us)\b", "#", text)
+    text = re.sub(r"(?<![\w.])([kM]?B|KiB|ms|us)\b", "", text)
     text = re.sub(r"-{2,}", "--", text)  # under a title, as long as it is
     return re.sub(r"\b(larger|smaller|faster|slower)\b", "so", text)
 
