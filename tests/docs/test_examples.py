@@ -34,7 +34,7 @@ def test_every_example_is_short_and_in_the_table() -> None:
     assert {path.stem for path in EXAMPLES} == ROWS.keys() | ELSEWHERE
     for example in EXAMPLES:
         text = example.read_text(encoding="utf-8")
-        assert len(text.splitlines()) < 100
+        assert len(text.splitlines()) < (100 if example.stem in ROWS else 150)
         assert f"python examples/{example.name}" in text, "the command stands on top"
 
 
