@@ -1,5 +1,5 @@
 # One command each; CI runs them as they stand here.
-.PHONY: check test test-oldest bench arm64-check tpu-check jax-check
+.PHONY: check test test-oldest bench arm64-check tpu-check jax-check docs
 
 check: ## format, lint, types, direction of imports
 	ruff format --check .
@@ -30,3 +30,6 @@ tpu-check: ## whether the TPU's compiler takes the training steps, and their cos
 
 jax-check: ## what runs on the JAX backend; needs pip install -e '.[test,jax]'
 	pytest -m slow -k jax
+
+docs: ## the site, into build/site; a broken link or reference is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict

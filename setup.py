@@ -9,6 +9,9 @@ EXAMPLES = ["scikit-learn>=1.4"]
 FORMATS = ["ai-edge-quantizer>=0.10"]
 JAX = ["jax>=0.10"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
+# `make docs`; the notebooks are run as they stand.
+DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0"]
+NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6",
@@ -18,6 +21,8 @@ TEST = [
     "ruff==0.17.6",
     *EXAMPLES,
     *MCU,
+    *DOCS,
+    *NOTEBOOKS,
 ]
 
 FOLDER = Path(__file__).parent
@@ -75,6 +80,7 @@ setup(
         "wrapt>=1.15",
     ],
     extras_require={
+        "docs": DOCS,
         "examples": EXAMPLES,
         "formats": FORMATS,
         "jax": JAX,

@@ -1,8 +1,10 @@
 """Handwritten digits as an int8 .tflite file: prune, quantize and distil in one fit.
 
 pip install 'tfopt[examples]'
-python examples/digits_int8.py
+python examples/digits_int8.py --epochs 15
 """
+
+import argparse
 
 import keras
 import numpy as np
@@ -11,8 +13,10 @@ from sklearn.datasets import load_digits
 
 import tfopt
 
-EPOCHS = 15
-BATCH_SIZE = 32
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--epochs", type=int, default=15, help="of each of the two trainings (default: 15)")
+parser.add_argument("--batch_size", type=int, default=32, help="samples in a step (default: 32)")
+args = parser.parse_args()
 
 # Data: 1,437 digits to train, 360 to test.
 keras.utils.set_random_seed(0)
@@ -40,19 +44,19 @@ teacher = keras.Sequential(
 )
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 teacher.compile("adam", loss, metrics=["accuracy"])
-teacher.fit(x_train, y_train, BATCH_SIZE, epochs=EPOCHS, validation_data=(x_test, y_test))
+teacher.fit(x_train, y_train, args.batch_size, epochs=args.epochs, validation_data=(x_test, y_test))
 
 # Prune 75 %, quantize to int8 and distil from the float network, in one fit.
 student = tfopt.quantize(teacher, calibration=x_train)
-steps = EPOCHS * len(x_train) // BATCH_SIZE
+steps = args.epochs * len(x_train) // args.batch_size
 pruning = tfopt.Pruning(tfopt.PolynomialDecay(final_sparsity=0.75, end_step=steps // 2))
 distiller = tfopt.Distiller(student, teacher, [tfopt.SoftTargets(temperature=4.0, from_logits=True)])
 distiller.compile("adam", loss, metrics=["accuracy"])
 distiller.fit(
     x_train,
     y_train,
-    BATCH_SIZE,
-    epochs=EPOCHS,
+    args.batch_size,
+    epochs=args.epochs,
     validation_data=(x_test, y_test),
     callbacks=[pruning],
 )

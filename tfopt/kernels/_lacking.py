@@ -9,7 +9,7 @@ from tfopt.kernels._targets import Target
 from tfopt.kernels._widths import Widths
 
 # Kind of operation, or of its kernel -> the TFLite operator that it becomes, of those that some target lacks.
-_OPERATORS = {
+BECOMES = {
     "Argmax": "ARG_MAX",
     "Conv3D": "CONV_3D",
     "Conv3DTranspose": "CONV_3D_TRANSPOSE",
@@ -37,7 +37,7 @@ _OPERATORS = {
 
 def refused(node: Node, target: Target) -> str:
     """The operator of a node that a target cannot load at all; "" if there is none."""
-    operator = _OPERATORS.get(kind(node.op), "")
+    operator = BECOMES.get(kind(node.op), "")
     return operator if operator in target.absent else ""
 
 
@@ -63,7 +63,7 @@ def float_where_lacking(graph: Graph, target: Target, num_bits: int) -> Graph:
         reason = ""
         if num_bits > 8 and not row.int16(node):
             reason = "LiteRT has no 16-bit kernel for it"
-        operator = _OPERATORS.get(kind(node.op)) or _OPERATORS.get(kernel_kind(node), "")
+        operator = BECOMES.get(kind(node.op)) or BECOMES.get(kernel_kind(node), "")
         if operator in target.float_only(num_bits):
             reason = f"{target.title} has no {num_bits}-bit kernel for {operator}"
         return ([dataclasses.replace(node, opaque=reason)], node.outputs) if reason else None
