@@ -12,8 +12,7 @@ from tfopt.kernels._operations import _always, _never
 from tfopt.quantization import QuantConfig
 from tfopt.quantization._describe import describe_node
 from tfopt.quantization._rewrite import place_for, rewrite
-from tfopt.quantization.placement._activations import ALTERNATIVES
-from tfopt.quantization.placement._decompose import _AFFINE, DECOMPOSITIONS
+from tfopt.quantization.placement._decompose import _AFFINE, ALTERNATIVES, DECOMPOSITIONS
 
 INTEGER, PARTLY, APART, FLOAT, REFUSED = "int", "int, some forms", "int, in parts", "float", "refused"
 _HOW = {
@@ -49,16 +48,18 @@ of; what is not in the tables stays float.
 def outcome(name: str, key: str, num_bits: int) -> str:
     """What becomes of an operation of this kind on a target, with activations of so many bits.
 
-    >>> outcome("Dense", "tflm", 8), outcome("elu", "tflm", 8), outcome("Conv3D", "tflm", 8)
+    >>> outcome("Dense", "tflm", 8), outcome("elu", "tflm", 8), outcome("Conv3DTranspose", "tflm", 8)
     ('int', 'int, in parts, but EXP', 'refused')
     """
     target = TARGETS[key]
-    operator = BECOMES.get(name, "")
-    if operator in target.absent and name not in ALTERNATIVES:
+    operator, lacking = BECOMES.get(name, ""), {*target.absent, *target.float_only(num_bits)}
+    if name in ALTERNATIVES and ALTERNATIVES[name][0] in lacking:
+        return _in_parts(name, _first_alike(key), num_bits)
+    if operator in target.absent and name not in DECOMPOSITIONS:
         return REFUSED
     row = OPERATIONS.get(name)
-    if row is None or operator in target.absent:
-        apart = name in DECOMPOSITIONS or name in ALTERNATIVES or name in _RECURRENT
+    if row is None:
+        apart = name in DECOMPOSITIONS or name in _RECURRENT
         return _in_parts(name, _first_alike(key), num_bits) if apart else FLOAT
     if num_bits > 8 and row.int16 is _never:
         return FLOAT

@@ -49,13 +49,13 @@ def _function(node: Node, lacking: Container[str]) -> Callable[..., Any] | None:
     """What takes a node apart; None to keep it."""
     if _is_rescaling(node):
         return _rescaling
-    operator, alternative = _ALTERNATIVES.get(kind(node.op), ("", None))
+    operator, alternative = ALTERNATIVES.get(kind(node.op), ("", None))
     return alternative if operator in lacking else DECOMPOSITIONS.get(kind(node.op))
 
 
 # Kind of operation -> the TFLite operator that it is, and what takes it apart for a target that lacks the operator, or
 # lacks it for codes of so many bits.
-_ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {
+ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {
     **REDUCTIONS,
     "DepthToSpace": ("DEPTH_TO_SPACE", depth_to_space),
     "SpaceToDepth": ("SPACE_TO_DEPTH", space_to_depth),
