@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from tfopt._host_ops import on_host
+from tfopt.kernels import bias_digits
+
 # Operators with a kernel -> the positions of data, weights and bias among their inputs.
 OPERANDS = {
     "CONV_2D": (0, 1, 2),
@@ -41,7 +44,9 @@ class KernelOperator:
         bias = self.operand(2)
         if bias is not None and bias.tensor.type == self.file.schema.TensorType.INT32:
             bias.tensor.type = self.file.schema.TensorType.INT64
-            bias.replace(bias.data("<i4").astype("<i8").view("uint8"), bias.scales)
+            with on_host():
+                codes = np.asarray(bias_digits(bias.data("<i4"))).astype("<i8")
+            bias.replace(codes.view("uint8"), bias.scales)
 
 
 class MutableTensor:

@@ -57,7 +57,7 @@ from tfopt.kernels._rsqrt import Rsqrt
 from tfopt.kernels._scale_shift import ScaleShift
 from tfopt.kernels._targets import TARGETS, Target
 from tfopt.kernels._weight_grids import GRANULARITIES, WeightGrid
-from tfopt.kernels._weighted import AFFINE, KernelWeights
+from tfopt.kernels._weighted import AFFINE, KernelWeights, bias_digits
 from tfopt.kernels._widths import Widths
 
 __all__ = [
@@ -101,6 +101,7 @@ __all__ = [
     "Widths",
     "activation_bits",
     "activation_grid",
+    "bias_digits",
     "check_range",
     "fake_quantize",
     "float_where_lacking",
