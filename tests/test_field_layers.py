@@ -8,7 +8,7 @@ from keras import layers, ops
 
 import tfopt
 from tests import field_models
-from tests.conversion.cases import quick
+from tests.conversion.rows import quick
 from tests.field_models import ROWS, exported, is_exact
 
 # Model, samples, and the note of its island or None.

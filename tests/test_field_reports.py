@@ -8,7 +8,7 @@ from keras import layers, ops
 
 import tfopt
 from tests import field_models
-from tests.conversion.cases import quick
+from tests.conversion.rows import quick
 from tests.field_models import BYTES, exported, is_exact
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")

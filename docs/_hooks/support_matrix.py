@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from tests.conversion.cases import build
+from tests.conversion.rows import build
 from tfopt.kernels import JOINED, OPERATIONS, OWN, SAME, TARGETS, OperationRow, Target
 from tfopt.kernels._lacking import BECOMES
 from tfopt.kernels._operations import _always, _never

@@ -3,17 +3,8 @@
 import pytest
 
 import tfopt
-from tests.conversion.cases import (
-    CASES,
-    FORMS,
-    ISLANDS,
-    QUICK_ROWS,
-    RECURRENT_ROWS,
-    build,
-    by_row,
-    quick,
-    side_by_side,
-)
+from tests.conversion.cases import CASES, FORMS, ISLANDS
+from tests.conversion.rows import QUICK_ROWS, RECURRENT_ROWS, build, by_row, quick, side_by_side
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
 from tests.quantization.test_battery import trained

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, build
+from tests.conversion.cases import CASES
+from tests.conversion.rows import build
 from tests.docs.pages import ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "_hooks"))

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 from tests.conversion.masked import MASKED, MASKED_RECURRENT, Wrapped
 from tests.models import IMAGE, MODELS, Block, samples_for, trained_like
@@ -11,7 +11,6 @@ from tfopt.graph import (
     build_model,
     capture,
     einsum_axes,
-    final_activation,
     flatten_layers,
     fold_batch_norms,
     kind,
@@ -268,45 +267,3 @@ def test_flatten_layers_and_own_weights_cover_every_weight_once():
     model = MODELS["subclassed"]()
     found = [id(weight) for layer in flatten_layers(model) for weight in own_weights(layer)]
     assert sorted(found) == sorted(id(weight) for weight in model.weights)
-
-
-@pytest.mark.parametrize(
-    "output, expected",
-    [
-        (layers.Dense(2), "linear"),
-        (layers.Dense(2, activation="softmax"), "softmax"),
-        (lambda x: layers.Reshape((2, 1))(layers.Softmax()(layers.Dense(2)(x))), "softmax"),
-        (lambda x: ops.sigmoid(layers.Dense(1)(x)), "sigmoid"),
-        (lambda x: layers.Activation("tanh")(x), "tanh"),
-        (lambda x: layers.LSTM(2)(layers.Reshape((1, 4))(x)), None),
-    ],
-)
-def test_final_activation(output, expected):
-    inputs = keras.Input((4,))
-    assert final_activation(keras.Model(inputs, output(inputs))) == expected
-
-
-def test_final_activation_of_a_subclassed_model():
-    assert final_activation(MODELS["subclassed"]()) == "softmax"
-
-
-class Doubled(layers.Dense):
-    def call(self, x, training=None):
-        return 2 * super().call(x, training)
-
-
-@pytest.mark.parametrize(
-    "op, expected",
-    [
-        (layers.Activation("relu6"), "relu6"),
-        (layers.ReLU(), "relu"),
-        (layers.ReLU(max_value=3), "ReLU"),
-        (layers.ReLU(negative_slope=0.1), "leaky_relu"),
-        (layers.LeakyReLU(), "leaky_relu"),
-        (layers.Activation(lambda x: x), "Activation"),
-        (layers.Add(), "Add"),
-        (Doubled(2), "Doubled"),
-    ],
-)
-def test_kind(op, expected):
-    assert kind(op) == expected

@@ -2,51 +2,22 @@
 
 import dataclasses
 import json
-import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import tfopt
+from tests.pipeline.net import net
 from tfopt.page import SECTIONS, Content, html_page
 from tfopt.page._matched import operators_of_layers
 from tfopt.pipeline import _baselines, _compress, _training
-from tfopt.pipeline._output_folder import FILES, check_output_folder, output_folder
+from tfopt.pipeline._output_folder import FILES
 from tfopt.recipes import Cluster, Export, Factorize, Prune, Quantize, Recipe, Shrink, Train, read_recipe
 from tfopt.runtimes import TFLiteFile
 
-layers = keras.layers
 SLOW = pytest.mark.slow
 ONE = Train(epochs=1, batch_size=16)
-
-
-def _net(units: int, activation: str | None = None) -> keras.Model:
-    x = inputs = keras.Input((8, 8, 1), name="image")
-    x = layers.Conv2D(8, 3, use_bias=False, name="first")(x)
-    x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.Conv2D(16, 3, strides=2, activation="relu", name="second")(x)
-    x = layers.Dense(units, activation=activation, name="head")(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, x, name="net")
-
-
-@pytest.fixture(scope="module")
-def samples():
-    """Images in four classes that the size of their values tells."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 4, 120)
-    x = (y[:, None, None, None] + rng.normal(size=(120, 8, 8, 1))).astype("float32")
-    return x, y.astype("int32")
-
-
-@pytest.fixture(scope="module")
-def classifier(samples):
-    keras.utils.set_random_seed(0)
-    model = _net(4, "softmax")
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(*samples, epochs=4, verbose=0)
-    return model
 
 
 def test_without_a_recipe_it_is_int8_and_verified(classifier, samples, tmp_path):
@@ -242,51 +213,11 @@ def test_every_kind_of_outputs_and_labels(name, samples):
     units, activation, labels, recipe, metric, note = ROWS[name]
     x, y = samples
     made = {"class": y, "binary": y // 2, "float": x[:, 0, :2, 0], None: None}[labels]
-    result = tfopt.compress(_net(units, activation), x if made is None else (x, made), recipe)
+    result = tfopt.compress(net(units, activation), x if made is None else (x, made), recipe)
     assert result.passed and result.metric == metric
     assert any(note in one for one in result.notes), result.notes
     json.dumps(result.to_dict())
     assert "## Recipe" in result.to_markdown()
-
-
-# What cannot be done -> model, data, recipe and the message; nothing is trained before it comes.
-REFUSED = {
-    "prune without training": (
-        Recipe(prune=HALF, train=Train(epochs=0)),
-        "To prune takes training. Got 0 epochs",
-    ),
-    "format and int8": (
-        dataclasses.replace(Recipe(), export=dataclasses.replace(Recipe().export, format="float16")),
-        "for files that are not quantized. Got 'float16'",
-    ),
-    "unknown loss": (Recipe(train=Train(loss="mes")), "must be a loss of Keras. Got 'mes'"),
-    "compressed for LiteRT": (Recipe(export=Export(compress=True)), "a target whose runtime decodes kernels"),
-    "no such recipe": ("tflm", "must be a YAML file or one of accurate-int8"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_done_is_said_at_once(name, classifier, samples, tmp_path):
-    recipe, message = REFUSED[name]
-    with pytest.raises(ValueError, match=message):
-        tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_a_checkpoint_does_not_hold_is_not_resumed(classifier, samples, tmp_path):
-    with pytest.raises(ValueError, match="A run with the section 'cluster' cannot be resumed"):
-        tfopt.compress(classifier, samples, SMALLER, output_dir=tmp_path / "out", resume=True)
-
-
-def test_labels_that_do_not_fit_are_refused(classifier, samples):
-    with pytest.raises(
-        ValueError, match=r"numbers of classes from 0 to 3, as the model has 4 outputs. Got 1 to 4"
-    ):
-        tfopt.compress(classifier, (samples[0], samples[1] + 1))
-    with pytest.raises(ValueError, match="'max_drop' key takes a metric"):
-        tfopt.compress(_net(2), samples[0], Recipe(max_drop=1))
-    with pytest.raises(TypeError, match=r"must be a Keras model. Got str instead"):
-        tfopt.compress("model.keras", samples)
 
 
 def test_other_versions_are_said():
@@ -306,54 +237,6 @@ def test_the_number_of_attempts():
         (Recipe(train=Train(epochs=3)), [3]),
     ]
     assert [_compress._epochs(recipe) for recipe, _ in rows] == [epochs for _, epochs in rows]
-
-
-def _write(folder: Path) -> None:
-    for name in FILES:
-        (folder / name).write_text("new")
-
-
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
-    out = tmp_path / "out"
-    with pytest.raises(RuntimeError), output_folder(out) as work:
-        _write(work)
-        raise RuntimeError
-    assert not list(tmp_path.iterdir())
-    with output_folder(out) as work:
-        _write(work)
-        with pytest.raises(ValueError, match="Another process writes to"), output_folder(out):
-            pass
-    (out / "report.md").write_text("old")
-    with pytest.raises(KeyboardInterrupt), output_folder(out) as work:
-        _write(work)
-        raise KeyboardInterrupt
-    assert (out / "report.md").read_text() == "old"
-    with output_folder(out, resume=True) as work:  # what was interrupted is still there
-        assert (work / "report.md").read_text() == "new"
-    assert (out / "report.md").read_text() == "new" and [path.name for path in tmp_path.iterdir()] == ["out"]
-    # Killed between the renames: the old results come back, and then the new ones.
-    shutil.move(out, tmp_path / ".out.old")
-    with output_folder(out):
-        assert (out / "report.md").read_text() == "new"
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
-    out = tmp_path / "out"
-    check_output_folder(out, overwrite=False)
-    out.mkdir()
-    check_output_folder(out, overwrite=False)
-    _write(out)
-    check_output_folder(out, overwrite=True)
-    (out / "thesis.tex").write_text("")
-    rows = [
-        (out, False, "must be empty, or new"),
-        (out, True, "nothing but older results .* with thesis.tex"),
-    ]
-    rows.append((out / "report.md", True, "must be a folder. Got the file"))
-    rows.append((out / "report.md" / "x", True, "where you may write"))
-    for path, overwrite, message in rows:
-        with pytest.raises(ValueError, match=message):
-            check_output_folder(path, overwrite)
 
 
 def test_all_that_makes_files_smaller(classifier, samples, tmp_path, monkeypatch):

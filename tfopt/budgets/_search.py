@@ -1,16 +1,16 @@
 """`search`: bits and zeros for each layer, so that a file is within a budget and loses as little as it can."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from tfopt._samples import gather
-from tfopt.analysis import Damage, judge_of, sensitivity
+from tfopt.analysis import Damage, Judge, judge_of, sensitivity
 from tfopt.budgets._candidates import Candidates
-from tfopt.budgets._front import front
+from tfopt.budgets._front import Sum, front
 from tfopt.budgets._options import FORMS, Option, Prices
 from tfopt.budgets._report import SearchReport
 from tfopt.compression import check_decoder
@@ -103,14 +103,7 @@ def search(
         ]
     )
     all_of_them = Candidates(model, x, list(layers), options, sums, form, target)
-    best, measured, drop = None, None, None
-    if most is None:
-        cheapest = all_of_them.within_drop(judge_of(model, x, y, metric), max_drop or 0.0)
-        if cheapest is not None:
-            best, drop = cheapest
-            measured = all_of_them.measured(best)
-    elif (fitting := all_of_them.within(most)) is not None:
-        best, measured = fitting
+    best, measured, drop = _best(all_of_them, most, lambda: judge_of(model, x, y, metric), max_drop)
     shown = {sums[at] for at in np.linspace(0, len(sums) - 1, min(_POINTS, len(sums))).astype(int)}
     points = (
         all_of_them.point(one) for one in sorted(shown | ({best} if best else set()), key=lambda s: s.cost)
@@ -127,6 +120,16 @@ def search(
         seconds=round(time.perf_counter() - begin, 2),
         notes=report.notes,
     )
+
+
+def _best(
+    candidates: Candidates, most: int | None, judge: Callable[[], Judge], max_drop: float | None
+) -> tuple[Sum | None, int | None, float | None]:
+    """The sum to take, its measured size, and what it loses where that was asked; Nones where none will do."""
+    if most is not None:
+        return (*(candidates.within(most) or (None, None)), None)
+    best, drop = candidates.within_drop(judge(), max_drop or 0.0) or (None, None)
+    return best, None if best is None else candidates.measured(best), drop
 
 
 def _layers(rows: Sequence[Damage], options: Sequence[Option]) -> dict[str, dict[Option, float]]:

@@ -106,30 +106,15 @@ def quantize(
     config = config or QuantConfig()
     check_rounding(rounding)
     if max_drop is not None:
-        if isinstance(calibration, Iterator):  # which can be read once only
-            calibration = list(calibration)
-        options: dict[str, Any] = {
-            "strict": strict,
-            "equalize": equalize,
-            "rounding": rounding,
-            "correct_bias": correct_bias,
-        }
-        again = functools.partial(quantize, model, calibration, **options)
-        measured_with = calibration if validation is None else validation
-        return _check_control(control)(model, again, config, measured_with, max_drop, metric)
+        options = {"strict": strict, "equalize": equalize, "rounding": rounding, "correct_bias": correct_bias}
+        return _controlled(control, model, calibration, config, options, (validation, max_drop, metric))
     rewritten = rewrite(model, calibration, config, equalize)
     refuse_preprocessing(rewritten.captured)
     graph, linear = rewritten.graph, rewritten.linear
     improves = correct_bias or rounding != "nearest"
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
-    weighted = [
-        node
-        for node in graph.nodes
-        if ((row := row_of(node)) and (row.weights or row.recurrent)) or id(node.op) in rewritten.wide
-    ]
-    closed = [node.op for node in graph.nodes if node.opaque and kind(node.op) in RECURRENT]
-    settings = resolve(config, weighted) | dict.fromkeys(map(id, closed))
+    settings = _settings(rewritten, config)
     floats = {key for key, one in settings.items() if one is None}
     placement = place_for(graph, config, floats)
     layers = make_quantizers(graph, placement, config, rewritten.input_ranges)
@@ -138,10 +123,7 @@ def quantize(
     replace = replacing(linear, lambda op: settings.get(id(op), config), made)
     full = insert(graph, placement, layers, step_counter(config))
     quantized = build_model(full, replace, model_class=QuantizedModel)
-    _start(placement, layers, observed)
-    for key, limits in cells.items():
-        if isinstance(made[key], QuantizedLSTM):
-            made[key].cell_range.set_range(*limits[:, np.newaxis], observed.batches)
+    _start(placement, layers, observed, [(made[key], limits) for key, limits in cells.items()])
     rows = (
         *describe(graph, placement, layers, made, observed.squares),
         *describe_constants(model, rewritten.captured),
@@ -166,13 +148,37 @@ def quantize(
     return quantized
 
 
-def _check_control(control: Callable[..., keras.Model] | None) -> Callable[..., keras.Model]:
+def _controlled(
+    control: Callable[..., keras.Model] | None,
+    model: keras.Model,
+    calibration: Any,
+    config: QuantConfig,
+    options: dict[str, Any],
+    limits: tuple[Any, float, Any],
+) -> keras.Model:
+    """What `control` makes of a model, which it quantizes until no more is lost than `limits` say."""
     if control is None:
         raise ValueError(
             "The 'max_drop' argument takes a 'control' that finds the layers to give back. Got None. Call "
             "tfopt.quantize, which has one."
         )
-    return control
+    if isinstance(calibration, Iterator):  # which can be read once only
+        calibration = list(calibration)
+    validation, max_drop, metric = limits
+    again = functools.partial(quantize, model, calibration, **options)
+    return control(model, again, config, calibration if validation is None else validation, max_drop, metric)
+
+
+def _settings(rewritten: Rewritten, config: QuantConfig) -> dict[int, QuantConfig | None]:
+    """The scheme of each layer with weights or wide activations, by `id`; None for one that stays float."""
+    nodes = rewritten.graph.nodes
+    of_their_own = [
+        node
+        for node in nodes
+        if ((row := row_of(node)) and (row.weights or row.recurrent)) or id(node.op) in rewritten.wide
+    ]
+    closed = [node.op for node in nodes if node.opaque and kind(node.op) in RECURRENT]
+    return resolve(config, of_their_own) | dict.fromkeys(map(id, closed))
 
 
 def _observe(
@@ -188,9 +194,18 @@ def _observe(
     return dataclasses.replace(seen, ranges=seen.ranges[:count], squares=seen.squares[:count]), of_cells
 
 
-def _start(placement: Placement, layers: list[FakeQuantize], observed: Observed) -> None:
-    """Starts the range of each quantizer from what calibration saw."""
+def _start(
+    placement: Placement,
+    layers: list[FakeQuantize],
+    observed: Observed,
+    cells: list[tuple[keras.Operation, np.ndarray]],
+) -> None:
+    """Starts the range of each quantizer, and of the cells of each LSTM, from what calibration saw."""
     ends = np.cumsum([len(grid.sites) for grid in placement.grids])[:-1]
     for layer, limits in zip(layers, np.split(observed.ranges, ends), strict=True):
         if layer.fixed_range is None:
             layer.set_range(limits[:, 0], limits[:, 1], observed.batches)
+    for recurrent, limits in cells:
+        if isinstance(recurrent, QuantizedLSTM):
+            low, high = limits[:, np.newaxis]
+            recurrent.cell_range.set_range(low, high, observed.batches)
