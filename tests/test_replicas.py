@@ -145,7 +145,8 @@ def test_two_replicas_train_as_one(name: str) -> None:
         np.testing.assert_array_equal(second, first, err_msg=variable.path)
 
 
-@pytest.mark.parametrize("quantized", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("quantized", [True, False])
 def test_statistics_of_batch_norm_are_those_of_all_replicas(quantized: bool, tmp_path: Path) -> None:
     """Keras leaves each replica its own: `predict` would use both, a file one of them."""
     strategy = two_devices()

@@ -239,6 +239,7 @@ def test_the_number_of_attempts():
     assert [_compress._epochs(recipe) for recipe, _ in rows] == [epochs for _, epochs in rows]
 
 
+@SLOW
 def test_all_that_makes_files_smaller(classifier, samples, tmp_path, monkeypatch):
     monkeypatch.setattr(_baselines, "BASELINES", ())
     result = tfopt.compress(classifier, samples, SMALLER, output_dir=tmp_path / "out")

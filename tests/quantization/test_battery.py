@@ -9,7 +9,7 @@ from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
 from tfopt.quantization import FakeQuantize
 
-QUICK = {"siamese", "recurrent"}
+QUICK = {"siamese"}
 
 
 def trained(name, config=None, **compile_arguments):
