@@ -41,7 +41,10 @@ def quantized(layer):
 def test_it_computes_with_rounded_weights_and_trains_saves_and_loads(tmp_path):
     model, q, x = quantized(Gated(name="gated"))
     (row,) = q.report.layers
-    assert (row.done, row.note) == ("int8", "its kernel and gate")
+    assert (row.done, row.note) == (
+        "int8",
+        "its kernel and gate; the rest of its call may stay float in a file, as export says",
+    )
 
     layer, (kernel, gate) = q.get_layer("gated"), model.get_layer("gated").get_weights()
     assert isinstance(layer, Gated) and isinstance(layer.kernel, keras.Variable)

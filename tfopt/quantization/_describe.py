@@ -82,7 +82,9 @@ def _row(node: Node, placement: Placement, fenced: set[str]) -> LayerReport:
     fused, registered = activation_name(node.op), registered_class(node.op)
     note = f"with {fused}" if fused in row.fuses else ""
     if registered is not None:
-        note = f"its {' and '.join(registered.weight_names)}"  # type: ignore[attr-defined]
+        names = " and ".join(registered.weight_names)  # type: ignore[attr-defined]
+        # Which of its operations the converter has integer kernels for is known when a file is written.
+        note = f"its {names}; the rest of its call may stay float in a file, as export says"
     return LayerReport(node.path, kind(node.op), "int8", note)
 
 
