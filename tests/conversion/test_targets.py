@@ -32,6 +32,9 @@ INEXACT_16 = {
         (0.5, "bilinear in float, where TFLite Micro sums in another order"),
     ),
     "Add of a table": (0.95, "the rule of ADD is not given the codes of constants"),
+    **dict.fromkeys(
+        ("Dot", "Einsum"), (0.95, "sums of products of 16-bit codes have more than the 24 bits of a float32")
+    ),
     "Attention, masked": (0.95, "computed in float, where TFLite Micro sums in another order"),
     "Cast": (0.05, "the file keeps the bits that a cast to float16 loses"),
 }
