@@ -82,26 +82,23 @@ def test_rounding_keeps_what_must_stay(method, bits, groups, inputs, outputs, ra
     assert np.abs(codes).max() <= top
 
 
-@settings(max_examples=8, deadline=None)
-@given(
-    method=st.sampled_from(sorted(METHODS)),
-    bits=st.sampled_from([4, 8]),
-    inputs=st.integers(16, 40),
-    outputs=st.integers(8, 16),
-    seed=st.integers(0, 999),
-)
-def test_rounding_lowers_the_output_error(method, bits, inputs, outputs, seed):
-    """On inputs as networks have them: correlated, and with a mean."""
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("method", METHODS)
+def test_rounding_lowers_the_output_error(method, bits):
+    """On inputs as networks have them: correlated, and with a mean. Of most kernels, and of all together."""
     top = 2 ** (bits - 1) - 1
-    weight = rng.normal(size=(1, inputs, outputs))
-    weight *= top / np.abs(weight).max(axis=1, keepdims=True)
-    rows = np.maximum(rng.normal(size=(400, inputs)) @ rng.normal(size=(inputs, inputs)), 0.0)
-    gram = (rows.T @ rows / len(rows))[None]
-    kept = np.abs(weight) > top - 1e-3
-    codes = METHODS[method](weight, gram, kept, top)
-    nearest = output_error(np.round(weight), weight, gram).sum()
-    assert output_error(codes, weight, gram).sum() < 0.8 * nearest
+    ratios = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        inputs, outputs = rng.integers(16, 41), rng.integers(8, 17)
+        weight = rng.normal(size=(1, inputs, outputs))
+        weight *= top / np.abs(weight).max(axis=1, keepdims=True)
+        rows = np.maximum(rng.normal(size=(400, inputs)) @ rng.normal(size=(inputs, inputs)), 0.0)
+        gram = (rows.T @ rows / len(rows))[None]
+        codes = METHODS[method](weight, gram, np.abs(weight) > top - 1e-3, top)
+        nearest = output_error(np.round(weight), weight, gram).sum()
+        ratios.append(output_error(codes, weight, gram).sum() / nearest)
+    assert np.mean(ratios) < 0.7 and np.median(ratios) < 0.7 and max(ratios) < 1.0, ratios
 
 
 def tiny():

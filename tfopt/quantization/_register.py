@@ -51,7 +51,7 @@ def register_quantized(layer_class: Any = None, *, weights: Weights) -> Any:
     >>> model = keras.Sequential([keras.Input((4,)), Linear(name="linear")])
     >>> (row,) = tfopt.quantize(model, np.ones((8, 4))).report.layers
     >>> row.path, row.done, row.note
-    ('linear', 'int8', 'its kernel')
+    ('linear', 'int8', 'its kernel; the rest of its call may stay float in a file, as export says')
     """
     if layer_class is None:
         return lambda decorated: register_quantized(decorated, weights=weights)
