@@ -1,11 +1,8 @@
 """Training on the JAX backend, in a process of its own: on eight devices as on one, and on after an interruption."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.jax_process import NEEDS_JAX, run_on_jax
 
 PROGRAM = """
 import sys, tempfile
@@ -92,16 +89,7 @@ print("done")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+@NEEDS_JAX
 @pytest.mark.parametrize("part", ["devices", "resume"])
 def test_jax(part: str) -> None:
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    command = [sys.executable, "-W", "error::UserWarning", "-c", PROGRAM, part]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout + done.stderr
+    run_on_jax(PROGRAM, part, devices=8, options=("-W", "error::UserWarning"))

@@ -1,12 +1,10 @@
 """Clustering on the JAX backend, in a process of its own: alone, and around and inside the masks of Pruning."""
 
-import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.jax_process import NEEDS_JAX, run_on_jax
 
 PROGRAM = """
 import sys
@@ -43,16 +41,11 @@ for options in ({}, {"gradient": "centroid"}):
         plain.build(model.trainable_variables)
         assert len(model.optimizer.variables) == len(loaded.optimizer.variables) == len(plain.variables)
         assert all(weight.constraint is None for weight in model.trainable_weights)
+print("done")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+@NEEDS_JAX
 def test_clustering_on_jax(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path)], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on_jax(PROGRAM, tmp_path)

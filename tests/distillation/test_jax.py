@@ -1,11 +1,8 @@
 """Distillation on the JAX backend, in a process of its own: schedules, pruning, features, a cache, self-teaching."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.jax_process import NEEDS_JAX, run_on_jax
 
 PROGRAM = """
 import sys
@@ -69,15 +66,11 @@ np.testing.assert_allclose(*runs, rtol=1e-5)
 decay = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.0, 0.5])
 mean, got = fitted(td.EMATeacher(decay), None, keras.optimizers.SGD(0.5), epochs=2)
 assert got[1] > 0
+print("done")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+@NEEDS_JAX
 def test_distillation_on_jax(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(program), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on_jax(PROGRAM, tmp_path)

@@ -1,11 +1,8 @@
 """Pruning on the JAX backend, in a process of its own, compiled and on two devices. What reads data adds a row."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.jax_process import NEEDS_JAX, run_on_jax
 
 PROGRAM = """
 import sys
@@ -92,16 +89,7 @@ print("done")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+@NEEDS_JAX
 @pytest.mark.parametrize("devices", ["one", "two"])
 def test_pruning_on_jax(devices: str) -> None:
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    command = [sys.executable, "-c", PROGRAM, devices]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout + done.stderr
+    run_on_jax(PROGRAM, devices, devices=2)
