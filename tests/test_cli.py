@@ -10,13 +10,8 @@ import numpy as np
 import pytest
 
 import tfopt
+from tests.program import run_tfopt
 from tfopt.commands._arguments import load_model, load_samples
-
-
-def run(*arguments, cwd=None):
-    """The program, by the interpreter that runs the tests: `tfopt` need not be on the PATH."""
-    command = [sys.executable, "-m", "tfopt", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment())
 
 
 def environment():
@@ -38,10 +33,10 @@ def files(tmp_path_factory):
 
 
 def test_usage_and_unknown_commands():
-    usage = run("--help")
+    usage = run_tfopt("--help")
     assert usage.returncode == 0
     assert "usage: tfopt COMMAND" in usage.stdout
-    wrong = run("prune")
+    wrong = run_tfopt("prune")
     assert wrong.returncode == 2
     assert "There is no command 'prune'" in wrong.stderr
     assert all(len(line) <= 80 for line in usage.stdout.splitlines())
@@ -59,15 +54,15 @@ def test_what_needs_no_model_loads_no_tensorflow(files, arguments):
 
 
 def test_export_inspect_verify_compare(files):
-    exported = run("export", files / "q.keras", files / "new.tflite", "--strict")
+    exported = run_tfopt("export", files / "q.keras", files / "new.tflite", "--strict")
     assert exported.returncode == 0, exported.stderr
     assert "FULLY_CONNECTED" in exported.stdout
-    inspected = run("inspect", files / "new.tflite")
+    inspected = run_tfopt("inspect", files / "new.tflite")
     assert "SOFTMAX" in inspected.stdout
     given = ("--data", files / "samples.npz", "--report")
-    verified = run("verify", files / "q.keras", files / "new.tflite", *given, files / "verify.html")
+    verified = run_tfopt("verify", files / "q.keras", files / "new.tflite", *given, files / "verify.html")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    compared = run("compare", files / "q.keras", files / "new.tflite", *given, files / "compare.html")
+    compared = run_tfopt("compare", files / "q.keras", files / "new.tflite", *given, files / "compare.html")
     assert "q.keras" in compared.stdout
     assert "100.00%" in compared.stdout
     for name, section in {"verify": "parity", "compare": "tradeoff"}.items():
@@ -90,7 +85,7 @@ def test_mistakes_get_one_sentence(files):
         (("inspect", files / "samples.npz"), "must name a .tflite file"),
         (("report", files), "must be one that tfopt compress wrote"),
     ]:
-        result = run(*arguments)
+        result = run_tfopt(*arguments)
         assert result.returncode == 2
         assert words in result.stderr
         assert "Traceback" not in result.stderr
@@ -100,7 +95,9 @@ def test_verify_fails_on_another_model(files, tmp_path):
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax", bias_initializer="ones")])
     other.layers[0].kernel.assign(-3.0 * np.ones((4, 3)).cumsum(axis=1))
     other.save(tmp_path / "other.keras")
-    result = run("verify", tmp_path / "other.keras", files / "q.tflite", "--data", files / "samples.npz")
+    result = run_tfopt(
+        "verify", tmp_path / "other.keras", files / "q.tflite", "--data", files / "samples.npz"
+    )
     assert result.returncode == 1
     assert "FAILED" in result.stdout
 
@@ -108,7 +105,7 @@ def test_verify_fails_on_another_model(files, tmp_path):
 @pytest.mark.slow
 def test_demo_keeps_its_promises(tmp_path):
     """The first command that a new user types."""
-    result = run("demo", "--output_dir", tmp_path / "out")
+    result = run_tfopt("demo", "--output_dir", tmp_path / "out")
     assert result.returncode == 0, result.stdout + result.stderr
     names = {"digits.keras", "float.tflite", "int8.tflite", "report.html", "report.json", "report.md"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
@@ -157,12 +154,12 @@ def test_what_would_be_lost_or_mixed_up_is_refused(files, tmp_path):
     for folder in (tmp_path, tmp_path / "other"):
         (folder / "q.tflite").write_bytes((files / "q.tflite").read_bytes())
     both = ["q.tflite", "other/q.tflite"]
-    compared = run("compare", *both, "--data", files / "samples.npz", cwd=tmp_path)
+    compared = run_tfopt("compare", *both, "--data", files / "samples.npz", cwd=tmp_path)
     assert "2 models" in compared.stdout, compared.stderr
-    twice = run("compare", "q.tflite", "q.tflite", "--data", files / "samples.npz", cwd=tmp_path)
+    twice = run_tfopt("compare", "q.tflite", "q.tflite", "--data", files / "samples.npz", cwd=tmp_path)
     assert twice.returncode == 2 and "Got 'q.tflite' twice" in twice.stderr
     before = (files / "q.keras").read_bytes()
-    itself = run("export", files / "q.keras", files / "q.keras")
+    itself = run_tfopt("export", files / "q.keras", files / "q.keras")
     assert itself.returncode == 2 and "must not be the model's own file" in itself.stderr
     assert (files / "q.keras").read_bytes() == before
 
@@ -180,10 +177,10 @@ def test_a_full_or_closed_output_is_no_traceback(files):
 def test_check_and_bench(files, tmp_path):
     shape = (4, 8)
     keras.Sequential([keras.Input(shape), keras.layers.LSTM(3, name="lstm")]).save(tmp_path / "lstm.keras")
-    checked = run("check", tmp_path / "lstm.keras", "--target", "tflm", "--json")
+    checked = run_tfopt("check", tmp_path / "lstm.keras", "--target", "tflm", "--json")
     assert checked.returncode in (0, 1), checked.stderr
     assert json.loads(checked.stdout)["layers"][0]["path"].startswith("lstm")
-    timed = run("bench", files / "q.tflite", "--runs", "60")
+    timed = run_tfopt("bench", files / "q.tflite", "--runs", "60")
     assert timed.returncode == 0 and "60 calls of each file" in timed.stdout, timed.stderr
 
 
@@ -198,7 +195,7 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
         path = tmp_path / "photos" / ("dark", "bright")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         keras.utils.save_img(path, np.full((9, 7, 1), 100.0 * (number % 2) + number), scale=False)
-    result = run(
+    result = run_tfopt(
         "compress", "--model", "net.keras", "--data", "photos", "--target", "tflm", "--json", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
@@ -211,7 +208,7 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
     before = page.read_text()
     assert "0 bright" in before
     page.unlink()
-    again = run("report", "net-compressed", cwd=tmp_path)
+    again = run_tfopt("report", "net-compressed", cwd=tmp_path)
     assert again.returncode == 0 and page.read_text() == before, again.stderr
 
 
@@ -246,20 +243,20 @@ def test_one_technique_alone_and_what_is_in_its_results(files, tmp_path):
     dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(3)])
     dense.save(tmp_path / "m.keras")
     given = ("--data", files / "samples.npz")
-    quantized = run(
+    quantized = run_tfopt(
         "quantize", "m.keras", "q.tflite", *given, "--weight_bits", "4", "--report", "q.html", cwd=tmp_path
     )
     assert quantized.returncode == 0, quantized.stderr
     assert "q.tflite: weights of 4 bits" in quantized.stdout and "q.tflite: passed on" in quantized.stdout
     assert all(f'<section id="{name}"' in (tmp_path / "q.html").read_text() for name in ("layers", "parity"))
-    shrunk = run("shrink", "m.keras", "s.keras", *given, "--channels", "0.5", "--json", cwd=tmp_path)
+    shrunk = run_tfopt("shrink", "m.keras", "s.keras", *given, "--channels", "0.5", "--json", cwd=tmp_path)
     assert json.loads(shrunk.stdout)["reports"]["shrink"]["params"] == [131, 67], shrunk.stderr
-    drawn = run("inspect", "s.keras", "--graph", cwd=tmp_path)
+    drawn = run_tfopt("inspect", "s.keras", "--graph", cwd=tmp_path)
     assert drawn.stdout.count("●") == 3 and drawn.stdout.rstrip().endswith("→"), drawn.stderr
     for arguments, words in [
         (("quantize", "m.keras", "m.keras", *given), "must not be the model's own file"),
         (("quantize", "m.keras", "q.tflite", *given, "--weight_bits", "9"), "weight_bits"),
         (("shrink", "m.keras", "s.keras", *given), "must have one budget of channels"),
     ]:
-        result = run(*arguments, cwd=tmp_path)
+        result = run_tfopt(*arguments, cwd=tmp_path)
         assert result.returncode == 2 and words in result.stderr and "Traceback" not in result.stderr

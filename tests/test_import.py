@@ -89,6 +89,7 @@ def test_stub_lists_what_the_package_exports(package):
     assert sorted(listed) == sorted(package.__all__) == sorted(dir(package))
 
 
+@pytest.mark.slow
 def test_eager_import_finds_every_name():
     """What `EAGER_IMPORT=1`, the switch of lazy_loader, does: no name is missing, no import runs in a circle."""
     program = "import os; os.environ['EAGER_IMPORT'] = '1'; import tfopt; print(len(tfopt.__all__))"
@@ -127,7 +128,9 @@ print(json.dumps([type(model).__name__, found, type(distiller).__name__]))
 """
 
 
-@pytest.mark.parametrize("imports", ["import keras, tfopt", "import tfopt; import keras"])
+@pytest.mark.parametrize(
+    "imports", ["import keras, tfopt", pytest.param("import tfopt; import keras", marks=pytest.mark.slow)]
+)
 def test_what_was_saved_loads_in_another_process_after_importing_tfopt(imports, tmp_path):
     configs = {
         name: keras.saving.serialize_keras_object(thing) for name, thing in sorted(serializable().items())

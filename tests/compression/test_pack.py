@@ -3,7 +3,6 @@
 import shutil
 import struct
 import subprocess
-import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from keras import layers
 
 import tfopt
+from tests.program import run_tfopt
 from tfopt._text import format_bytes
 from tfopt.compression import pack, unpack
 from tfopt.compression._container import Container, Stream, deflate
@@ -182,17 +182,13 @@ def test_paths_teach(contents, tmp_path):
 def test_the_commands(contents, tmp_path):
     (tmp_path / "a.tflite").write_bytes(contents["int8"])
 
-    def tfopt_(*arguments):
-        command = [sys.executable, "-m", "tfopt", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-
     size = format_bytes(len(contents["int8"]))
-    result = tfopt_("pack", "a.tflite", "a.tfpk")
+    result = run_tfopt("pack", "a.tflite", "a.tfpk", cwd=tmp_path)
     assert f"Packed a.tflite, {size}, as a.tfpk, " in result.stdout, result.stderr
-    result = tfopt_("unpack", "a.tfpk", "b.tflite")
+    result = run_tfopt("unpack", "a.tfpk", "b.tflite", cwd=tmp_path)
     assert f"Unpacked a.tfpk as b.tflite, {size}." in result.stdout, result.stderr
     assert (tmp_path / "b.tflite").read_bytes() == contents["int8"]
-    result = tfopt_("unpack", "a.tflite", "c.tflite")
+    result = run_tfopt("unpack", "a.tflite", "c.tflite", cwd=tmp_path)
     assert result.returncode == 2 and "must name a whole file that tfopt pack wrote" in result.stderr
 
 

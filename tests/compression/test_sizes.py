@@ -1,12 +1,11 @@
 """What you pay where: every figure is that of the file which the named tool writes."""
 
 import gzip
-import subprocess
-import sys
 
 import pytest
 
 import tfopt
+from tests.program import run_tfopt
 from tfopt.compression import SizesReport, compress_weights, pack, sizes
 from tfopt.compression import _sizes as module
 from tfopt.runtimes import CannotRunError, estimate_npu
@@ -78,12 +77,11 @@ def test_a_float_file_gives_the_npu_nothing_to_compute(tmp_path):
 def test_commands_print_them(plain, tmp_path):
     (tmp_path / "a.tflite").write_bytes(plain)
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "tfopt", *arguments]
-        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    def printed_by(*arguments):
+        result = run_tfopt(*arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    printed = run("export", "a.tflite", "b.tflite", "--compress", "--sizes")
+    printed = printed_by("export", "a.tflite", "b.tflite", "--compress", "--sizes")
     assert "Compressed b.tflite" in printed and "What you pay where: b.tflite" in printed
-    assert "What you pay where" not in run("inspect", "a.tflite")
+    assert "What you pay where" not in printed_by("inspect", "a.tflite")

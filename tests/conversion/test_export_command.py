@@ -1,17 +1,10 @@
 """`tfopt export`: the flags that shape a file."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 
+from tests.program import run_tfopt
 from tfopt.runtimes import TFLiteFile
-
-
-def export(*arguments):
-    command = [sys.executable, "-m", "tfopt", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_a_float_model_becomes_a_fixed_int8_file_and_an_array(tmp_path):
@@ -19,7 +12,8 @@ def test_a_float_model_becomes_a_fixed_int8_file_and_an_array(tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(image))
     keras.Model(image, keras.layers.Dense(2, name="logits")(x)).save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(8, 6, 6, 3)).astype("float32"))
-    result = export(
+    result = run_tfopt(
+        "export",
         *(
             tmp_path / "model.keras",
             tmp_path / "a.tflite",
@@ -40,6 +34,6 @@ def test_a_float_model_becomes_a_fixed_int8_file_and_an_array(tmp_path):
 
 def test_a_shape_that_is_none_teaches(tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "model.keras")
-    result = export(tmp_path / "model.keras", tmp_path / "a.tflite", "--shape=image:6")
+    result = run_tfopt("export", tmp_path / "model.keras", tmp_path / "a.tflite", "--shape=image:6")
     assert result.returncode == 2
     assert "The '--shape' flag must be a name and whole numbers" in result.stderr

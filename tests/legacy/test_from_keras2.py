@@ -53,10 +53,8 @@ def test_what_has_no_counterpart_is_named(converted, name):
     assert REFUSED[name][1] in str(converted[f"refused {name}"])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name == "MobileNet" else pytest.mark.slow) for name in APPLICATIONS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_a_network_of_tf_keras_applications(name):
     difference = run("-m", "tests.legacy.application_rows", name)[name]
     assert not isinstance(difference, str), difference

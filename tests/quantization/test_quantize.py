@@ -10,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 import tfopt
+from tests.conversion.rows import quick
 from tests.models import IMAGE, MODELS, samples_for, trained_like
 from tests.strategies import two_devices
 from tfopt.graph import capture, kind
@@ -66,7 +67,7 @@ def test_layer_contract(name, tmp_path):
     np.testing.assert_array_equal(loaded.layers[0].kernel, quantized.kernel)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS, ["residual", "siamese"]))
 def test_model_contract(name, tmp_path):
     """Close to the float model, whose weights stay; trains; loads with plain Keras, equal to the bit."""
     model = trained_like(MODELS[name]())
