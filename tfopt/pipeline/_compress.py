@@ -17,7 +17,7 @@ from tfopt import data as readers
 from tfopt._files import write_whole
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
-from tfopt.graph import flatten_layers
+from tfopt.graph import check_finite, flatten_layers
 from tfopt.kernels import IntegerActivations
 from tfopt.page import Content, html_page
 from tfopt.pipeline._attempt import Attempt, attempt
@@ -85,7 +85,7 @@ def compress(
     Raises:
         ValueError: the recipe, the data or the folder is not one of the above, they do not fit together, or a technique
             cannot do what it is asked.
-        TypeError: `model` is not a Keras model.
+        TypeError: `model` is not a Keras model, or `recipe` no recipe.
         ImportError: the target's runtime is not installed.
 
     Example:
@@ -103,6 +103,12 @@ def compress(
             "keras.saving.load_model(path)."
         )
     recipe = load_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe or Recipe()
+    if not isinstance(recipe, Recipe):
+        raise TypeError(
+            f"The 'recipe' argument must be a tfopt.Recipe, a YAML file or the name of a shipped recipe. Got "
+            f"{type(recipe).__name__} instead."
+        )
+    check_finite(model)
     _check(recipe, resume)
     if output_dir is not None:
         check_output_folder(Path(output_dir), overwrite)
