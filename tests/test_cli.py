@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import tfopt
 from tfopt.commands._arguments import load_model, load_samples
+from tfopt.data import allow_memory
 
 
 def run(*arguments, cwd=None):
@@ -145,11 +147,23 @@ def test_damaged_files_get_one_sentence(tmp_path, name):
     assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
-def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfopt.data._check_file.LARGEST", 1 << 20)
-    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1 << 20, "uint8"))
-    with pytest.raises(ValueError, match=r"Got .*bomb.npz"):
-        load_samples(str(tmp_path / "bomb.npz"))
+def test_what_unpacks_to_too_much_is_refused_unless_it_is_allowed(tmp_path):
+    """A file of 300 kB that takes 300 MB, and a model of 3 kB that asks for 4 GB."""
+    bomb, config = tmp_path / "bomb.npz", keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+    np.savez_compressed(bomb, x=np.zeros(300 << 20, "uint8"))
+    with pytest.raises(ValueError, match=r"256 MiB at most for its size. Got .*bomb.npz' with 300 MiB"):
+        load_samples(str(bomb))
+    with allow_memory(1 << 30):
+        assert load_samples(str(bomb))[0].nbytes == 300 << 20
+    config.save(tmp_path / "small.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "small.keras") as small,
+        zipfile.ZipFile(tmp_path / "m.keras", "w") as huge,
+    ):
+        for name in small.namelist():
+            huge.writestr(name, small.read(name).replace(b'"units": 1,', b'"units": 100000000,'))
+    with pytest.raises(ValueError, match=r"m.keras' asks for more memory than .* --max_memory"):
+        load_model(str(tmp_path / "m.keras"))
 
 
 def test_what_would_be_lost_or_mixed_up_is_refused(files, tmp_path):

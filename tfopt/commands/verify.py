@@ -26,6 +26,7 @@ _OVERLAY = flags.DEFINE_string(
     "Write a JSON file that Model Explorer shows over the graph: the difference in steps at each node.",
 )
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("report")
 flags.mark_flag_as_required("data")
 
