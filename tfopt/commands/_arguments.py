@@ -34,8 +34,9 @@ def allowed_memory() -> contextlib.AbstractContextManager[None]:
 
 def take(arguments: list[str], *names: str) -> list[str]:
     """The positional arguments, if there is one per name; else an error that shows the names."""
-    if len(arguments) != len(names):
-        raise ValueError(f"Expected {' '.join(names)}. Got {' '.join(arguments) or 'nothing'} instead.")
+    if len(arguments) != len(names) or not all(arguments):
+        given = " ".join(argument or "''" for argument in arguments)
+        raise ValueError(f"Expected {' '.join(names)}. Got {given or 'nothing'} instead.")
     return arguments
 
 

@@ -38,6 +38,11 @@ flags.declare_key_flag("sizes")
 def main(arguments: list[str]) -> None:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    if path.lower().endswith((".keras", ".h5")) and not is_same_file(model, path):
+        raise ValueError(
+            f"The file to write must not have the ending of a model: it would be taken for one. Got {path!r}. Name it "
+            f"{Path(path).with_suffix('.tflite').name!r}."
+        )
     report: ExportReport | CompressionReport
     try:
         report = compress_weights(model, path) if _is_file(model) else _export(model, path)

@@ -27,7 +27,11 @@ def check_file(path: str, what: str, kind: str) -> None:
     ValueError: The '--data' flag must name a .npz file. There is no file 'none.npz'.
     """
     if not Path(path).is_file():
-        raise ValueError(f"{what} must name {kind}. There is no file {path!r}.")
+        there = "a folder, a device or a pipe" if Path(path).exists() else ""
+        raise ValueError(
+            f"{what} must name {kind}. "
+            + (f"Got {path!r}, which is {there}." if there else f"There is no file {path!r}.")
+        )
     size = Path(path).stat().st_size
     if zipfile.is_zipfile(path):
         try:
