@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -105,6 +106,41 @@ def test_verify_fails_on_another_model(files, tmp_path):
     result = run("verify", tmp_path / "other.keras", files / "q.tflite", "--data", files / "samples.npz")
     assert result.returncode == 1
     assert "FAILED" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [True, False])
+def test_an_interrupt_is_one_line(tmp_path, group):
+    """Ctrl-C at a terminal goes to all processes of the command; `kill -INT` goes to the first."""
+    command = [sys.executable, "-m", "tfopt", "demo", "--output_dir", str(tmp_path / "out")]
+    demo = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment(),
+    )
+    while "1/4" not in demo.stdout.readline():
+        pass
+    (os.killpg if group else os.kill)(demo.pid, signal.SIGINT)
+    _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 130 and said.strip() == "tfopt demo: interrupted"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="one process then")
+def test_a_crash_is_one_sentence(files):
+    """What a library does to its process."""
+    program = (
+        "import os, signal, sys, tfopt.cli\n"
+        "tfopt.cli._command = lambda name, given: os.kill(os.getpid(), getattr(signal, sys.argv.pop()))\n"
+        "tfopt.cli.run()"
+    )
+    for name, words in {"SIGSEGV": "A library crashed (SIGSEGV)", "SIGKILL": "ended by SIGKILL"}.items():
+        command = [sys.executable, "-c", program, "inspect", name]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow

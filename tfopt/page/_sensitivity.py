@@ -51,6 +51,8 @@ def _measure(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
 
 def _dots(rows: Sequence[Mapping[str, Any]], paths: Sequence[str], key: str, what: str) -> Any:
     def make(axes: Any) -> Mapping[str, str]:
+        from matplotlib.ticker import FuncFormatter
+
         hints = {}
         for number, short in enumerate(dict.fromkeys(row["short"] for row in rows)):
             own = [(at, row) for at, row in enumerate(rows) if row["short"] == short and row["path"] in paths]
@@ -68,6 +70,7 @@ def _dots(rows: Sequence[Mapping[str, Any]], paths: Sequence[str], key: str, wha
                 hints[f"damage-{at}"] = f"{row['path']}, {row['technique']}: {row[key]:+.4g}"
         axes.set_yticks(range(len(paths)), [printable(path)[-32:] for path in reversed(paths)])
         axes.set_xscale("symlog", linthresh=1e-3)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel(what)
         axes.figure.legend(loc="outside upper left", ncols=4, handletextpad=0.2, columnspacing=1.2)
         return hints
