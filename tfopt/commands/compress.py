@@ -36,6 +36,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace older results in the folder.")
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with a run that was killed or interrupted.")
+_TENSORBOARD = flags.DEFINE_string("tensorboard", None, "Folder for TensorBoard's logs of the training.")
 flags.declare_key_flag("json")
 flags.declare_key_flag("max_memory")
 flags.DEFINE_string("prune", None, "Fraction of the weights that become zero, as 0.8; or a pattern, as 2:4.")
@@ -124,6 +125,7 @@ def main(arguments: list[str]) -> int:
                 overwrite=_OVERWRITE.value,
                 resume=_RESUME.value,
                 say=_say,
+                callbacks=_loggers(),
             )
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
@@ -156,6 +158,21 @@ def _recipe() -> Recipe:
     except RecipeError as error:
         flag = given.get(".".join(error.where))
         raise ValueError(f"{f'--{flag}: ' if flag else ''}{error}") from error
+
+
+def _loggers() -> list[Any]:
+    """The callbacks that log the training."""
+    if _TENSORBOARD.value is None:
+        return []
+    import importlib.util
+
+    import keras
+
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            "The '--tensorboard' flag takes TensorBoard. Install it with: pip install tensorboard"
+        )
+    return [keras.callbacks.TensorBoard(_TENSORBOARD.value, write_graph=False)]
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def compress(
     overwrite: bool = False,
     resume: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> CompressResult:
     """Makes a model small and fast by a recipe, writes the .tflite file, verifies and compares it.
 
@@ -78,6 +79,7 @@ def compress(
         resume: whether to go on with the training of a run that was killed, or interrupted; it ends as if it had not
             been.
         say: is called with what is going on, in some words.
+        callbacks: of the training, beside those of the techniques: `keras.callbacks.TensorBoard("logs")`, or MLflow's.
 
     Returns:
         A `CompressResult`: the model, the reports, and whether all holds (`passed`).
@@ -116,7 +118,7 @@ def compress(
     names = {"inputs": recipe.data.inputs, "labels": recipe.data.labels}
     samples = readers.read(data, model, **names)
     held_out: Samples | None = None if validation is None else readers.read(validation, model, **names)
-    run = prepare(model, samples, held_out, recipe, say)
+    run = dataclasses.replace(prepare(model, samples, held_out, recipe, say), callbacks=tuple(callbacks))
     if recipe.max_drop is not None and run.task.metric is None:
         raise ValueError(
             "The 'max_drop' key takes a metric: labels, or a model with one output of scores of classes. Got neither. "
