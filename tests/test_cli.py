@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import tfopt
 from tests.program import run_tfopt
 from tfopt.commands._arguments import load_model, load_samples
+from tfopt.data import allow_memory
 
 
 def environment():
@@ -103,6 +106,41 @@ def test_verify_fails_on_another_model(files, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("group", [True, False])
+def test_an_interrupt_is_one_line(tmp_path, group):
+    """Ctrl-C at a terminal goes to all processes of the command; `kill -INT` goes to the first."""
+    command = [sys.executable, "-m", "tfopt", "demo", "--output_dir", str(tmp_path / "out")]
+    demo = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment(),
+    )
+    while "1/4" not in demo.stdout.readline():
+        pass
+    (os.killpg if group else os.kill)(demo.pid, signal.SIGINT)
+    _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 130 and said.strip() == "tfopt demo: interrupted"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="one process then")
+def test_a_crash_is_one_sentence(files):
+    """What a library does to its process."""
+    program = (
+        "import os, signal, sys, tfopt.cli\n"
+        "tfopt.cli._command = lambda name, given: os.kill(os.getpid(), getattr(signal, sys.argv.pop()))\n"
+        "tfopt.cli.run()"
+    )
+    for name, words in {"SIGSEGV": "A library crashed (SIGSEGV)", "SIGKILL": "ended by SIGKILL"}.items():
+        command = [sys.executable, "-c", program, "inspect", name]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 2 and words in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
 def test_demo_keeps_its_promises(tmp_path):
     """The first command that a new user types."""
     result = run_tfopt("demo", "--output_dir", tmp_path / "out")
@@ -142,11 +180,23 @@ def test_damaged_files_get_one_sentence(tmp_path, name):
     assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
-def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("tfopt.data._check_file.LARGEST", 1 << 20)
-    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros(1 << 20, "uint8"))
-    with pytest.raises(ValueError, match=r"Got .*bomb.npz"):
-        load_samples(str(tmp_path / "bomb.npz"))
+def test_what_unpacks_to_too_much_is_refused_unless_it_is_allowed(tmp_path):
+    """A file of 300 kB that takes 300 MB, and a model of 3 kB that asks for 4 GB."""
+    bomb, config = tmp_path / "bomb.npz", keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
+    np.savez_compressed(bomb, x=np.zeros(300 << 20, "uint8"))
+    with pytest.raises(ValueError, match=r"256 MiB at most for its size. Got .*bomb.npz' with 300 MiB"):
+        load_samples(str(bomb))
+    with allow_memory(1 << 30):
+        assert load_samples(str(bomb))[0].nbytes == 300 << 20
+    config.save(tmp_path / "small.keras")
+    with (
+        zipfile.ZipFile(tmp_path / "small.keras") as small,
+        zipfile.ZipFile(tmp_path / "m.keras", "w") as huge,
+    ):
+        for name in small.namelist():
+            huge.writestr(name, small.read(name).replace(b'"units": 1,', b'"units": 100000000,'))
+    with pytest.raises(ValueError, match=r"m.keras' asks for more memory than .* --max_memory"):
+        load_model(str(tmp_path / "m.keras"))
 
 
 def test_what_would_be_lost_or_mixed_up_is_refused(files, tmp_path):

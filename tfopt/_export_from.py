@@ -97,7 +97,7 @@ def export(
             f"The 'path' argument must not be the model's own file. Got {str(path)!r} for both, and the model would be "
             "lost. Name another file, such as one that ends in .tflite."
         )
-    loaded = _load(Path(model)) if isinstance(model, (str, os.PathLike)) else model
+    loaded = load_saved(Path(model)) if isinstance(model, (str, os.PathLike)) else model
     if calibration is not None:
         loaded = _quantized(loaded, calibration, format)
     write = functools.partial(
@@ -155,8 +155,8 @@ def _quantized(model: Any, calibration: Any, format: str | None) -> keras.Model:
     return quantize(model, calibration, QuantConfig(activation_bits=_BITS[format]))
 
 
-def _load(path: Path) -> keras.Model:
-    """The model in a file of Keras 3, or of Keras 2.
+def load_saved(path: Path) -> keras.Model:
+    """The model in a file of Keras 3, or of Keras 2, or in a SavedModel.
 
     Who wrote it decides, not who can read it: Keras 3 reads some files of Keras 2 and computes something else, as
     `hard_sigmoid` is another function there.

@@ -98,9 +98,11 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and not error.filename:  # of a write, which knows no name
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

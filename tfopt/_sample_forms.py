@@ -134,11 +134,19 @@ def _is_inputs(batch: tuple, count: int) -> bool:
 
 
 def _arrays(x: Any, inputs: Inputs, argument: str) -> Any:
-    if isinstance(x, dict):
-        return {name: array(x[name]) for name in _wanted(x, inputs, argument)}
-    if isinstance(x, (list, tuple)) and inputs.count > 1:
-        return [array(value) for value in x]
-    return array(x)
+    try:
+        if isinstance(x, dict):
+            return {name: array(x[name]) for name in _wanted(x, inputs, argument)}
+        if isinstance(x, (list, tuple)) and inputs.count > 1:
+            return [array(value) for value in x]
+        return array(x)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"The '{argument}' argument must hold samples of one shape. Got a list of rows of different lengths. Pad "
+            "them, or pass an array."
+        ) from error
 
 
 def _wanted(x: dict, inputs: Inputs, argument: str) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """Numbers formatted for tables."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -12,6 +13,19 @@ def printable(text: str) -> str:
     return "".join(
         one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text
     )
+
+
+def short_repr(value: Any, most: int = 120) -> str:
+    """What a value looks like, cut where it is long: a message must not be a page.
+
+    >>> short_repr("net"), short_repr(9**99, most=6)
+    ("'net'", '295126 ...')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out numbers of thousands of digits
+        text = f"a number of about {value.bit_length() * 0.301:,.0f} digits"
+    return text if len(text) <= most else f"{text[:most]} ..."
 
 
 def percent(fraction: float) -> str:

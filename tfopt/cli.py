@@ -11,6 +11,8 @@ import re
 import sys
 from types import ModuleType
 
+from tfopt.commands._process import go_on_apart
+
 # Command -> what it does, in one line.
 COMMANDS = {
     "demo": "digits in, a verified int8 .tflite out, in one fit",
@@ -30,6 +32,7 @@ COMMANDS = {
     "completion": "a script that completes commands and flags in a shell",
 }
 
+_HELP = {"--help", "-h", "-help"}
 # Exit codes beside 0: something that was to be shown does not hold; what was asked cannot be done; Ctrl-C.
 DOES_NOT_HOLD, CANNOT, INTERRUPTED = 1, 2, 130
 
@@ -40,12 +43,15 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in COMMANDS and not _HELP & set(sys.argv[2:]):
+        go_on_apart(name)
     try:
         code = _usage() if name in ("--help", "-h", "help") else _command(name, sys.argv[2:])
         sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"\ntfopt {name}: interrupted", file=sys.stderr)
-        code = INTERRUPTED
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)  # the threads of libraries are not waited for, nor do they say anything
     except (
         BrokenPipeError
     ):  # who reads the output has seen enough; Python would complain once more at its end
@@ -63,7 +69,7 @@ def _command(name: str, given: list[str]) -> int:
     from absl import flags
 
     command = importlib.import_module(f"tfopt.commands.{name}")
-    if {"--help", "-h", "-help"} & set(given):
+    if _HELP & set(given):
         print(_help(command))
         return 0
     try:
@@ -73,7 +79,7 @@ def _command(name: str, given: list[str]) -> int:
         print(f"tfopt {name}: {_flag_error(error)} tfopt {name} --help lists the flags.", file=sys.stderr)
     except BrokenPipeError:
         raise
-    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError, ImportError) as error:
         print(f"tfopt {name}: {_sentence(error)}", file=sys.stderr)
     return CANNOT
 

@@ -266,3 +266,12 @@ def pack_bytes_of(content: bytes) -> bytes:
     packed = Container(len(content), zlib.crc32(content), [stream], blocks, content[600:], 5).to_bytes()
     assert unpack_bytes(packed) == content
     return packed
+
+
+def test_the_file_that_is_read_is_not_overwritten(tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(b"whole")
+    for call in (pack, unpack):
+        with pytest.raises(ValueError, match="must not be the file that is read"):
+            call(path, tmp_path / "." / "a.tflite")
+    assert path.read_bytes() == b"whole"

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfopt.data import Samples, choose_image_range, read, to_range
-from tfopt.data._check_file import LARGEST
+from tfopt.data import LARGEST, Samples, allow_memory, choose_image_range, read, to_range
 
 X = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1)).astype("uint8")
 Y = np.array([0, 0, 1, 1, 2, 2])
@@ -180,10 +179,10 @@ def test_what_is_wrong_gets_one_sentence(name, model, tmp_path):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_folder_that_takes_too_much_memory_is_refused(tmp_path, model, monkeypatch):
+def test_a_folder_that_takes_too_much_memory_is_refused(tmp_path, model):
     folder = _write_images(tmp_path)
-    monkeypatch.setattr("tfopt.data._check_file.LARGEST", 100)
-    with pytest.raises(ValueError, match=r"a folder of images \(6 of 4 × 4 × 1\) that unpacks to"):
+    refused = pytest.raises(ValueError, match=r"a folder of images \(6 of 4 × 4 × 1\) that unpacks to")
+    with allow_memory(100), refused:
         read(folder, model)
     assert LARGEST == 2 << 30
 

@@ -2,6 +2,8 @@
 
 import json
 
+from tfopt.analysis import Damage, SensitivityReport
+from tfopt.budgets import LayerChoice, Point, SearchReport
 from tfopt.page import Content
 from tfopt.pruning import LayerSparsity, PruningReport
 from tfopt.quantization import LayerReport, QuantizationReport
@@ -68,6 +70,31 @@ def _quantize(name):
     return QuantizationReport("net", (done, left), warnings=(f"{name} is wide",))
 
 
+def _sensitivity(name):
+    rows = tuple(
+        Damage(path, "Conv2D", technique, technique[:6], 100, 0.01 * at, 0.1, 40.0, 41.0)
+        for at, path in enumerate((name, "last"))
+        for technique in ("4-bit weights", "zeros in half")
+    )
+    return SensitivityReport(
+        "net", 64, "accuracy", 0.9, 0.1, (*rows, Damage(name, "Add", "2:4", "2:4", reason=name))
+    )
+
+
+def _search(name):
+    points = tuple(
+        Point(
+            cost,
+            loss,
+            (LayerChoice(name, bits, 0.0), LayerChoice("last", 8, 0.5)),
+            "tflm",
+            "compressed_bytes",
+        )
+        for cost, loss, bits in ((500, 0.3, 2), (900, 0.01, 4), (1500, 0.0, 8))
+    )
+    return SearchReport("net", "compressed_bytes", 1000, None, points, points[1], 950, None, 1.0)
+
+
 def everything(name: str = "conv", classes: int = 2) -> Content:
     """A page with all sections, in which layers, models and classes have a name."""
     prune = PruningReport("net", (LayerSparsity(name, reason=f"as {name} is small"),), 100)
@@ -77,6 +104,8 @@ def everything(name: str = "conv", classes: int = 2) -> Content:
         "inspect": _inspect(name),
         "verify": _verify(name),
         "compare": _compare(name, classes=classes),
+        "sensitivity": _sensitivity(name),
+        "search": _search(name),
     }
     result = {
         "title": f"{name} for LiteRT",

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import pytest
 
 import tfopt
@@ -48,3 +49,12 @@ def test_labels_that_do_not_fit_are_refused(classifier, samples):
         tfopt.compress(net(2), samples[0], Recipe(max_drop=1))
     with pytest.raises(TypeError, match=r"must be a Keras model. Got str instead"):
         tfopt.compress("model.keras", samples)
+
+
+def test_loggers_of_the_user_see_the_training(classifier, samples):
+    """TensorBoard's and MLflow's are callbacks, too."""
+    seen = []
+    logger = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(set(logs)))
+    recipe = Recipe(quantize=None, distill=None, train=Train(epochs=2))
+    tfopt.compress(classifier, samples, recipe, callbacks=[logger])
+    assert len(seen) == 2 and "loss" in seen[0]

@@ -45,6 +45,8 @@ WRONG = {
     "train:\n  epochs: 2.5": "line 2: The 'train.epochs' key must be a whole number from 0, or null. Got 2.5",
     "train:\n  learning_rate: .nan": "line 2: The 'train.learning_rate' key must be a number above 0. Got '.nan'",
     "train:\n  learning_rate: 1e999": "line 2: The 'train.learning_rate' key must be finite. Got 1e999",
+    f"seed: {'9' * 5000}": "line 1: The 'seed' key must hold a plain value. Got '9{119} \\.\\.\\.",
+    f"target: {'a' * 5000}": "line 1: The 'target' key must be .* Got 'a{119} \\.\\.\\. instead",
     "target: phone": "line 1: The 'target' key must be 'litert', 'tflm'",
     "seed: 1\nseed: 2": "line 2: The 'seed' key is there twice",
     "data:\n  image_range: [1, 0]": r"line 2: .* must be two numbers, the lower first, such as \[0, 1\]",

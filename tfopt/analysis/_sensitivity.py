@@ -76,6 +76,8 @@ def sensitivity(
         for one in techniques or TECHNIQUES
     ]
     wanted = _known("proxies", proxies, PROXIES)
+    if not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"The 'samples' argument must be an integer of at least 1. Got {samples!r} instead.")
     x, y = _some(*gather(data, getattr(model, "inputs", None) or 1, "data"), samples)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -9,6 +9,7 @@ from tfopt.clustering._space import Space
 from tfopt.graph import (
     CHANNEL_AXES,
     LayerFilter,
+    check_finite,
     einsum_axes,
     flatten_layers,
     kind,
@@ -65,6 +66,7 @@ def find_targets(
             f"The model '{model.name}' must be built before it is clustered. Got a model without weights instead. "
             "Give it an Input, or call it once on a batch, before fit."
         )
+    check_finite(model)
     trainable = {id(variable) for variable in model.trainable_variables}
     owners: dict[int, str] = {}
     targets: list[Target] = []

@@ -39,10 +39,25 @@ def check_page() -> None:
     """Raises if the page cannot be written, before the long work.
 
     Raises:
-        ValueError: its folder does not exist, or may not be written to.
+        ValueError: it is no name of a page, its folder does not exist, or may not be written to.
     """
     if _REPORT.value:
+        check_ending(_REPORT.value, "--report", ".html", ".htm")
         check_parent(_REPORT.value, "--report")
+
+
+def check_ending(path: str, flag: str, *endings: str) -> None:
+    """Raises unless a file to be written has an ending of its kind: a model in the wrong place would be lost.
+
+    >>> check_ending("net.keras", "--report", ".html")
+    Traceback (most recent call last):
+    ...
+    ValueError: The '--report' flag must name a file that ends in .html. Got 'net.keras' instead.
+    """
+    if not path.lower().endswith(endings):
+        raise ValueError(
+            f"The '{flag}' flag must name a file that ends in {' or '.join(endings)}. Got {path!r} instead."
+        )
 
 
 def _write_page(report: Report, files: Sequence[str], name: str) -> None:

@@ -9,7 +9,7 @@ from absl import flags
 
 from tfopt._files import is_same_file
 from tfopt._report import TERMINAL_WIDTH
-from tfopt.commands._arguments import load_model, take
+from tfopt.commands._arguments import allowed_memory, load_model, take
 from tfopt.commands._output import check_page, show, wants_json
 from tfopt.recipes import Recipe
 
@@ -34,7 +34,8 @@ def apply(name: str, arguments: list[str], recipe: Recipe) -> int:
 
     try:
         model = load_model(source, compile=True)
-        result = apply_technique(name, model, DATA.value, recipe, Path(output), say)
+        with allowed_memory():
+            result = apply_technique(name, model, DATA.value, recipe, Path(output), say)
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
     show(result, [source, output], page=name)

@@ -10,6 +10,7 @@ _RUNS = flags.DEFINE_integer("runs", 200, "Calls to time of each file.", lower_b
 _RUNTIME = flags.DEFINE_enum("runtime", "xnnpack", list(RUNTIMES), "The runtime; tflm is TFLite Micro.")
 _THREADS = flags.DEFINE_integer("threads", 1, "Threads that one operator may use.", lower_bound=1)
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 
 
 def main(arguments: list[str]) -> None:

@@ -9,6 +9,7 @@ from tfopt.kernels import TARGETS
 
 _TARGET = flags.DEFINE_enum("target", "litert", list(TARGETS), "Where the file is to run.")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 
 
 def main(arguments: list[str]) -> int:

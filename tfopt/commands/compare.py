@@ -15,6 +15,7 @@ _RUNTIME = flags.DEFINE_enum(
     "runtime", "xnnpack", list(RUNTIMES), "The runtime of the .tflite files; tflm is TFLite Micro."
 )
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("report")
 flags.declare_key_flag("sizes")
 flags.mark_flag_as_required("data")

@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import flags
 
-from tfopt.commands._arguments import load_model, take
+from tfopt.commands._arguments import allowed_memory, load_model, take
 from tfopt.commands._output import show, wants_json
 from tfopt.recipes import Recipe, RecipeError, load_recipe, override, parse_value
 
@@ -36,7 +36,9 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace older results in the folder.")
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with a run that was killed or interrupted.")
+_TENSORBOARD = flags.DEFINE_string("tensorboard", None, "Folder for TensorBoard's logs of the training.")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.DEFINE_string("prune", None, "Fraction of the weights that become zero, as 0.8; or a pattern, as 2:4.")
 flags.DEFINE_string("pattern", None, "Which weights become zero together: 2:4, 1x4, channels, heads.")
 flags.DEFINE_enum("quantize", None, ("int8", "int16", "none"), "Type of activations.")
@@ -113,16 +115,18 @@ def main(arguments: list[str]) -> int:
 
     folder = Path(_OUTPUT_DIR.value or f"{Path(_MODEL.value).stem}-compressed")
     try:
-        result = tfopt.compress(
-            load_model(_MODEL.value, compile=True),
-            _DATA.value,
-            recipe,
-            output_dir=folder,
-            validation=_VALIDATION.value,
-            overwrite=_OVERWRITE.value,
-            resume=_RESUME.value,
-            say=_say,
-        )
+        with allowed_memory():
+            result = tfopt.compress(
+                load_model(_MODEL.value, compile=True),
+                _DATA.value,
+                recipe,
+                output_dir=folder,
+                validation=_VALIDATION.value,
+                overwrite=_OVERWRITE.value,
+                resume=_RESUME.value,
+                say=_say,
+                callbacks=_loggers(),
+            )
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
     show(result)
@@ -154,6 +158,21 @@ def _recipe() -> Recipe:
     except RecipeError as error:
         flag = given.get(".".join(error.where))
         raise ValueError(f"{f'--{flag}: ' if flag else ''}{error}") from error
+
+
+def _loggers() -> list[Any]:
+    """The callbacks that log the training."""
+    if _TENSORBOARD.value is None:
+        return []
+    import importlib.util
+
+    import keras
+
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError(
+            "The '--tensorboard' flag takes TensorBoard. Install it with: pip install tensorboard"
+        )
+    return [keras.callbacks.TensorBoard(_TENSORBOARD.value, write_graph=False)]
 
 
 def _say(text: str) -> None:

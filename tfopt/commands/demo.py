@@ -3,6 +3,7 @@
 Trains a float network on scikit-learn's 1,797 digits, then prunes, quantizes and distils it in ONE `fit`.
 """
 
+import dataclasses
 import json
 import shlex
 import sys
@@ -16,6 +17,7 @@ from keras import layers
 import tfopt
 from tfopt._files import write_whole
 from tfopt.page import Content, html_page
+from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.runtimes import inspect
 
 _SEED = flags.DEFINE_integer(
@@ -26,6 +28,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", "./tfopt-demo", "Folder to write to; made if it does not exist."
 )
 
+FILES = ("digits.keras", "float.tflite", "int8.tflite", "report.html", "report.json", "report.md")
 SPARSITY = 0.75
 BATCH_SIZE = 32
 
@@ -35,15 +38,26 @@ def main(arguments: list[str]) -> int:
     if arguments:
         raise ValueError(f"The demo takes only flags. Got {shlex.join(arguments)!r} instead.")
     folder = Path(_OUTPUT_DIR.value)
+    check_output_folder(folder, overwrite=True, files=FILES)
     keras.utils.set_random_seed(_SEED.value)
-    (x, y), (x_test, y_test) = load_digits(_SEED.value)
-    folder.mkdir(parents=True, exist_ok=True)
+    digits = load_digits(_SEED.value)
+    with output_folder(folder) as work:
+        teacher, student = _train(*digits)
+        passed = _write(teacher, student, digits[1], work, folder)
+    print(f"\nWritten to {folder}:\n{', '.join(FILES)}")
+    return 0 if passed else 1
 
+
+def _train(
+    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
+) -> tuple[keras.Model, keras.Model]:
+    """The float network, and the one that learned from it."""
+    x, y = train
     _say(f"1/4  A float network, {_EPOCHS.value} epochs on {len(x):,} digits")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     teacher = make_network()
     teacher.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
-    teacher.fit(x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=(x_test, y_test))
+    teacher.fit(x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=test)
 
     _say(f"2/4  Pruned to {SPARSITY:.0%} zeros, quantized to int8 and distilled, in one fit")
     student = tfopt.quantize(teacher, calibration=x)
@@ -54,34 +68,43 @@ def main(arguments: list[str]) -> int:
     distiller = tfopt.Distiller(student=student, teacher=teacher, losses=[soft_targets])
     learning_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     distiller.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
-    distiller.fit(
-        x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=(x_test, y_test), callbacks=[pruning]
-    )
+    distiller.fit(x, y, BATCH_SIZE, epochs=_EPOCHS.value, validation_data=test, callbacks=[pruning])
+    return teacher, student
 
+
+def _write(
+    teacher: keras.Model,
+    student: keras.Model,
+    test: tuple[np.ndarray, np.ndarray],
+    work: Path,
+    folder: Path,
+) -> bool:
+    """Files and reports, into a folder that becomes the other one when all are there; whether the file is the model."""
     _say("3/4  Exported and verified")
-    student.save(folder / "digits.keras")
-    tfopt.export(teacher, folder / "float.tflite")
-    exported = tfopt.export(student, folder / "int8.tflite", strict=True)
-    verified = tfopt.verify(student, folder / "int8.tflite", x_test)
+    student.save(work / "digits.keras")
+    tfopt.export(teacher, work / "float.tflite")
+    int8 = str(folder / "int8.tflite")
+    exported = dataclasses.replace(tfopt.export(student, work / "int8.tflite", strict=True), path=int8)
+    verified = dataclasses.replace(tfopt.verify(student, work / "int8.tflite", test[0]), path=int8)
     print(verified)
 
     _say("4/4  Compared")
-    compared = tfopt.compare(
-        {"float": folder / "float.tflite", "int8": folder / "int8.tflite"}, x_test, y_test
-    )
+    compared = tfopt.compare({"float": work / "float.tflite", "int8": work / "int8.tflite"}, *test)
     print(compared)
     reports = {"quantize": student.report, "export": exported, "verify": verified, "compare": compared}
     text = json.dumps({name: report.to_dict() for name, report in reports.items()}, indent=2)
-    write_whole(folder / "report.json", text.encode())
-    inside = json.loads(json.dumps(inspect(folder / "int8.tflite").to_dict()))
+    inside = dataclasses.replace(inspect(work / "int8.tflite"), path=int8).to_dict()
     page = Content(
-        {**json.loads(text), "inspect": inside}, title="Handwritten digits, pruned, quantized and distilled"
+        {**json.loads(text), "inspect": json.loads(json.dumps(inside))},
+        title="Handwritten digits, pruned, quantized and distilled",
     )
-    write_whole(folder / "report.html", html_page(page).encode())
-    write_whole(folder / "report.md", "\n".join(report.to_markdown() for report in reports.values()).encode())
-    names = sorted(path.name for path in folder.iterdir())
-    print(f"\nWritten to {folder}:\n{', '.join(names)}")
-    return 0 if verified.passed else 1
+    for name, content in {
+        "report.json": text,
+        "report.html": html_page(page),
+        "report.md": "\n".join(report.to_markdown() for report in reports.values()),
+    }.items():
+        write_whole(work / name, content.encode())
+    return verified.passed
 
 
 def load_digits(seed: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

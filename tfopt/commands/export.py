@@ -3,10 +3,15 @@
 With --compress the first argument may be a .tflite file, too.
 """
 
+from pathlib import Path
+from typing import Any
+
 from absl import flags
 
 import tfopt
-from tfopt.commands._arguments import is_tflite, load_samples, take
+from tfopt._export_from import load_saved
+from tfopt._files import check_parent, is_same_file
+from tfopt.commands._arguments import is_tflite, load_samples, reading, take
 from tfopt.commands._output import show
 from tfopt.compression import CompressionReport, compress_weights
 from tfopt.conversion import ExportReport, write_c_array
@@ -26,12 +31,18 @@ _SPARSE = flags.DEFINE_bool("sparse", False, "Store kernels with many zeros spar
 _COMPRESS = flags.DEFINE_bool("compress", False, "Compress kernels, which TFLite Micro decodes as it runs.")
 _C_ARRAY = flags.DEFINE_string("c_array", None, "Write the file as a C array too: a .cc, .cpp or .c file.")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("sizes")
 
 
 def main(arguments: list[str]) -> None:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
+    if path.lower().endswith((".keras", ".h5")) and not is_same_file(model, path):
+        raise ValueError(
+            f"The file to write must not have the ending of a model: it would be taken for one. Got {path!r}. Name it "
+            f"{Path(path).with_suffix('.tflite').name!r}."
+        )
     report: ExportReport | CompressionReport
     try:
         report = compress_weights(model, path) if _is_file(model) else _export(model, path)
@@ -50,7 +61,7 @@ def _is_file(model: str) -> bool:
 
 def _export(model: str, path: str) -> ExportReport:
     return tfopt.export(
-        model,
+        _load(model, path),
         path,
         format=_FORMAT.value,
         calibration=load_samples(_CALIBRATION.value)[0] if _CALIBRATION.value else None,
@@ -62,6 +73,15 @@ def _export(model: str, path: str) -> ExportReport:
         sparse=_SPARSE.value,
         compress=_COMPRESS.value,
     )
+
+
+def _load(model: str, path: str) -> Any:
+    """The model in a file, read as files from outside are; what is no file, or is the output too, as it was given."""
+    check_parent(path, "path")
+    if not Path(model).is_file() or is_same_file(model, path):
+        return model
+    with reading(model):
+        return load_saved(Path(model))
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

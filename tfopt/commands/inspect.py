@@ -15,6 +15,7 @@ from tfopt.runtimes import inspect
 
 _GRAPH = flags.DEFINE_bool("graph", False, "Print the operators as a graph in place of a table.")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("sizes")
 
 

@@ -20,6 +20,7 @@ _TOLERANCE = flags.DEFINE_integer("tolerance", 1, "Steps by which outputs may di
 _STRICT = flags.DEFINE_bool("strict", False, "Fail if any layer stays float.")
 flags.declare_key_flag("data")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("sizes")
 flags.declare_key_flag("report")
 

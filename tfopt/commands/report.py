@@ -8,6 +8,7 @@ from absl import flags
 
 from tfopt._files import check_parent, write_whole
 from tfopt.commands._arguments import take
+from tfopt.commands._output import check_ending
 from tfopt.page import Content, html_page
 
 _OUTPUT = flags.DEFINE_string("output", None, "The page to write; by default report.html in the folder.")
@@ -17,6 +18,8 @@ def main(arguments: list[str]) -> None:
     """Runs the command."""
     (folder,) = take(arguments, "FOLDER")
     result, recipe = _read(Path(folder))
+    if _OUTPUT.value:
+        check_ending(_OUTPUT.value, "--output", ".html", ".htm")
     output = check_parent(_OUTPUT.value or Path(folder) / "report.html", "--output")
     try:
         page = html_page(Content.of_result(result, recipe))

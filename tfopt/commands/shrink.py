@@ -19,6 +19,7 @@ _WHERE = flags.DEFINE_string("where", None, "Layers that may lose channels: an e
 _DIVISOR = flags.DEFINE_integer("divisor", 8, "Counts of channels are multiples of it.")
 flags.declare_key_flag("data")
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("sizes")
 flags.declare_key_flag("report")
 

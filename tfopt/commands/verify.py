@@ -3,8 +3,9 @@
 from absl import flags
 
 import tfopt
+from tfopt._files import check_parent
 from tfopt.commands._arguments import load_model, load_samples, take, try_files
-from tfopt.commands._output import check_page, show
+from tfopt.commands._output import check_ending, check_page, show
 
 _DATA = flags.DEFINE_string(
     "data", None, "A .npz file with an array 'x', or a .npy file: inputs, samples first."
@@ -26,6 +27,7 @@ _OVERLAY = flags.DEFINE_string(
     "Write a JSON file that Model Explorer shows over the graph: the difference in steps at each node.",
 )
 flags.declare_key_flag("json")
+flags.declare_key_flag("max_memory")
 flags.declare_key_flag("report")
 flags.mark_flag_as_required("data")
 
@@ -34,6 +36,9 @@ def main(arguments: list[str]) -> int:
     """Runs the command."""
     model, path = take(arguments, "MODEL.keras", "FILE.tflite")
     check_page()
+    if _OVERLAY.value:
+        check_ending(_OVERLAY.value, "--model_explorer", ".json")
+        check_parent(_OVERLAY.value, "--model_explorer")
     try_files([path], _RUNTIME.value)
     samples, _ = load_samples(_DATA.value)
     report = tfopt.verify(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfopt._files import check_parent, write_whole
+from tfopt._files import check_parent, is_same_file, write_whole
 from tfopt.coding import decode_blocks, encode_blocks, entropy_bytes, histogram, shares
 from tfopt.compression._container import BLOCK_BITS, Container, Stream, deflate, deflated_bytes, table_bytes
 from tfopt.runtimes import BITS, TFLiteFile
@@ -36,7 +36,7 @@ def pack(path: str | os.PathLike, output: str | os.PathLike, *, strip: bool = Fa
         `output`.
 
     Raises:
-        ValueError: the path is missing or not a .tflite file, or the folder of `output` does not exist.
+        ValueError: the path is missing or not a .tflite file, or `output` is the same or in no folder that exists.
         ImportError: with `strip`, TFLite Micro is not installed.
         CannotRunError: with `strip`, TFLite Micro cannot run the file.
 
@@ -54,7 +54,7 @@ def pack(path: str | os.PathLike, output: str | os.PathLike, *, strip: bool = Fa
     >>> unpack(packed, folder / "b.tflite").read_bytes() == (folder / "a.tflite").read_bytes()
     True
     """
-    output = check_parent(output, "output")
+    output = _other(path, output)
     file = TFLiteFile.read(path)
     content = file.content
     if strip:
@@ -86,7 +86,7 @@ def unpack(path: str | os.PathLike, output: str | os.PathLike, *, max_bytes: int
 
     Example: see `pack`.
     """
-    output = check_parent(output, "output")
+    output = _other(path, output)
     source = Path(path)
     if not source.is_file():
         raise ValueError(
@@ -100,6 +100,16 @@ def unpack(path: str | os.PathLike, output: str | os.PathLike, *, max_bytes: int
             f"unpacked: {error}. Fetch it again, or raise 'max_bytes' if that is what it says."
         ) from error
     write_whole(output, content)
+    return output
+
+
+def _other(path: str | os.PathLike, output: str | os.PathLike) -> Path:
+    """The output, if it can be written and is not what is read."""
+    output = check_parent(output, "output")
+    if isinstance(path, (str, os.PathLike)) and is_same_file(path, output):
+        raise ValueError(
+            f"The 'output' argument must not be the file that is read. Got {str(output)!r} for both. Name another."
+        )
     return output
 
 

@@ -135,6 +135,10 @@ def sizes(files: str | os.PathLike | Mapping[str, str | os.PathLike]) -> SizesRe
     >>> file.raw > 16_384 > 2_000 > file.compressed, file.packed < file.gzip + 24, file.kernels[0].entropy
     (True, True, 68)
     """
+    if not isinstance(files, (str, os.PathLike, Mapping)):
+        raise TypeError(
+            f"The 'files' argument must be a path, or a dict from names to paths. Got {files!r} instead."
+        )
     named = files if isinstance(files, Mapping) else {Path(files).name: files}
     missing: dict[str, None] = {}
     rows = [_measure(name, TFLiteFile.read(path), missing) for name, path in named.items()]

@@ -1,6 +1,7 @@
 """Conversion to TFLite: the one place that drives TensorFlow's converter."""
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
@@ -62,9 +63,23 @@ def convert(
                     CONVERTED.get(format, CONVERTED[FLOAT])(converter)
                 return converter.convert()
     except Exception as error:
+        if (cause := _of_temporary_files(error)) is not None:
+            raise RuntimeError(
+                f"The model {model.name!r} cannot be converted: {cause} in {tempfile.gettempdir()!r}, where the "
+                "converter keeps its files meanwhile. Make room, or set the variable TMPDIR to another folder."
+            ) from error
         raise RuntimeError(
             f"The TFLite converter refused {model.name!r}: {why_refused(error, log)}"
         ) from error
+
+
+def _of_temporary_files(error: Exception) -> str | None:
+    """What the system says where a file could not be written; None where something else went wrong."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # TensorFlow's own kinds of errors hold it as text.
+    said = (os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS))
+    return next((words for words in said if words in str(error)), None)
 
 
 def _converter(model: keras.Model, folder: str) -> Any:

@@ -23,7 +23,7 @@ from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._shapes import check_fixed, check_outputs, fix_shapes
 from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._storage import StoredWeights, store_weights
-from tfopt.graph import Graph, capture
+from tfopt.graph import Graph, capture, check_finite
 from tfopt.kernels import TARGETS, IntegerModel, refuse_preprocessing, target_of
 from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
 
@@ -89,12 +89,14 @@ def export(
     (('int8',), {'FULLY_CONNECTED': 1}, {})
     """
     path = check_parent(path, "path")
-    if batch_size is not None and batch_size < 1:
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
         raise ValueError(
-            f"The 'batch_size' argument must be 1 or more, or None to leave it open. Got {batch_size} instead."
+            "The 'batch_size' argument must be an integer of 1 or more, or None to leave it open. Got "
+            f"{batch_size!r} instead."
         )
     average_statistics(model)
     captured = capture(model)
+    check_finite(model)
     refuse_preprocessing(captured)
     graph = fix_shapes(captured, shapes or {})
     target = target_of(model)

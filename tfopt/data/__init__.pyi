@@ -1,6 +1,7 @@
 from ._arrays import read_arrays
-from ._check_file import LARGEST, check_file, reason
+from ._check_file import check_file, reason
 from ._image_range import IMAGE_RANGES, choose_image_range, to_range
+from ._memory import LARGEST, allow_memory, allowed, limited_memory
 from ._read import READERS, read
 from ._samples import Samples, Wanted
 
@@ -10,8 +11,11 @@ __all__ = [
     "READERS",
     "Samples",
     "Wanted",
+    "allow_memory",
+    "allowed",
     "check_file",
     "choose_image_range",
+    "limited_memory",
     "read",
     "read_arrays",
     "reason",

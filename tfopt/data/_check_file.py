@@ -4,9 +4,8 @@ import zipfile
 from pathlib import Path
 
 from tfopt._text import printable
+from tfopt.data._memory import allowed, most_of
 
-# What unpacks to more than this is refused: a small file can ask for any amount of memory.
-LARGEST = 2 << 30
 # Some libraries put the content of a file into a message.
 _LONGEST = 300
 
@@ -28,7 +27,11 @@ def check_file(path: str, what: str, kind: str) -> None:
     ValueError: The '--data' flag must name a .npz file. There is no file 'none.npz'.
     """
     if not Path(path).is_file():
-        raise ValueError(f"{what} must name {kind}. There is no file {path!r}.")
+        there = "a folder, a device or a pipe" if Path(path).exists() else ""
+        raise ValueError(
+            f"{what} must name {kind}. "
+            + (f"Got {path!r}, which is {there}." if there else f"There is no file {path!r}.")
+        )
     size = Path(path).stat().st_size
     if zipfile.is_zipfile(path):
         try:
@@ -38,25 +41,31 @@ def check_file(path: str, what: str, kind: str) -> None:
             Exception
         ) as error:  # why all: also NotImplementedError for another version, OSError, struct.error
             raise ValueError(f"{what} must name {kind}. {path!r} cannot be read: {reason(error)}") from error
-    check_size(size, path, f"{what} must name {kind}")
+    check_size(size, path, f"{what} must name {kind}", Path(path).stat().st_size)
 
 
-def check_size(size: int, path: str, sentence: str) -> None:
+def check_size(size: int, path: str, sentence: str, stored: int = 0) -> None:
     """Raises if something takes more memory than is sensible.
 
     Args:
         size: bytes.
         path: what is read.
         sentence: the message's beginning, as "The '--data' flag must name a CSV file".
+        stored: bytes that it takes on disk, if they may be few for what they unpack to; 0 where they are as many.
 
     Raises:
         ValueError: it does.
     """
-    if size > LARGEST:
+    most = most_of(stored) if stored else allowed()
+    if size > most:
         raise ValueError(
-            f"{sentence} that unpacks to {LARGEST / 2**30:.3g} GiB at most. Got {path!r} with {size / 2**30:.1f} GiB. "
-            "Take a part of it, or load it in Python if you trust it."
+            f"{sentence} that unpacks to {_bytes(most)} at most{' for its size' if most < allowed() else ''}. Got "
+            f"{path!r} with {_bytes(size)}. Take a part of it, or, if you trust it, allow more with --max_memory."
         )
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.3g} MiB"
 
 
 def reason(error: BaseException) -> str:

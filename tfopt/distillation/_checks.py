@@ -7,6 +7,7 @@ import keras
 
 from tfopt.distillation.losses._loss import DistillationLoss, same_sizes, symbolic_inputs
 from tfopt.distillation.teachers._teachers import Teacher, flat_teachers
+from tfopt.graph import check_finite
 
 
 def check_models(student: Any, teacher: Any) -> None:
@@ -41,6 +42,8 @@ def _check_teacher(student: keras.Model, teacher: Any) -> None:
             f"The 'teacher' argument of Distiller must be a trained model, but {teacher.name!r} is not built. "
             "Train it or load its weights first."
         )
+    if isinstance(teacher, keras.Model):
+        check_finite(teacher, "teacher")  # else the student learns NaN
 
 
 def check_preprocess(student: keras.Model, teacher: Any, preprocess: Any) -> None:

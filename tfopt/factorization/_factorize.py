@@ -19,6 +19,7 @@ from tfopt.graph import (
     Node,
     build_model,
     capture,
+    check_finite,
     flatten_layers,
     inline,
     own_weights,
@@ -85,6 +86,7 @@ def factorize(
         )
     average_statistics(model)
     graph = capture(model)
+    check_finite(model)
     factors, reasons = _find(graph, where)
     if not factors:
         why = "; ".join(f"{path}: {reason}" for path, reason in reasons.values()) or "it has no kernels"

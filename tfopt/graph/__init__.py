@@ -6,6 +6,7 @@ from tfopt.graph._capture import capture
 from tfopt.graph._clone import clone_operation
 from tfopt.graph._einsum import EinsumAxes, einsum_axes
 from tfopt.graph._evaluation import Evaluation
+from tfopt.graph._finite import check_finite
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
@@ -33,6 +34,7 @@ __all__ = [
     "affine_of",
     "build_model",
     "capture",
+    "check_finite",
     "clone_operation",
     "copy_weights",
     "deep_recursion",

@@ -66,6 +66,12 @@ def capture(model: keras.Model, samples: Any = None, constants: bool = False) ->
         graph = trace(model, (inputs,), {}, prefix="")
         inputs = keras.tree.pack_sequence_as(inputs, graph.inputs)
         graph = dataclasses.replace(graph, inputs=inputs, outputs=graph.outputs[0])
+    empty = next((one for one in tensors_in(graph.inputs) if 0 in one.shape), None)
+    if empty is not None:
+        raise ValueError(
+            f"The inputs of the model {model.name!r} must hold at least one number for each sample. Got "
+            f"{empty.name!r} of shape {tuple(empty.shape)}, with a dimension of size 0."
+        )
     graph, _ = _expand(graph, constants, Masks())
     return dataclasses.replace(graph.without_unread(), name=model.name)
 

@@ -11,6 +11,8 @@ from tfopt.page._left_alone import left_alone
 from tfopt.page._outcome import outcome
 from tfopt.page._parity import parity
 from tfopt.page._recipe import recipe, versions
+from tfopt.page._search import search
+from tfopt.page._sensitivity import sensitivity
 from tfopt.page._tradeoff import tradeoff
 from tfopt.page._training import training
 from tfopt.page._weights import weights
@@ -38,6 +40,8 @@ SECTIONS: tuple[Section, ...] = (
     Section("classes", "Which samples changed", classes),
     Section("parity", "Does the file compute what the model computes?", parity),
     Section("layers", "Layer by layer", layers),
+    Section("sensitivity", "What each layer can bear", sensitivity),
+    Section("search", "Which bits and zeros were found", search),
     Section("weights", "Weights", weights),
     Section("training", "Training", training),
     Section("left-alone", "What was left alone, and why", left_alone),

@@ -82,6 +82,8 @@ def attempt(run: Run, epochs: int, path: Path, state: Path | None, baselines: Ma
         for name, made in applied.items()
         if isinstance(made, Applied) and (report := made.report()) is not None
     }
+    for made in applied.values():
+        reports.update(made.found if isinstance(made, Applied) else {})
     return Attempt(epochs, model, exported, measured, done, reports, history)
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tfopt import data as readers
 from tfopt._files import write_whole
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
-from tfopt.graph import flatten_layers
+from tfopt.graph import check_finite, flatten_layers
 from tfopt.kernels import IntegerActivations
 from tfopt.page import Content, html_page
 from tfopt.pipeline._attempt import Attempt, attempt
@@ -54,6 +54,7 @@ def compress(
     overwrite: bool = False,
     resume: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> CompressResult:
     """Makes a model small and fast by a recipe, writes the .tflite file, verifies and compares it.
 
@@ -78,6 +79,7 @@ def compress(
         resume: whether to go on with the training of a run that was killed, or interrupted; it ends as if it had not
             been.
         say: is called with what is going on, in some words.
+        callbacks: of the training, beside those of the techniques: `keras.callbacks.TensorBoard("logs")`, or MLflow's.
 
     Returns:
         A `CompressResult`: the model, the reports, and whether all holds (`passed`).
@@ -85,7 +87,7 @@ def compress(
     Raises:
         ValueError: the recipe, the data or the folder is not one of the above, they do not fit together, or a technique
             cannot do what it is asked.
-        TypeError: `model` is not a Keras model.
+        TypeError: `model` is not a Keras model, or `recipe` no recipe.
         ImportError: the target's runtime is not installed.
 
     Example:
@@ -103,6 +105,12 @@ def compress(
             "keras.saving.load_model(path)."
         )
     recipe = load_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe or Recipe()
+    if not isinstance(recipe, Recipe):
+        raise TypeError(
+            f"The 'recipe' argument must be a tfopt.Recipe, a YAML file or the name of a shipped recipe. Got "
+            f"{type(recipe).__name__} instead."
+        )
+    check_finite(model)
     _check(recipe, resume)
     if output_dir is not None:
         check_output_folder(Path(output_dir), overwrite)
@@ -110,7 +118,7 @@ def compress(
     names = {"inputs": recipe.data.inputs, "labels": recipe.data.labels}
     samples = readers.read(data, model, **names)
     held_out: Samples | None = None if validation is None else readers.read(validation, model, **names)
-    run = prepare(model, samples, held_out, recipe, say)
+    run = dataclasses.replace(prepare(model, samples, held_out, recipe, say), callbacks=tuple(callbacks))
     if recipe.max_drop is not None and run.task.metric is None:
         raise ValueError(
             "The 'max_drop' key takes a metric: labels, or a model with one output of scores of classes. Got neither. "

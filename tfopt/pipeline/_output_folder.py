@@ -1,22 +1,27 @@
 """A folder of results that is there whole or not at all."""
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # What a folder of results holds; a folder with anything else is not replaced.
 FILES = ("model.keras", "model.tflite", "recipe.yaml", "report.html", "report.json", "report.md")
 
+# Of Linux: <fcntl.h>, <linux/fs.h>.
+_HERE, _RENAME_EXCHANGE = -100, 2
 
-def check_output_folder(path: Path, overwrite: bool) -> None:
+
+def check_output_folder(path: Path, overwrite: bool, files: Sequence[str] = FILES) -> None:
     """Raises unless results may be written to a folder: before the long work and not after it.
 
     Args:
         path: the folder; it need not exist.
         overwrite: whether older results in it may be replaced.
+        files: the names of results.
 
     Raises:
         ValueError: it is a file, holds something, or may not be written to.
@@ -24,7 +29,7 @@ def check_output_folder(path: Path, overwrite: bool) -> None:
     if path.exists() and not path.is_dir():
         raise ValueError(f"The output must be a folder. Got the file {str(path)!r} instead.")
     held = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    others = [name for name in held if name not in FILES]
+    others = [name for name in held if name not in files]
     if held and not overwrite:
         raise ValueError(
             f"The output folder must be empty, or new. Got {str(path)!r} with {', '.join(held[:3])}"
@@ -70,7 +75,7 @@ def output_folder(path: Path, resume: bool = False) -> Iterator[Path]:
     work = path.with_name(f".{path.name[:200]}.unfinished")
     old = path.with_name(f".{path.name[:200]}.old")
     with _alone(work, path):
-        if old.exists():  # killed between the two renames below
+        if old.exists():  # killed behind the renames below, or between them where there is no exchange
             shutil.rmtree(old) if path.exists() else os.rename(old, path)
         if not resume:
             _clear(work)
@@ -78,9 +83,12 @@ def output_folder(path: Path, resume: bool = False) -> Iterator[Path]:
             yield work
             for file in work.iterdir():
                 _sync(file)
-            if path.exists():
-                os.rename(path, old)
-            os.rename(work, path)
+            if path.exists() and _exchange(work, path):
+                os.rename(work, old)  # which holds the old results now
+            else:
+                if path.exists():
+                    os.rename(path, old)
+                os.rename(work, path)
         except Exception:  # which would come again; after Ctrl-C one may resume
             if not resume:
                 shutil.rmtree(work, ignore_errors=True)
@@ -106,6 +114,15 @@ def _alone(work: Path, path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Lets two folders change their names in one step, at no moment of which either is missing; False if it cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):  # not Linux
+        return False
+    return renameat2(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _RENAME_EXCHANGE) == 0
 
 
 def _clear(folder: Path) -> None:

@@ -27,6 +27,7 @@ class Run:
         say: tells the user what is going on.
         classes: the names of the classes in their order; empty where they have none.
         held_out: the numbers in the data of the samples to measure with; None where these were given apart.
+        callbacks: the user's own, of the training.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Run:
     say: Callable[[str], None]
     classes: tuple[str, ...] = ()
     held_out: np.ndarray | None = None
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:

@@ -6,7 +6,7 @@ A new technique is a section in `tfopt/recipes/_sections.py` and a row here.
 import dataclasses
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -46,11 +46,13 @@ class Applied:
         thing: what its stage makes: a model, a callback, or arguments.
         words: what was done, in a line; asked for when all is over.
         report: the layers; None where there is nothing to say of them.
+        found: what was found out before, by the name of what did.
     """
 
     thing: Any
     words: Callable[[], str]
     report: Callable[[], Report | None] = lambda: None
+    found: Mapping[str, Report] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +94,10 @@ def _factorize(model: keras.Model, run: Run, section: Any, epochs: int) -> Appli
     return Applied(small, lambda: f"{before:,} parameters became {after:,}", lambda: small.report)
 
 
-def _bits(model: keras.Model, run: Run, section: Any) -> dict[str, int]:
-    """The bits of single layers: as the recipe says, else such that the file is as small as it says."""
+def _bits(model: keras.Model, run: Run, section: Any) -> tuple[dict[str, int], dict[str, Report]]:
+    """The bits of single layers: as the recipe says, else such that the file is as small as it says; and the search."""
     if section.max_bytes is None or section.layers:
-        return dict(section.layers)
+        return dict(section.layers), {}
     run.say("Searching for the bits of each layer")
     x = run.calibration()
     labels = None if run.train[1] is None else run.train[1][: count(x)]
@@ -114,11 +116,11 @@ def _bits(model: keras.Model, run: Run, section: Any) -> dict[str, int]:
             f"The 'quantize.max_bytes' key must be at least {found.points[0].cost:,}, what the file takes with "
             f"weights of {bits[-1]} bits. Got {section.max_bytes:,}. Raise it, or shrink the model."
         )
-    return {one.path: one.bits for one in found.best.layers}
+    return {one.path: one.bits for one in found.best.layers}, {"search": found}
 
 
 def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
-    layers = _bits(model, run, section)
+    layers, found = _bits(model, run, section)
     config = QuantConfig.for_target(
         run.recipe.target,
         weight_bits=section.weight_bits,
@@ -136,7 +138,7 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
     few = sorted(set(layers.values()) | ({section.weight_bits} if section.layers or not layers else set()))
     bits = f"{few[0]}" if len(few) == 1 else f"{few[0]} to {few[-1]}"
     words = f"weights of {bits} bits, activations of {section.activation_bits}, {how}"
-    return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report)
+    return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report, found)
 
 
 def _distill(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied | str:

@@ -80,7 +80,7 @@ def train(
             batches,
             epochs=epochs,
             initial_epoch=done,
-            callbacks=[*callbacks, _Epochs(batches, advance), *last],
+            callbacks=[*callbacks, *run.callbacks, _Epochs(batches, advance), *last],
             shuffle=False,  # of the batches, which Keras would do in an order that a resumed run does not have
             verbose=0,
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tfopt.graph import LayerFilter, own_weights
+from tfopt.graph import LayerFilter, check_finite, own_weights
 from tfopt.pruning._coupled import coupled_groups
 from tfopt.pruning._first_and_last import find_edges
 from tfopt.pruning._group import Group, Member
@@ -23,6 +23,7 @@ def find_groups(model: keras.Model, where: LayerFilter, pattern: str) -> tuple[t
     Raises:
         ValueError: as `find_targets`, or no layer suits the pattern.
     """
+    check_finite(model)
     if pattern == "heads":
         targets, dense = find_targets(model, where if where is not None else lambda layer: True)
         groups, left = _heads(targets)

@@ -96,6 +96,9 @@ class QuantConfig:
             not self.ternary or self.weight_bits == 2,
             "False for other weights than those of 2 bits: pass weight_bits=2 with it",
         )
+        check_setting(
+            self, "ranges", isinstance(self.ranges, Ranges), "a tfopt.Ranges, as Ranges(method='mse')"
+        )
         check_setting(self, "delay", self.delay >= 0, "a number of steps, 0 or more")
         step = self.freeze_batch_norm_step
         check_setting(

@@ -103,9 +103,18 @@ def quantize(
     >>> [type(layer).__name__ for layer in q.layers]
     ['InputLayer', 'FakeQuantize', 'QuantizedDense', 'FakeQuantize']
     """
-    config = config or QuantConfig()
+    config = QuantConfig() if config is None else config
+    if not isinstance(config, QuantConfig):
+        raise TypeError(
+            f"The 'config' argument must be a tfopt.QuantConfig. Got {config!r} instead. Pass "
+            "tfopt.QuantConfig(weight_bits=4), say, or tfopt.QuantConfig.for_target('tflm')."
+        )
     check_rounding(rounding)
     if max_drop is not None:
+        if not isinstance(max_drop, (int, float)) or not 0 <= max_drop < float("inf"):
+            raise ValueError(
+                f"The 'max_drop' argument must be a number of points, 0 or more. Got {max_drop!r} instead."
+            )
         options = {"strict": strict, "equalize": equalize, "rounding": rounding, "correct_bias": correct_bias}
         return _controlled(control, model, calibration, config, options, (validation, max_drop, metric))
     rewritten = rewrite(model, calibration, config, equalize)

@@ -8,7 +8,7 @@ import keras
 
 from tfopt._replicas import average_statistics
 from tfopt._samples import batches
-from tfopt.graph import Graph, capture
+from tfopt.graph import Graph, capture, check_finite
 from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._overrides import wide_operations
@@ -65,6 +65,7 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         )
     average_statistics(model)
     captured = capture(model, _first_batch(model, calibration), constants=True)
+    check_finite(model)
     target = TARGETS[config.target]
     absent = (*target.absent, *target.avoided)
     # Recurrent layers of 16-bit activations stay float: their steps are not proven equal to a file's.

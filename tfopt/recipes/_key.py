@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from tfopt._text import short_repr
 from tfopt.recipes._rules import Rule
 
 
@@ -51,7 +52,7 @@ def check_keys(section: Any, name: str = "") -> None:
         if rule is not None and not rule.accepts(value):
             where = tuple(filter(None, (name, field.name)))
             raise RecipeError(
-                f"The '{'.'.join(where)}' key must be {rule.wanted}. Got {value!r} instead.", where
+                f"The '{'.'.join(where)}' key must be {rule.wanted}. Got {short_repr(value)} instead.", where
             )
 
 
@@ -75,4 +76,4 @@ def check_known(name: Any, known: Iterable[str], where: tuple[str, ...] = ()) ->
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
     place = f" in '{'.'.join(where)}'" if where else " in a recipe"
-    raise RecipeError(f"There is no key {name!r}{place}. {hint}", (*where, str(name)))
+    raise RecipeError(f"There is no key {short_repr(name)}{place}. {hint}", (*where, str(name)))

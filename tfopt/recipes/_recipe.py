@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from tfopt._text import short_repr
 from tfopt.recipes._key import RecipeError, check_keys, key
 from tfopt.recipes._rules import Rule, number, text, texts, whole
 from tfopt.recipes._sections import (
@@ -87,7 +88,9 @@ class Recipe:
             value = getattr(self, name)
             if not (isinstance(value, section) or (optional and value is None)):
                 kind = f"tfopt.recipes.{section.__name__}{' or None' if optional else ''}"
-                raise RecipeError(f"The '{name}' key must be a {kind}. Got {value!r} instead.", (name,))
+                raise RecipeError(
+                    f"The '{name}' key must be a {kind}. Got {short_repr(value)} instead.", (name,)
+                )
 
 
 # The sections by their key, and whether they can be left out: these are the techniques.

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tfopt._text import short_repr
 from tfopt.recipes._key import RecipeError, check_known
 from tfopt.recipes._recipe import SECTIONS, Recipe, as_recipe, plain
 
@@ -145,10 +146,14 @@ def _value(loader: yaml.SafeLoader, node: yaml.Node, where: tuple[str, ...]) -> 
         value = loader.construct_object(node, deep=True)
     except yaml.constructor.ConstructorError as error:
         raise RecipeError(
-            f"The '{'.'.join(where)}' key must hold a plain value. Got a tag {node.tag!r}.", where
+            f"The '{'.'.join(where)}' key must hold a plain value. Got a tag {short_repr(node.tag)}.", where
+        ) from error
+    except ValueError as error:  # Python does not read numbers of thousands of digits
+        raise RecipeError(
+            f"The '{'.'.join(where)}' key must hold a plain value. Got {short_repr(node.value)}.", where
         ) from error
     if isinstance(value, float) and not math.isfinite(value):
-        raise RecipeError(f"The '{'.'.join(where)}' key must be finite. Got {node.value}.", where)
+        raise RecipeError(f"The '{'.'.join(where)}' key must be finite. Got {node.value[:40]}.", where)
     return value
 
 
@@ -180,7 +185,7 @@ def parse_value(content: str) -> Hashable:
     try:
         return yaml.load(content, _Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise RecipeError(f"This is no value of a recipe: {content!r}.") from error
+        raise RecipeError(f"This is no value of a recipe: {short_repr(content)}.") from error
 
 
 def recipe_text(recipe: Recipe) -> str:

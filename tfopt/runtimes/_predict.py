@@ -32,6 +32,9 @@ def predict(model: keras.Model, x: Any) -> Any:
     Returns:
         What `model.predict(x)` returns: the same numbers to the last bit where a model is quantized.
 
+    Raises:
+        ValueError: the samples do not fit the model.
+
     Example:
 
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(2.0)])
@@ -43,16 +46,25 @@ def predict(model: keras.Model, x: Any) -> Any:
     batches = math.ceil(total / size)
     rows = np.minimum(np.arange(batches * size), total - 1)
     filled = x if len(rows) == total else keras.tree.map_structure(lambda array: array[rows], x)
+    try:
+        outputs = _outputs(model, filled, size, batches)
+    except ValueError as error:  # keys or shapes that Keras finds wrong, in words about its own insides
+        raise ValueError(
+            f"The samples must be inputs of the model {model.name!r}, as `model.predict` takes them. Got "
+            f"{keras.tree.map_structure(lambda array: array.shape, x)}. Keras says: {str(error).splitlines()[-1]}"
+        ) from error
+    return keras.tree.map_structure(lambda array: array[:total], outputs)
+
+
+def _outputs(model: keras.Model, x: Any, size: int, batches: int) -> Any:
     if batches <= EAGER_BATCHES and any(
         isinstance(layer, IntegerActivations) for layer in flatten_layers(model)
     ):
-        outputs = run_eagerly(model, filled, size)
-    elif is_shared(model):
+        return run_eagerly(model, x, size)
+    if is_shared(model):
         # `predict` has the replicas, and so all workers, take part.
-        outputs = _in_batches(on_batch(model), filled, size)
-    else:
-        outputs = model.predict(filled, batch_size=size, verbose=0)
-    return keras.tree.map_structure(lambda array: array[:total], outputs)
+        return _in_batches(on_batch(model), x, size)
+    return model.predict(x, batch_size=size, verbose=0)
 
 
 def run_eagerly(model: keras.Model, x: Any, size: int) -> Any:

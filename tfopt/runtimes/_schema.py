@@ -1,6 +1,7 @@
 """The operators of a .tflite file, and how its flatbuffer becomes plain objects."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
@@ -11,6 +12,9 @@ from tfopt.runtimes._tensors import BITS, Tensor, decode, index_bytes
 GRID_CHANGES = ("QUANTIZE", "DEQUANTIZE")
 # Operators that read or write floats without computing with them.
 NOT_COMPUTING = (*GRID_CHANGES, "DENSIFY", "SHAPE", "TFLM_DECODE")
+# Constants that do not lie in the file as they are computed with become arrays of their own: of so many values in all.
+_UNPACKED = ("int4", "uint4", "int2", "bfloat16")
+_MOST_VALUES = 1 << 28
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,6 +74,7 @@ def contents(
     dtypes = _enum_names(schema.TensorType)
     op_names = _enum_names(schema.BuiltinOperator)
     activations = _enum_names(schema.ActivationFunctionType)
+    _check_unpacked(model, dtypes)
     operators, graphs = [], []
     for number, graph in enumerate(model.subgraphs):
         tensors = [_tensor(i, t, model, content, dtypes[t.type].lower()) for i, t in enumerate(graph.tensors)]
@@ -99,13 +104,36 @@ def contents(
     return tuple(inputs), tuple(outputs), tuple(operators)
 
 
+def _check_unpacked(model: Any, dtypes: dict[int, str]) -> None:
+    """Raises if the arrays of constants take memory that the file names and does not fill."""
+    values = 0
+    for graph in model.subgraphs:
+        decoded = {
+            number
+            for op in graph.operators or ()
+            if model.operatorCodes[op.opcodeIndex].customCode == b"TFLM_DECODE"
+            for number in _numbers(op.outputs)
+        }
+        for number, tensor in enumerate(graph.tensors):
+            packed = (
+                dtypes[tensor.type].lower() in _UNPACKED and model.buffers[tensor.buffer].data is not None
+            )
+            if number in decoded or tensor.sparsity is not None or packed:
+                values += abs(math.prod(_numbers(tensor.shape)))
+    if values > _MOST_VALUES:
+        raise ValueError(
+            f"its packed constants have {values:,} values, more than the {_MOST_VALUES:,} that are read"
+        )
+
+
 def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> Tensor:
     shape = _numbers(tensor.shape)
     signature = _numbers(tensor.shapeSignature)
     grid = tensor.quantization
     raw = _buffer(model.buffers[tensor.buffer], content)
     places = 0 if tensor.sparsity is None else index_bytes(tensor.sparsity)
-    elements = int(np.prod(shape, dtype=np.int64))
+    elements = math.prod(shape)
+    _check_grid(grid, shape)
     return Tensor(
         index=index,
         name=(tensor.name or b"").decode(),
@@ -121,6 +149,18 @@ def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> 
         is_variable=bool(tensor.isVariable),
         is_sparse=tensor.sparsity is not None,
     )
+
+
+def _check_grid(grid: Any, shape: tuple[int, ...]) -> None:
+    """Raises unless there is a zero point for each step, and one of each, or one for each slice."""
+    if grid is None or grid.scale is None or not len(grid.scale):
+        return
+    steps, zeros, axis = len(grid.scale), len(_numbers(grid.zeroPoint)), grid.quantizedDimension
+    sliced = steps == 1 or (0 <= axis < len(shape) and shape[axis] in (steps, 0))
+    if not sliced or zeros not in (0, 1, steps):
+        raise ValueError(
+            f"a tensor of shape {shape} has {steps} steps and {zeros} zero points on axis {axis}"
+        )
 
 
 def _buffer(buffer: Any, content: bytes) -> np.ndarray | None:

@@ -57,7 +57,7 @@ def read_bytes(source: str | os.PathLike | bytes, argument: str) -> bytes:
         )
     path = Path(source)
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "no such file"
+        what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "no such file"
         raise ValueError(
             f"The '{argument}' argument must be the path of a file. Got '{path}', which is {what}. "
             f"Check the path; the current folder is '{Path.cwd()}'."

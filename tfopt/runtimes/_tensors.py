@@ -161,9 +161,12 @@ def expand(values: np.ndarray, shape: tuple[int, ...], sparsity: Any) -> np.ndar
     at = np.zeros(1, np.int64)
     coordinates = np.zeros((1, 0), np.int64)
     sizes = []
+    most = math.prod(shape)  # a file may name any size, and none is asked for before it is known to fit
     for level in sparsity.dimMetadata:
         if level.arraySegments is None:
             size = level.denseSize
+            if not 0 <= len(at) * size <= most:
+                raise ValueError(f"a level of {size:,} places does not fit a sparse tensor of shape {shape}")
             counts = np.full(len(at), size)
             at = (at[:, None] * size + np.arange(size)).reshape(-1)
             found = np.tile(np.arange(size), len(counts))
@@ -171,6 +174,8 @@ def expand(values: np.ndarray, shape: tuple[int, ...], sparsity: Any) -> np.ndar
             segments = np.asarray(level.arraySegments.values, np.int64)
             indices = np.asarray(level.arrayIndices.values, np.int64)
             counts = segments[at + 1] - segments[at]
+            if len(counts) and (counts.min() < 0 or counts.sum() > most):
+                raise ValueError(f"its segments do not fit a sparse tensor of shape {shape}")
             starts = np.repeat(segments[at] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
             at = starts + np.arange(counts.sum())
             found, size = indices[at], 0

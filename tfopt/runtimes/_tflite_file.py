@@ -78,7 +78,9 @@ class TFLiteFile:
                 "instead of b'TFL3'. Export the model first, such as with tfopt.export(model, 'model.tflite')."
             )
         try:
-            return cls.of(parse(content), content, name)
+            file = cls.of(parse(content), content, name)
+            _ = file.kernels  # what is unpacked only when it is asked for may be damaged too
+            return file
         except (
             Exception
         ) as error:  # why: a truncated flatbuffer fails as struct.error, IndexError, TypeError, ...

@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 from tfopt.runtimes._runtime import CannotRunError
-from tfopt.runtimes._trial_run import MEMORY, TOO_MUCH
+from tfopt.runtimes._trial_run import TOO_MUCH
 
 _SECONDS = 60.0
+_MEMORY = 2 << 30
 
 
-def try_file(path: str | os.PathLike, runtime: str = "xnnpack", seconds: float = _SECONDS) -> None:
+def try_file(
+    path: str | os.PathLike, runtime: str = "xnnpack", seconds: float = _SECONDS, memory: int = _MEMORY
+) -> None:
     """Runs a .tflite file once on zeros in a process of its own, with limits on time and memory.
 
     Runtimes trust a file: one that was damaged, or made to do harm, can end the process that loads it.
@@ -20,6 +23,7 @@ def try_file(path: str | os.PathLike, runtime: str = "xnnpack", seconds: float =
         path: a .tflite file.
         runtime: as for `tfopt.runtimes.run`.
         seconds: the limit on time.
+        memory: the limit on memory, in bytes beyond those that the file has.
 
     Raises:
         CannotRunError: the file ends the process, takes too long or too much memory. What a runtime says of a file that
@@ -32,13 +36,15 @@ def try_file(path: str | os.PathLike, runtime: str = "xnnpack", seconds: float =
     >>> try_file(path)
     """
     path = os.fspath(path)
-    command = [sys.executable, "-m", "tfopt.runtimes._trial_run", path, runtime]
+    command = [sys.executable, "-m", "tfopt.runtimes._trial_run", path, runtime, str(memory)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         raise CannotRunError(f"{path} cannot be run: it was not done after {seconds:.0f} seconds.") from None
     if done.returncode == TOO_MUCH:
-        raise CannotRunError(f"{path} cannot be run: it asks for more than {MEMORY >> 30} GiB of memory.")
+        raise CannotRunError(
+            f"{path} cannot be run: it asks for more than {memory / 2**30:.3g} GiB of memory."
+        )
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         raise CannotRunError(

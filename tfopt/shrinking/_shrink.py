@@ -20,7 +20,7 @@ from tfopt.channels import (
     exactly_removable,
     leftovers,
 )
-from tfopt.graph import LayerFilter, Node, capture, tensors_in
+from tfopt.graph import LayerFilter, Node, capture, check_finite, tensors_in
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
 from tfopt.shrinking._counts import families
 from tfopt.shrinking._criteria import ScoreFunction, score
@@ -104,6 +104,7 @@ def shrink(
         )
     average_statistics(model)
     found = channel_groups(capture(model), where)
+    check_finite(model)
     weights = "as they are" if budget == "zero" else "zeroed"
     if budget != "zero":
         found = exactly_removable(found)

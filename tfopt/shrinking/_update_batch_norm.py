@@ -49,6 +49,8 @@ def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, b
             f"The 'steps' argument must be an integer of at least 1, or None. Got {steps!r} instead. "
             "Leave it out to read all of the data."
         )
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"The 'model' argument must be a Keras model. Got {type(model).__name__} instead.")
     layers = flatten_layers(model)
     norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable]
     drops = [x for x in layers if isinstance(x, _DROPS)]
@@ -65,7 +67,7 @@ def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, b
         for x, _ in itertools.islice(source, steps):
             for norm in norms:
                 norm.momentum = seen / (seen + count(x))  # the running average of all batches so far
-            model(x, training=True)
+            _call(model, x)
             seen += count(x)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -75,3 +77,13 @@ def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, b
         for weight, value in others:
             weight.assign(value)
     return len(norms)
+
+
+def _call(model: keras.Model, x: Any) -> None:
+    try:
+        model(x, training=True)
+    except ValueError as error:  # in words about Keras' insides
+        raise ValueError(
+            f"The 'data' argument must hold inputs of the model {model.name!r}. Got "
+            f"{keras.tree.map_structure(lambda array: array.shape, x)}. Keras says: {str(error).splitlines()[-1]}"
+        ) from error

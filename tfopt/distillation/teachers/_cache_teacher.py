@@ -13,11 +13,11 @@ from keras import ops
 from tfopt._on_batch import on_batch
 from tfopt.distillation.teachers._cached_data import input_batches
 from tfopt.distillation.teachers._fingerprint import hash_samples, hash_teacher
-from tfopt.distillation.teachers._store import SAMPLES, Store
+from tfopt.distillation.teachers._store import SAMPLES, Store, alone
 from tfopt.distillation.teachers._teacher_cache import TeacherCache
 from tfopt.distillation.teachers._teachers import Lesson, Teacher, as_teacher, flat_teachers
 from tfopt.distillation.teachers._top_k import compress, is_distribution
-from tfopt.graph import final_activation
+from tfopt.graph import check_finite, final_activation
 
 # A shard is written when it holds this many samples or bytes: a build that is killed loses at most one shard.
 SHARD_SAMPLES = 1024
@@ -38,8 +38,8 @@ def cache_teacher(
 
     In distillation the teacher computes the same outputs in every epoch. With the cache a training step costs as much
     as for the student alone. If the process is killed, the same call continues where it stopped, and the files are
-    byte for byte the same as without the interruption. A call with a complete cache reads the data once to verify it,
-    and does not run the teacher.
+    byte for byte the same as without the interruption. Two processes that are to build one cache do so one by one. A
+    call with a complete cache reads the data once to verify it, and does not run the teacher.
 
     Args:
         teacher: a built Keras model, or a list of models whose outputs are averaged.
@@ -60,8 +60,8 @@ def cache_teacher(
     Raises:
         TypeError: `teacher` or `dataset` is of another kind.
         ValueError: the data differs between two readings (it is augmented or shuffled at random) or is empty; the
-            folder holds a cache of another teacher, other data or other settings; a layer is not found; a value does
-            not fit float16.
+            teacher gives NaN; the folder holds a cache of another teacher, other data or other settings, or one whose
+            files are damaged; a layer is not found; a value does not fit float16.
 
     Example:
 
@@ -91,9 +91,10 @@ def cache_teacher(
         "top_k": top_k,
     }
     os.makedirs(directory, exist_ok=True)
-    build = _Build(Store(Path(directory)), identity, _Reader(plan))
-    build.check_identity()
-    build.run(input_batches(dataset, batch_size), _progress(dataset, verbose))
+    with alone(Path(directory)):
+        build = _Build(Store(Path(directory)), identity, _Reader(plan))
+        build.check_identity()
+        build.run(input_batches(dataset, batch_size), _progress(dataset, verbose))
     return TeacherCache(directory)
 
 
@@ -104,6 +105,8 @@ def _check_arguments(teacher: Any, dtype: str, top_k: int | None) -> None:
             "The 'teacher' argument of cache_teacher must be a built Keras model, or a list of them. "
             f"Got {teacher!r} instead. Put a function into a model with keras.layers.Lambda."
         )
+    for one in teachers:
+        check_finite(one, "teacher")
     if dtype not in ("float32", "float16"):
         raise ValueError(
             f"The 'dtype' argument of cache_teacher must be 'float32' or 'float16'. Got {dtype!r} instead."
@@ -225,6 +228,11 @@ class _Build:
         entries: dict[str, np.ndarray] = {}
         described = dict(self.store.manifest.get("outputs", {}))
         for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise ValueError(
+                    f"The 'teacher' argument of cache_teacher must give finite numbers. Got NaN or infinite ones in "
+                    f"{name!r} after {self._rows():,} samples or more. Check its weights, and the samples."
+                )
             is_output = name.startswith("output")
             cut = is_output and k is not None and value.ndim > 1 and value.shape[-1] > k
             if is_output and name not in described:
@@ -263,8 +271,8 @@ class _Build:
             return
         shards = self.store.manifest["shards"]
         joined = {name: np.concatenate([one[name] for one in self.pending]) for name in self.pending[0]}
-        self.store.write_shard(len(shards), joined)
-        shard = {"count": len(joined[SAMPLES])}
+        checksums = self.store.write_shard(len(shards), joined)
+        shard = {"count": len(joined[SAMPLES]), "crc32": checksums}
         self.store.write_manifest({**self.store.manifest, "shards": [*shards, shard]})
         self.pending = []
 
