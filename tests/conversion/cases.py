@@ -214,6 +214,11 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Cast of booleans": (lambda x: x * ops.cast(x > 0.1, "float32"), (5, 4)),
+    "Unstack, five axes": (
+        lambda x: ops.add(*ops.unstack(ops.transpose(x, (2, 0, 1, 3, 4)), axis=0)[:2]),
+        (2, 3, 2, 2),
+    ),
+    "GetItem, five axes": (lambda x: ops.transpose(x, (2, 0, 1, 3, 4))[1] * 0.5, (2, 3, 2, 2)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
