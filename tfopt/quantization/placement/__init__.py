@@ -9,7 +9,7 @@ from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_ne
 from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
-from tfopt.quantization.placement._wide_layers import widen_layers
+from tfopt.quantization.placement._wide_layers import residual_sums, widen_layers
 
 __all__ = [
     "DECOMPOSITIONS",
@@ -22,6 +22,7 @@ __all__ = [
     "open_recurrent",
     "place",
     "real_inputs",
+    "residual_sums",
     "round_constants",
     "split_activations",
     "step_counter",
