@@ -41,8 +41,8 @@ def merge_axes(node: Node) -> Expansion | None:
 
 def merge_around(node: Node) -> Expansion | None:
     """What is taken along one of many axes, with those before it as one, and those behind it."""
-    shape = node.inputs[0].shape if node.inputs else ()
-    axis = _taken_along(node, len(shape))
+    shape = node.inputs[0].shape if node.inputs and not node.opaque else ()
+    axis, place = _taken_along(node, len(shape))
     if axis is None or len(shape) <= _FEW_AXES or shape.count(None) > 1 or shape[axis] is None:
         return None
 
@@ -50,26 +50,26 @@ def merge_around(node: Node) -> Expansion | None:
         before = [_product(shape[:axis])] if axis else []
         y = ops.reshape(x, [*before, shape[axis], _product(shape[axis + 1 :])])
         sizes = [-1 if size is None else size for size in (*shape[:axis], *shape[axis + 1 :])]
-        if kind(node.op) == "Unstack":
+        if place is None:
             return [ops.reshape(one, sizes) for one in ops.unstack(y, axis=len(before))]
-        return ops.reshape(y[:, _index(node)] if before else y[_index(node)], sizes)
+        return ops.reshape(y[:, place] if before else y[place], sizes)
 
     return inline(node, taken)
 
 
-def _taken_along(node: Node, rank: int) -> int | None:
-    """The axis along which a node takes a tensor apart, or one place of it; None for all others."""
-    if node.opaque:
-        return None
-    if kind(node.op) == "Unstack":
-        return node.op.axis % rank
-    return 0 if kind(node.op) == "GetItem" and _index(node) is not None else None
+def _taken_along(node: Node, rank: int) -> tuple[int | None, int | None]:
+    """The axis along which a node takes a tensor apart, and the one place of it that it takes, or None for all.
 
-
-def _index(node: Node) -> int | None:
-    """The place along the first axis that is all that a node takes."""
-    (key,) = node.args[1:] or (node.kwargs.get("key"),)
-    return key if isinstance(key, int) else None
+    No axis for all other nodes.
+    """
+    if kind(node.op) == "Unstack" and rank:
+        return node.op.axis % rank, None
+    if kind(node.op) != "GetItem" or not rank:
+        return None, None
+    key = node.args[1] if len(node.args) > 1 else node.kwargs.get("key")
+    *before, place = key if isinstance(key, tuple) and key else (key,)
+    is_one = isinstance(place, int) and all(one == slice(None) for one in before)
+    return (len(before), place) if is_one else (None, None)
 
 
 def _product(sizes: Sequence[int | None]) -> int:
