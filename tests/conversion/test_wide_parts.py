@@ -52,3 +52,14 @@ def test_training_goes_through_them():
     q.fit(x, np.zeros((64, 6, 4), "float32"), batch_size=16, epochs=1, verbose=0)
     assert all(np.isfinite(weight).all() for weight in q.get_weights())
     assert (np.asarray(q.get_layer("norm_scale_shift").gamma) != before).any()
+
+
+@pytest.mark.parametrize("far", [-100.0, -1e9, -np.inf])
+def test_a_mask_that_is_added_costs_no_codes(far):
+    """Scores on a grid that reaches down to it would be a few codes, or one."""
+    mask = np.where(np.tri(6, dtype=bool), 0.0, far).astype("float32")
+    inputs = keras.Input((6, 6))
+    model = keras.Model(inputs, keras.ops.softmax(inputs + mask))
+    x = np.random.default_rng(0).normal(size=(64, 6, 6)).astype("float32")
+    q = tfopt.quantize(model, x, strict=True)
+    np.testing.assert_allclose(q.predict(x, verbose=0), model.predict(x, verbose=0), atol=0.01)

@@ -17,6 +17,7 @@ from tfopt.quantization.placement import (
     decompose,
     open_recurrent,
     place,
+    read_added_masks,
     real_inputs,
     residual_sums,
     round_constants,
@@ -75,6 +76,7 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
+    graph = read_added_masks(graph, target, config.activation_bits)
     graph = round_constants(decompose(graph, target, config.activation_bits))
     wide = wide_operations(config, graph.nodes)
     if config.residual_bits == 16 and config.activation_bits == 8:
