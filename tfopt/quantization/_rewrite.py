@@ -17,7 +17,7 @@ from tfopt.quantization.placement import (
     decompose,
     open_recurrent,
     place,
-    read_added_masks,
+    read_applied_masks,
     real_inputs,
     residual_sums,
     round_constants,
@@ -72,11 +72,11 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     # Recurrent layers of 16-bit activations stay float: their steps are not proven equal to a file's.
     opened = open_recurrent(captured, absent) if config.activation_bits == 8 else captured
     graph, input_ranges = real_inputs(opened)
+    graph = read_applied_masks(graph, target, config.activation_bits)
     graph = decompose(graph, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
-    graph = read_added_masks(graph, target, config.activation_bits)
     graph = round_constants(decompose(graph, target, config.activation_bits))
     wide = wide_operations(config, graph.nodes)
     if config.residual_bits == 16 and config.activation_bits == 8:

@@ -1,6 +1,6 @@
 """Where the kernels round: a graph taken apart, its grids, and the quantizers put into it."""
 
-from tfopt.quantization.placement._added_masks import read_added_masks
+from tfopt.quantization.placement._applied_masks import read_applied_masks
 from tfopt.quantization.placement._cells import with_cells
 from tfopt.quantization.placement._constants import round_constants
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
@@ -22,7 +22,7 @@ __all__ = [
     "is_non_negative",
     "open_recurrent",
     "place",
-    "read_added_masks",
+    "read_applied_masks",
     "real_inputs",
     "residual_sums",
     "round_constants",
