@@ -212,8 +212,16 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 
 # Rows that apply to several inputs or forms; one is in the table above, the rest here.
+# A mask as people add it to scores, for each of three windows.
+FAR_BELOW = np.where(np.arange(12).reshape(3, 1, 4) % 3, 0.0, -100.0).astype("float32")
+
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Cast of booleans": (lambda x: x * ops.cast(x > 0.1, "float32"), (5, 4)),
+    "Unstack, five axes": (
+        lambda x: ops.add(*ops.unstack(ops.transpose(x, (2, 0, 1, 3, 4)), axis=0)[:2]),
+        (2, 3, 2, 2),
+    ),
+    "GetItem, five axes": (lambda x: ops.transpose(x, (2, 0, 1, 3, 4))[1] * 0.5, (2, 3, 2, 2)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
@@ -254,6 +262,10 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Transpose of windows": (
         lambda x: ops.transpose(ops.reshape(x, (-1, 2, 2, 2, 3, 2)), (0, 1, 3, 2, 4, 5)),
         (4, 6, 2),
+    ),
+    "softmax of a mask that is added": (
+        lambda x: ops.softmax(ops.reshape(ops.reshape(x, (-1, 3, 2, 4)) + FAR_BELOW, (-1, 6, 4))),
+        (6, 4),
     ),
     "softmax of masks that are computed": (
         # Reshaped here, for the layer leaves its mask on what it returns.

@@ -41,7 +41,7 @@ GRID_CHANGES = {
                 "RMSNorm",
                 "RMSNormalization",
             ),
-            *("UnitNormalization", "LayerNormalization, plain"),
+            *("UnitNormalization", "LayerNormalization, plain", "softmax of a mask that is added"),
         ),
         1,
     ),

@@ -52,3 +52,37 @@ def test_training_goes_through_them():
     q.fit(x, np.zeros((64, 6, 4), "float32"), batch_size=16, epochs=1, verbose=0)
     assert all(np.isfinite(weight).all() for weight in q.get_weights())
     assert (np.asarray(q.get_layer("norm_scale_shift").gamma) != before).any()
+
+
+def masked_by_hand(x, ids):
+    """The ways in which people leave scores out: a table of windows or of what comes later, and padding."""
+    later, ops = 1.0 - np.tri(6, dtype="float32"), keras.ops
+    kept = ops.not_equal(ids, 0)
+    row, number = ops.expand_dims(kept, 1), ops.expand_dims(ops.cast(kept, "float32"), 1)
+    return [
+        x - 100.0 * later,
+        x + np.where(later > 0, np.float32(-np.inf), np.float32(0.0)),
+        ops.where(later == 0, x, -1e9),
+        ops.where(row, x, -1e9),
+        ops.where(ops.logical_not(row), -1e4, x),
+        x + (1.0 - number) * -1e9,
+        x - 1e9 * (1.0 - number),
+        keras.layers.Add()([((1.0 - ops.cast(kept, "float32")) * -1e4)[:, None, :], x]),
+    ]
+
+
+@pytest.mark.parametrize("target", ["litert", pytest.param("tflm", marks=pytest.mark.slow)])
+def test_a_mask_applied_by_hand_costs_no_codes(target, tmp_path):
+    """On a grid that reaches down to it, scores would be a few codes, or one."""
+    scores, ids = keras.Input((6, 6), name="scores"), keras.Input((6,), dtype="int32", name="ids")
+    model = keras.Model([scores, ids], [keras.ops.softmax(one) for one in masked_by_hand(scores, ids)])
+    rng = np.random.default_rng(0)
+    x = [
+        rng.normal(size=(64, 6, 6)).astype("float32"),
+        np.maximum(rng.integers(-1, 5, (64, 6)), [1, 0, 0, 0, 0, 0]).astype("int32"),
+    ]
+    q = tfopt.quantize(model, x, tfopt.QuantConfig.for_target(target), strict=True)
+    for exact, found in zip(model.predict(x, verbose=0), q.predict(x, verbose=0), strict=True):
+        np.testing.assert_allclose(found, exact, atol=0.01)
+    tfopt.export(q, tmp_path / "model.tflite", strict=True)
+    assert all(output.equal == 1.0 for output in tfopt.verify(q, tmp_path / "model.tflite", x).outputs)

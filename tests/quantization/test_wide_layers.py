@@ -91,6 +91,41 @@ def test_what_lies_between_two_keeps_more():
     assert errors["first|second"] < 0.05 < 0.5 < min(errors["first"], errors["second"])
 
 
+# Where the normalization stands -> QUANTIZE operators of a file with a stream of 8 bits, and of 16.
+STREAMS = {"before the branch": (6, 6), "behind the sum": (4, 5)}
+
+
+@pytest.mark.parametrize(
+    "target, norm",
+    [
+        ("litert", "before the branch"),
+        *(pytest.param("tflm", norm, marks=SLOW) for norm in STREAMS),
+        pytest.param("litert", "behind the sum", marks=SLOW),
+    ],
+)
+def test_a_residual_stream(target, norm, tmp_path):
+    """Its sums keep 16 bits, and normalizations read and write them as they are."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 8))
+    x = LAYERS.Dense(8)(inputs)
+    for _ in range(2):
+        if norm == "before the branch":
+            x = LAYERS.Add()([x, LAYERS.Dense(8)(LAYERS.LayerNormalization()(x))])
+        else:
+            x = LAYERS.LayerNormalization()(x + LAYERS.Dense(8)(x))
+    x = LAYERS.LayerNormalization()(x) if norm == "before the branch" else x
+    model = keras.Model(inputs, LAYERS.Dense(3)(x))
+    x = np.random.default_rng(0).normal(size=(60, 6, 8)).astype("float32")
+    for bits, borders in zip((8, 16), STREAMS[norm], strict=True):
+        config = tfopt.QuantConfig.for_target(target, residual_bits=bits, strict=True)
+        q = tfopt.quantize(model, x, config)
+        report = tfopt.export(q, tmp_path / "model.tflite", strict=True)
+        (parity,) = tfopt.verify(q, tmp_path / "model.tflite", x).outputs
+        assert parity.equal == 1.0 and report.operators["QUANTIZE"] == borders
+        wide = {row.path for row in q.report.layers if row.kind == "Add" and row.done == "int16"}
+        assert len(wide) == (2 if bits == 16 else 0)
+
+
 @pytest.mark.parametrize(
     "bits, value, message",
     [
@@ -101,3 +136,7 @@ def test_what_lies_between_two_keeps_more():
 def test_errors(bits, value, message):
     with pytest.raises(ValueError, match=message):
         tfopt.QuantConfig(activation_bits=bits, overrides={"a": {"activation_bits": value}})
+    with pytest.raises(
+        ValueError, match=r"'residual_bits' argument of QuantConfig must be 8 for its target\. Got 16"
+    ):
+        tfopt.QuantConfig.for_target("edgetpu", residual_bits=16)

@@ -10,6 +10,7 @@ import numpy as np
 from tfopt._float32 import coarse
 from tfopt._host_ops import on_host
 from tfopt.conversion._int16 import to_int8_grid
+from tfopt.conversion._many_axes import merge_around, merge_axes
 from tfopt.conversion._products import (
     drop_float_cast,
     einsum_to_dense,
@@ -21,7 +22,6 @@ from tfopt.conversion._products import (
 from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
-from tfopt.conversion._transposes import merge_axes
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -78,10 +78,10 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
-    graph = graph.map_nodes(merge_axes)
+    graph = splits_to_slices(graph).map_nodes(merge_axes).map_nodes(merge_around)
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
-    graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
+    graph = sink_reshapes(graph).map_nodes(to_int8_grid)
     copy = _unrolled if target.fixed_shapes else _in_float32
     return build_model(
         graph, lambda op, name: _own(op, name, theirs) or copy(op, name), batch_size=batch_size

@@ -26,6 +26,9 @@ class QuantConfig:
             those (argmax, clipping, bounds and padding by a constant) stays float, and the report says so; functions
             that LiteRT looks up in tables (exp, log, tanh ...) are some of the 65,536 steps off there. With 8,
             normalizations and masked softmax compute in 16 bits inside, where the target has those.
+        residual_bits: 8, or 16 for the sums `x + f(x)` of residual blocks, beside activations of 8. What adds up over
+            the blocks is then rounded 256 times finer, the branches `f(x)` as before. A sum costs a QUANTIZE operator,
+            which a layer normalization that reads it saves again; the stream takes two bytes a number.
         symmetric: activations with zero point 0. 16-bit activations always are.
         granularity: steps of weights: `"channel"`, one for each output channel, or `"tensor"`, one for all.
         power_of_two: steps of weights and activations are powers of two.
@@ -64,6 +67,7 @@ class QuantConfig:
 
     weight_bits: int = 8
     activation_bits: int = 8
+    residual_bits: int = 8
     symmetric: bool = False
     granularity: str = "channel"
     power_of_two: bool = False
@@ -105,6 +109,13 @@ class QuantConfig:
             self, "freeze_batch_norm_step", step is None or step >= 0, "None or a number of steps, 0 or more"
         )
         check_setting(self, "target", self.target in TARGETS, f"one of {', '.join(map(repr, TARGETS))}")
+        widths = TARGETS[self.target].activation_bits
+        check_setting(
+            self,
+            "residual_bits",
+            self.residual_bits in widths,
+            " or ".join(map(str, widths)) + " for its target",
+        )
         check_setting(
             self,
             "ranges",

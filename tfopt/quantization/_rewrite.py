@@ -17,7 +17,9 @@ from tfopt.quantization.placement import (
     decompose,
     open_recurrent,
     place,
+    read_applied_masks,
     real_inputs,
+    residual_sums,
     round_constants,
     split_activations,
     widen_layers,
@@ -35,7 +37,7 @@ class Rewritten:
         linear: `id(op)` of the layers that lose their activation.
         notes: what equalization did, by path.
         input_ranges: the range of each input that held bytes, by name.
-        wide: `id(op)` of the operations that overrides give 16-bit activations.
+        wide: `id(op)` of the operations with 16-bit activations: residual sums, and those that overrides name.
     """
 
     captured: Graph
@@ -71,12 +73,15 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     # Recurrent layers of 16-bit activations stay float: their steps are not proven equal to a file's.
     opened = open_recurrent(captured, absent) if config.activation_bits == 8 else captured
     graph, input_ranges = real_inputs(opened)
+    graph = read_applied_masks(graph, target, config.activation_bits)
     graph = decompose(graph, target, config.activation_bits)
     graph, notes = equalize_graph(graph) if equalize else (graph, {})
     # Separable convolutions come apart with their activation, whose split may show more to take apart.
     graph, linear = split_activations(graph)
     graph = round_constants(decompose(graph, target, config.activation_bits))
     wide = wide_operations(config, graph.nodes)
+    if config.residual_bits == 16 and config.activation_bits == 8:
+        wide |= residual_sums(graph)
     graph = widen_layers(graph, wide)
     graph = float_where_lacking(graph, target, config.activation_bits)
     return Rewritten(captured, graph, linear, notes, input_ranges, wide)

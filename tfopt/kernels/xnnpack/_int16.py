@@ -17,27 +17,10 @@ from tfopt.kernels._fixed_point import (
     rounded_twice,
 )
 from tfopt.kernels._grids import Grid
+from tfopt.kernels.reference._family import INT16 as REFERENCE
 from tfopt.kernels.reference._int16_curves import int16_softmax
 from tfopt.kernels.xnnpack._lookups import looked_up, reciprocal_root
 from tfopt.kernels.xnnpack._means import MEANS, count_of
-
-# How many bits ADD and SUB move their inputs up before they scale them.
-_LEFT_SHIFT = 2.0**15
-
-
-def _add(sources: Any, x: Any, operands: Any, grid: Grid, sign: int = 1) -> Any:
-    """Both inputs on the grid of twice the coarser step, `2**15` times as fine; then the sum on that of the output."""
-    steps = [source.step() for source in sources]
-    twice = 2.0 * ops.maximum(*steps)
-    left, right = (
-        rounded_twice(_codes(operand, step) * _LEFT_SHIFT, multiplier_of((step,), twice), ties="away")
-        for operand, step in zip(operands, steps, strict=True)
-    )
-    return rounded_twice(left + sign * right, multiplier_of((twice,), grid.step * _LEFT_SHIFT), ties="away")
-
-
-def _subtract(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
-    return _add(sources, x, operands, grid, sign=-1)
 
 
 def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
@@ -101,8 +84,9 @@ INT16 = {
     "AddMask": KernelRule(2, masked_codes),
     "AddMask of a constant": KernelRule(1, masked_codes),
     "softmax": KernelRule(1, _softmax),
-    "Add": KernelRule(2, _add),
-    "Subtract": KernelRule(2, _subtract),
+    # ADD and SUB are TFLite Micro's, digit for digit.
+    "Add": REFERENCE["Add"],
+    "Subtract": REFERENCE["Subtract"],
     "Multiply": KernelRule(2, _multiply),
     "Matmul": KernelRule(2, _wide_matmul),
     **dict.fromkeys(("Einsum", "Dot"), KernelRule(2, _matmul)),

@@ -1,5 +1,6 @@
 """Where the kernels round: a graph taken apart, its grids, and the quantizers put into it."""
 
+from tfopt.quantization.placement._applied_masks import read_applied_masks
 from tfopt.quantization.placement._cells import with_cells
 from tfopt.quantization.placement._constants import round_constants
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
@@ -9,7 +10,7 @@ from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_ne
 from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations
-from tfopt.quantization.placement._wide_layers import widen_layers
+from tfopt.quantization.placement._wide_layers import residual_sums, widen_layers
 
 __all__ = [
     "DECOMPOSITIONS",
@@ -21,7 +22,9 @@ __all__ = [
     "is_non_negative",
     "open_recurrent",
     "place",
+    "read_applied_masks",
     "real_inputs",
+    "residual_sums",
     "round_constants",
     "split_activations",
     "step_counter",

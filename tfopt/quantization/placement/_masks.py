@@ -12,7 +12,7 @@ from tfopt.kernels import LEFT_OUT, AddMask, FixedRange
 from tfopt.quantization.placement._parts import Parts
 
 # The grid of a softmax of 8 bits.
-_SHARES = (0.0, 255 / 256)
+SHARES = (0.0, 255 / 256)
 
 
 def masked_softmax(part: Parts, scores: Any, mask: Any, uniform: bool = False) -> Any:
@@ -41,7 +41,7 @@ def masked_softmax(part: Parts, scores: Any, mask: Any, uniform: bool = False) -
     scores = part("mask", AddMask)(part.widen(scores), added)
     shares = part.narrow(part.activation("softmax", scores, "shares"))
     if part.num_bits == 8:
-        shares = part("range", FixedRange, *_SHARES)(shares)
+        shares = part("range", FixedRange, *SHARES)(shares)
     return shares if kept is None or uniform else ops.where(kept, shares, 0.0)
 
 
