@@ -9,6 +9,7 @@ import numpy as np
 
 from tfopt._float32 import coarse
 from tfopt._host_ops import on_host
+from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._products import (
     drop_float_cast,
@@ -78,7 +79,7 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
-    graph = graph.map_nodes(merge_axes)
+    graph = one_operator_each(graph.map_nodes(merge_axes))
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(splits_to_slices(graph)).map_nodes(to_int8_grid)
