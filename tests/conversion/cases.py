@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from tests.conversion.masked import MASKED, MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
-from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift
+from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift, StepState
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
 
@@ -172,6 +172,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
         (5, 4),
     ),
     "FixedRange": (lambda x: FixedRange(-8.0, 7.0)(layers.Dense(4)(x)), (6,)),
+    "StepState": (_after_dense(StepState()), (6,)),
     "Requantize": (lambda x: Requantize(None)(ops.abs(Requantize(16)(x))), (5, 4)),
     "ScaleShift": (lambda x: ScaleShift()(x), (5, 4)),
     # Taken apart by `decompose`.
@@ -215,6 +216,13 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Cast of booleans": (lambda x: x * ops.cast(x > 0.1, "float32"), (5, 4)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
+    "two dilated convolutions of one tensor": (
+        lambda x: (
+            ops.tanh(layers.Conv1D(3, 2, dilation_rate=2)(x))
+            * ops.sigmoid(layers.Conv1D(3, 2, dilation_rate=2)(x))
+        ),
+        (6, 2),
+    ),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
         (5, 2, 3),
