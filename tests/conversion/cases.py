@@ -223,6 +223,7 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
         ),
         (6, 2),
     ),
+    "Dense of one feature": (layers.Dense(3, activation="relu"), (5, 1)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
         (5, 2, 3),

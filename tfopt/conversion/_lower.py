@@ -12,6 +12,7 @@ from tfopt._host_ops import on_host
 from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._products import (
+    dense_of_one_feature,
     drop_float_cast,
     einsum_to_dense,
     fence_masked_softmax,
@@ -75,6 +76,7 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
+        graph = graph.map_nodes(dense_of_one_feature)
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
