@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 
+from tfopt.kernels._pass_through import PassThrough
+
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class StepState(keras.layers.Layer):
+class StepState(PassThrough):
     """Marks a state of a recurrent layer where a step reads it; it returns its inputs.
 
     Each step calls it on the state before it. `tfopt.streaming` cuts there.
@@ -23,23 +25,9 @@ class StepState(keras.layers.Layer):
     [0.25, 0.5]
     """
 
-    graph_primitive = True  # capture must find it again as what it is
-    keeps_values = True
-
     def __init__(self, backwards: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backwards = backwards
-        self.supports_masking = True
-
-    def call(self, inputs: Any) -> Any:
-        return inputs
-
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
-
-    def to_inference(self) -> keras.layers.Layer:
-        """Nothing at all: it is for who reads the graph."""
-        return keras.layers.Identity(name=self.name)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "backwards": self.backwards}
