@@ -138,6 +138,7 @@ def serializable():
         "Distiller": tfopt.Distiller(dense, teacher, student_loss_weight=0.5, name="distiller"),
         "FakeQuantize": quantization.FakeQuantize(num_sites=2, momentum=0.9),
         "FixedRange": kernels.FixedRange(-1.0, 2.0),
+        "StepState": kernels.StepState(backwards=True),
         "FloatBoundary": kernels.FloatBoundary(visible=True),
         "FloatFence": kernels.FloatFence(casts=True),
         "FusedBatchNormalization": quantization.FusedBatchNormalization(momentum=0.9),

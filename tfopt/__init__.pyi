@@ -71,6 +71,7 @@ from .quantization import (
     Ranges,
     check,
     register_quantized,
+    streaming,
 )
 from .recipes import Recipe
 from .runtimes import CompareReport, VerifyReport, compare, verify
@@ -160,6 +161,7 @@ __all__ = [
     "sensitivity",
     "shrink",
     "shrinking",
+    "streaming",
     "update_batch_norm",
     "verify",
 ]

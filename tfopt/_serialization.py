@@ -55,6 +55,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
         "Requantize",
         "Rsqrt",
         "ScaleShift",
+        "StepState",
     ),
     "legacy": ("keras2_hard_sigmoid",),
     "quantization": (

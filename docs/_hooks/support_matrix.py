@@ -21,11 +21,12 @@ _HOW = {
     JOINED: "its inputs share one grid",
 }
 # What only `quantize` inserts, and names of kernels.
-_INNER = {"AddMask", "FixedRange", "Requantize", "ScaleShift", "bilinear", "mirror"}
+_INNER = {"AddMask", "FixedRange", "Requantize", "ScaleShift", "StepState", "bilinear", "mirror"}
 _RECURRENT = {
     "GRU": keras.layers.GRU(3),
     "SimpleRNN": keras.layers.SimpleRNN(3),
     "Bidirectional": keras.layers.Bidirectional(keras.layers.LSTM(3)),
+    "ConvLSTM1D": keras.layers.ConvLSTM1D(3, 3),
 }
 
 _HEAD = """# Support matrix
@@ -105,7 +106,7 @@ def _in_parts(name: str, key: str, num_bits: int) -> str:
 def _model(name: str) -> keras.Model:
     if name not in _RECURRENT:
         return build(name)
-    inputs = keras.Input((5, 4))
+    inputs = keras.Input((5, 4, 3) if name.startswith("Conv") else (5, 4))
     return keras.Model(inputs, _RECURRENT[name](inputs))
 
 

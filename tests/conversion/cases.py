@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from tests.conversion.masked import MASKED, MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
-from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift
+from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift, StepState
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
 
@@ -172,6 +172,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
         (5, 4),
     ),
     "FixedRange": (lambda x: FixedRange(-8.0, 7.0)(layers.Dense(4)(x)), (6,)),
+    "StepState": (_after_dense(StepState()), (6,)),
     "Requantize": (lambda x: Requantize(None)(ops.abs(Requantize(16)(x))), (5, 4)),
     "ScaleShift": (lambda x: ScaleShift()(x), (5, 4)),
     # Taken apart by `decompose`.
@@ -200,6 +201,16 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Std": (lambda x: ops.std(x, axis=(1, 2)), (5, 4, 3)),
     "UnitNormalization": (layers.UnitNormalization(), (5, 4)),
     "Var": (lambda x: ops.var(x, axis=1, keepdims=True), (5, 4)),
+    "CropImages": (lambda x: ops.image.crop_images(x, 1, 2, target_height=3, target_width=2), (5, 6, 3)),
+    "Expm1": (_after_dense(ops.expm1), (6,)),
+    "ExtractPatches": (lambda x: ops.image.extract_patches(x, (2, 3), 2, padding="same"), (5, 6, 3)),
+    "FullLike": (lambda x: x + ops.full_like(x, 0.5), (5, 4)),
+    "Log1p": (_of_positive(ops.log1p), (5, 4)),
+    "OnesLike": (lambda x: ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), (5, 6, 3)),
+    "PadImages": (lambda x: ops.image.pad_images(x, 1, 2, target_height=8, target_width=9), (5, 6, 3)),
+    "Real": (_after_dense(ops.real), (6,)),
+    "Rot90": (lambda x: ops.rot90(x, axes=(1, 2)), (5, 6, 3)),
+    "ZerosLike": (lambda x: ops.concatenate([x, ops.zeros_like(x)], axis=-1), (5, 4)),
     "Power": (_after_dense(lambda x: ops.power(x, 2.0)), (6,)),
     "OneHot": (lambda x: ops.one_hot(ops.argmax(x, -1), 4), (5, 4)),
     "ReLU": (_after_dense(layers.ReLU(1.5)), (6,)),
@@ -223,6 +234,15 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     ),
     "GetItem, five axes": (lambda x: ops.transpose(x, (2, 0, 1, 3, 4))[1] * 0.5, (2, 3, 2, 2)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
+    "two dilated convolutions of one tensor": (
+        lambda x: (
+            ops.tanh(layers.Conv1D(3, 2, dilation_rate=2)(x))
+            * ops.sigmoid(layers.Conv1D(3, 2, dilation_rate=2)(x))
+        ),
+        (6, 2),
+    ),
+    "Power of three": (_after_dense(lambda x: ops.power(x, 3)), (6,)),
+    "Dense of one feature": (layers.Dense(3, activation="relu"), (5, 1)),
     "EinsumDense, two axes summed over": (
         layers.EinsumDense("abde,dec->abc", (5, 5), bias_axes="c"),
         (5, 2, 3),

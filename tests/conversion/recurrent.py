@@ -28,5 +28,11 @@ RECURRENT: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "GRU, reset before": (layers.GRU(3, reset_after=False, return_sequences=True), (3, 3)),
     "SimpleRNN": (layers.SimpleRNN(3, return_sequences=True), (3, 3)),
     "SimpleRNN, relu": (layers.SimpleRNN(3, activation="relu"), (3, 3)),
+    "ConvLSTM1D": (layers.ConvLSTM1D(2, 3, padding="same", return_sequences=True), (3, 4, 2)),
+    "ConvLSTM2D, dilated, backwards": (
+        layers.ConvLSTM2D(2, 2, dilation_rate=2, recurrent_activation="hard_sigmoid", go_backwards=True),
+        (2, 5, 4, 2),
+    ),
+    "ConvLSTM3D, without bias": (layers.ConvLSTM3D(2, 2, strides=2, use_bias=False), (2, 4, 4, 4, 1)),
     "RNN, stacked cells": (layers.RNN([layers.GRUCell(2), layers.LSTMCell(3)]), (3, 3)),
 }

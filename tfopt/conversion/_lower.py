@@ -9,9 +9,11 @@ import numpy as np
 
 from tfopt._float32 import coarse
 from tfopt._host_ops import on_host
+from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._many_axes import merge_around, merge_axes
 from tfopt.conversion._products import (
+    dense_of_one_feature,
     drop_float_cast,
     einsum_to_dense,
     fence_masked_softmax,
@@ -74,11 +76,13 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
     if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
+        graph = graph.map_nodes(dense_of_one_feature)
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
     graph = splits_to_slices(graph).map_nodes(merge_axes).map_nodes(merge_around)
+    graph = one_operator_each(graph)
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
     graph = sink_reshapes(graph).map_nodes(to_int8_grid)

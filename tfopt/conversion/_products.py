@@ -38,6 +38,30 @@ def einsum_to_dense(node: Node) -> Expansion | None:
     return inline(node, product)
 
 
+def dense_of_one_feature(node: Node) -> Expansion | None:
+    """A `Dense` that reads one feature as a convolution: the converter makes a product of it, which rounds twice."""
+    if kind(node.op) != "Dense" or node.opaque or node.inputs[0].shape[-1] != 1:
+        return None
+    layer, shape = node.op, node.output.shape
+    if shape[1:].count(None) > 1:
+        return None
+    convolution = layers.Conv2D(
+        layer.units, 1, activation=layer.activation, use_bias=layer.use_bias, name=layer.name
+    )
+    convolution.build((None, 1, None, 1))
+    kernel, *bias = layer.get_weights()
+    convolution.set_weights([kernel[np.newaxis, np.newaxis], *bias])
+    sizes = [-1 if size is None else size for size in shape[1:]]
+
+    def convolved(x: keras.KerasTensor) -> keras.KerasTensor:
+        if len(shape) == 4:
+            return convolution(x)
+        row = layers.Reshape((1, -1, 1), name=f"{layer.name}_to_2d")(x)
+        return layers.Reshape(sizes, name=f"{layer.name}_from_2d")(convolution(row))
+
+    return inline(node, convolved)
+
+
 def _transposed(x: keras.KerasTensor, order: tuple[int, ...]) -> keras.KerasTensor:
     return x if order == tuple(range(len(order))) else ops.transpose(x, order)
 

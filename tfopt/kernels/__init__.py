@@ -55,6 +55,7 @@ from tfopt.kernels._registration import registered_class
 from tfopt.kernels._requantize_layer import SLOPES, Requantize
 from tfopt.kernels._rsqrt import Rsqrt
 from tfopt.kernels._scale_shift import ScaleShift
+from tfopt.kernels._step_state import StepState
 from tfopt.kernels._targets import TARGETS, Target
 from tfopt.kernels._weight_grids import GRANULARITIES, WeightGrid
 from tfopt.kernels._weighted import AFFINE, KernelWeights, bias_digits
@@ -96,6 +97,7 @@ __all__ = [
     "Requantize",
     "Rsqrt",
     "ScaleShift",
+    "StepState",
     "Target",
     "WeightGrid",
     "Widths",

@@ -5,10 +5,11 @@ from typing import Any
 import keras
 
 from tfopt.kernels._constant_fake_quantize import check_range
+from tfopt.kernels._pass_through import PassThrough
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
-class FixedRange(keras.layers.Layer):
+class FixedRange(PassThrough):
     """Fixes the range of the grid that its input is on, where calibration cannot see it.
 
     Such as that of a correction, which is 1 throughout in float. It returns its inputs.
@@ -29,25 +30,11 @@ class FixedRange(keras.layers.Layer):
     [0.25, 0.5]
     """
 
-    graph_primitive = True  # capture must find it again as what it is
-    keeps_values = True
-
     def __init__(self, minimum: float, maximum: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_range("minimum, maximum", (minimum, maximum))
         self.minimum = minimum
         self.maximum = maximum
-        self.supports_masking = True
-
-    def call(self, inputs: Any) -> Any:
-        return inputs
-
-    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
-
-    def to_inference(self) -> keras.layers.Layer:
-        """Nothing at all: the grid is there already."""
-        return keras.layers.Identity(name=self.name)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}

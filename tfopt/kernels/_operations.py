@@ -212,7 +212,7 @@ _MOVES = """
     Reshape Flatten Ravel Squeeze ExpandDims Transpose Permute Swapaxes Moveaxis Roll
     DepthToSpace SpaceToDepth GetItem Split ArraySplit Unstack Tile Repeat RepeatVector
     ZeroPadding1D ZeroPadding2D ZeroPadding3D Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling3D
-    Identity FixedRange linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    Identity FixedRange StepState linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization
 """
 OPERATIONS.update(dict.fromkeys(_MOVES.split(), _SAME))

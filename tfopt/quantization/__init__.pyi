@@ -4,6 +4,7 @@ from ._quantize import quantize
 from ._range_settings import Ranges
 from ._register import register_quantized
 from ._report import LayerReport, QuantizationReport
+from ._streaming import streaming
 from .post_training._activation_errors import measure_activations
 from .simulation._fake_quantize import FakeQuantize
 from .simulation._fused_batch_norm import FusedBatchNormalization
@@ -46,4 +47,5 @@ __all__ = [
     "measure_activations",
     "quantize",
     "register_quantized",
+    "streaming",
 ]

@@ -20,6 +20,7 @@ from tfopt.quantization._overrides import resolve
 from tfopt.quantization._range_warnings import range_warnings
 from tfopt.quantization._report import QuantizationReport, refuse_floats, with_notes
 from tfopt.quantization._rewrite import Rewritten, place_for, rewrite
+from tfopt.quantization._streaming import about_states
 from tfopt.quantization.calibration import Chooser, Observed, observe_ranges
 from tfopt.quantization.placement import (
     Placement,
@@ -137,7 +138,7 @@ def quantize(
         *describe(graph, placement, layers, made, observed.squares),
         *describe_constants(model, rewritten.captured),
     )
-    said = range_warnings(graph, placement, layers, observed)
+    said = (*about_states(rewritten.captured), *range_warnings(graph, placement, layers, observed))
     report = with_notes(QuantizationReport(graph.name, rows, config.target, said), rewritten.notes)
     if strict or config.strict:
         refuse_floats(report)

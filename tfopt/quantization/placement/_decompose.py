@@ -17,6 +17,7 @@ from tfopt.quantization.placement._masks import MASKS, REDUCTIONS, masked_softma
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
+from tfopt.quantization.placement._simpler_functions import SIMPLER
 from tfopt.quantization.placement._statistics import STATISTICS
 from tfopt.quantization.placement._volumes import conv_3d
 
@@ -151,10 +152,14 @@ def _square(part: Parts, node: Node, x: Any) -> Any:
 
 
 def _power(part: Parts, node: Node, *tensors: Any) -> Any:
-    """A square is a product; other powers stay float."""
+    """A square is a product, a cube two, a fourth power the square of a square; other powers stay float."""
     exponent = node.args[1] if len(node.args) > 1 else None
-    is_square = len(tensors) == 1 and isinstance(exponent, (int, float)) and exponent == 2
-    return part.times(tensors[0], tensors[0]) if is_square else None
+    if len(tensors) != 1 or not isinstance(exponent, (int, float)) or exponent not in (2, 3, 4):
+        return None
+    square = part.times(tensors[0], tensors[0])
+    return (
+        square if exponent == 2 else part.product("power", square, (tensors[0] if exponent == 3 else square))
+    )
 
 
 def _one_hot(part: Parts, node: Node, indices: Any) -> Any:
@@ -234,6 +239,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     **FUNCTIONS,
     **MASKS,
     **NORMALIZATIONS,
+    **SIMPLER,
     **STATISTICS,
     "Add": _add,
     "Attention": _attention,

@@ -40,8 +40,9 @@ def _opened(node: Node, absent: Container[str]) -> Expansion | None:
     ways = [layer.forward_layer, layer.backward_layer] if both else [layer]
     arguments = inspect.signature(layers.RNN.call).bind(layer, *node.args, **node.kwargs).arguments
     x, initial, mask = (tensors_in(arguments.get(name)) for name in ("sequences", "initial_state", "mask"))
-    fused = not initial and not mask and all(_is_fused(one, absent) for one in ways)
-    reasons = [] if fused else [why_not_unrolled(one, x[0].shape[1], bool(mask)) for one in ways]
+    steps = x[0].shape[1]
+    fused = not initial and not mask and all(_is_fused(one, steps, absent) for one in ways)
+    reasons = [] if fused else [why_not_unrolled(one, steps, bool(mask)) for one in ways]
     if any(reasons):
         return [dataclasses.replace(node, opaque=next(filter(None, reasons)))], node.outputs
 
@@ -54,10 +55,10 @@ def _opened(node: Node, absent: Container[str]) -> Expansion | None:
     return inline(dataclasses.replace(node, args=(*x, *initial, *mask), kwargs={}), call)
 
 
-def _is_fused(layer: keras.layers.Layer, absent: Container[str]) -> bool:
+def _is_fused(layer: keras.layers.Layer, steps: int | None, absent: Container[str]) -> bool:
     """Whether the fused operator computes what a layer does: it knows one activation, and returns no cell."""
     cell = layer.cell
-    if FUSED in absent or kind(cell) != "LSTMCell" or layer.return_state or layer.stateful:
+    if FUSED in absent or kind(cell) != "LSTMCell" or layer.return_state or (layer.stateful and steps == 1):
         return False
     return (
         cell.activation is keras.activations.tanh and cell.recurrent_activation is keras.activations.sigmoid

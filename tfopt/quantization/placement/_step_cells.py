@@ -1,5 +1,6 @@
 """One step of each recurrent cell, in operations that TFLite has integer kernels for."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ class StepCell(NamedTuple):
     """A cell, opened.
 
     Attributes:
-        units: the size of each state.
+        units: the size of each state, or its channels.
         states: the names of the parts that write its states.
         project: what goes into each step, from the inputs of all.
         step: what a step makes of that and of the states: the new states, the output first.
@@ -140,14 +141,72 @@ def _lstm(part: Parts, cell: layers.LSTMCell) -> StepCell:
     return StepCell(cell.units, ("state", "cell"), project, step)
 
 
+# Axes of a state -> its convolution. One of three axes comes apart in its turn.
+_CONVOLUTIONS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+
+
+def _conv_lstm(part: Parts, cell: Any) -> StepCell:
+    """An LSTM of maps, whose products are convolutions (Shi et al. 2015, arXiv 1506.04214)."""
+    units = cell.filters
+    kernel, recurrent = _gates_first(cell.kernel, units), _gates_first(cell.recurrent_kernel, units)
+    bias = None if cell.bias is None else _gates_first(cell.bias, units)
+    gates, candidate = slice(None, 3 * units), slice(3 * units, None)
+    of_inputs = {"strides": cell.strides, "padding": cell.padding, "dilation_rate": cell.dilation_rate}
+
+    def convolved(name: str, x: Any, weights: tuple[np.ndarray, Any], columns: slice, **how: Any) -> Any:
+        is_new = name not in part.made
+        numbers = [one[..., columns] for one in weights if one is not None]
+        settings = {"use_bias": len(numbers) > 1, "data_format": "channels_last", **how}
+        layer = part(
+            name, _CONVOLUTIONS[cell.rank], numbers[0].shape[-1], numbers[0].shape[: cell.rank], **settings
+        )
+        y = layer(x)
+        if is_new:
+            layer.set_weights(numbers)
+        return y
+
+    def maps(x: Any) -> list[Any]:
+        sizes = x.shape[2:]  # TFLite Micro takes parts of four axes at most
+        flat = part("flat", layers.Reshape, (-1, math.prod(sizes)))(x)
+        return [part("map", layers.Reshape, sizes)(one) for one in ops.unstack(flat, axis=1)]
+
+    def project(x: Any) -> list[tuple[Any, ...]]:
+        # A step at a time: NPUs convolve one map, not one for each step.
+        return [
+            (
+                convolved("inputs_of_gates", one, (kernel, bias), gates, **of_inputs),
+                convolved("inputs", one, (kernel, bias), candidate, **of_inputs),
+            )
+            for one in maps(x)
+        ]
+
+    def step(inputs: tuple[Any, ...], states: Sequence[Any]) -> list[Any]:
+        state, old = states
+        of_gates = convolved("recurrent_of_gates", state, (recurrent, None), gates, padding="same")
+        of_candidate = convolved("recurrent", state, (recurrent, None), candidate, padding="same")
+        return lstm_step(
+            part, cell, (part.add("sums_of_gates", inputs[0], of_gates), inputs[1], of_candidate), old
+        )
+
+    return StepCell(units, ("state", "cell"), project, step)
+
+
 def lstm_step(part: Parts, cell: Any, sums: tuple[Any, Any, Any], old: Any) -> list[Any]:
     """The new hidden state and the new cell from the sums of the gates i, f, o and the two parts of the candidate."""
     units = old.shape[-1]
     gates = _curve(part, "gates", cell.recurrent_activation, sums[0])
-    i, f, o = (gates[..., at * units : (at + 1) * units] for at in range(3))
+    i, f, o = (channels_of(gates, at * units, units) for at in range(3))
     new = _curve(part, "candidate", cell.activation, part.add("sum", *sums[1:]))
     total = part.add("cell", part.product("kept", f, old), part.product("added", i, new))
     return [part.product("state", o, _curve(part, "of_cell", cell.activation, total)), total]
+
+
+def channels_of(x: Any, first: int, count: int) -> Any:
+    """Some channels of a tensor; TFLite Micro takes parts of four axes at most."""
+    shape = x.shape
+    flat = ops.reshape(x, (-1, math.prod(shape[1:-1]), shape[-1])) if len(shape) > 4 else x
+    part = flat[..., first : first + count]
+    return ops.reshape(part, (-1, *shape[1:-1], count)) if len(shape) > 4 else part
 
 
 def _gates_first(weight: Any, units: int) -> np.ndarray:
@@ -158,6 +217,7 @@ def _gates_first(weight: Any, units: int) -> np.ndarray:
 
 # Kind of cell -> what opens it.
 CELLS: dict[str, Callable[[Parts, Any], StepCell]] = {
+    "ConvLSTMCell": _conv_lstm,
     "GRUCell": _gru,
     "LSTMCell": _lstm,
     "SimpleRNNCell": _simple,

@@ -7,8 +7,9 @@ import keras
 from keras import layers, ops
 
 from tfopt.graph import kind
+from tfopt.kernels import StepState
 from tfopt.quantization.placement._parts import Parts
-from tfopt.quantization.placement._step_cells import CELLS, StepCell, function_name
+from tfopt.quantization.placement._step_cells import CELLS, StepCell, channels_of, function_name
 
 # What the state of a SimpleRNN may go through last: one operation with a grid that its first value can share.
 _LAST = ("linear", "relu", "sigmoid", "tanh")
@@ -25,8 +26,11 @@ def why_not_unrolled(layer: keras.layers.Layer, steps: int | None, masked: bool 
     # Keras sets it in every Bidirectional that returns sequences.
     if masked and getattr(layer, "zero_output_for_mask", False):
         return f"{kind(layer)} loops over time, and writes zeros where a mask leaves out a step"
-    if layer.stateful:
-        return f"{kind(layer)} keeps its state from one call to the next"
+    if layer.stateful and steps == 1:
+        return (
+            f"{kind(layer)} keeps its state from call to call, and calls of one step show no range of it: quantize a "
+            "model of whole sequences, and cut a step out by tfopt.streaming"
+        )
     for cell in cells_of(layer):
         if kind(cell) not in CELLS:
             return f"{kind(layer)} loops over time, and a step of {kind(cell)} has no integer form here"
@@ -34,6 +38,8 @@ def why_not_unrolled(layer: keras.layers.Layer, steps: int | None, masked: bool 
             getattr(cell, "recurrent_activation", cell.activation)
         ):
             return f"{kind(layer)} loops over time, and an activation of {kind(cell)} is not one of Keras"
+        if getattr(cell, "data_format", "channels_last") != "channels_last":
+            return f"{kind(layer)} reads channels first: make it again with data_format='channels_last'"
         if kind(cell) == "SimpleRNNCell" and function_name(cell.activation) not in _LAST:
             return (
                 f"{kind(layer)} loops over time, with {function_name(cell.activation)} as its last operation"
@@ -82,13 +88,15 @@ def _steps(
     given = initial or [None] * len(cell.states)
     # Zeros of a slice each: the converter makes one of two equal operations, which then has two grids.
     states = [
-        _initial(part, name, inputs[0][0][..., at * units : (at + 1) * units], start)
+        _initial(part, name, channels_of(inputs[0][0], at * units, units), start)
         for at, (name, start) in enumerate(zip(cell.states, given, strict=True))
     ]
     order = range(len(inputs))
     outputs = []
+    before = [part(f"{name}_before", StepState, backwards=backwards) for name in cell.states]
     for at in reversed(order) if backwards else order:
-        old, states = states, cell.step(inputs[at], states)
+        old = [mark(state) for mark, state in zip(before, states, strict=True)]
+        states = cell.step(inputs[at], old)
         if mask is not None:
             kept = mask[:, at : at + 1]
             states = [ops.where(kept, *pair) for pair in zip(states, old, strict=True)]
