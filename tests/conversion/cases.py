@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from tests.conversion.masked import MASKED, MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
+from tfopt.graph import AUGMENTATIONS
 from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, Requantize, ScaleShift, StepState
 from tfopt.kernels._operations import OPERATIONS
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS as DECOMPOSED
@@ -52,6 +53,28 @@ class DropPath(layers.Layer):
 
 # What a product or a convolution of `keras.ops` is given.
 KERNEL = np.random.default_rng(3).normal(size=(3, 3, 4, 2)).astype("float32")
+
+# Layers that change images in training only, with the arguments that they must have.
+_NEEDED = {
+    "RandomPosterization": {"factor": 4},
+    "RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
+    "RandomZoom": {"height_factor": 0.1},
+}
+_FACTOR = [
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomContrast",
+    "RandomHue",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+]
+
+
+def _augmenting(name: str) -> keras.layers.Layer:
+    needed = _NEEDED.get(name, {"factor": 0.1} if name in _FACTOR else {})
+    return getattr(layers, name)(**needed)
+
 
 # Kind of operation -> (what to apply to the input, input shape without the batch).
 CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
@@ -165,6 +188,7 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "SpatialDropout3D": (layers.SpatialDropout3D(0.5), (3, 3, 3, 2)),
     "AlphaDropout": (layers.AlphaDropout(0.5), (5,)),
     "GaussianDropout": (layers.GaussianDropout(0.5), (5,)),
+    **{name: (_augmenting(name), (6, 6, 3)) for name in sorted(AUGMENTATIONS)},
     "AddMask": (
         lambda x: Requantize(None)(
             ops.softmax(AddMask()(Requantize(16)(x), np.float32([0, LEFT_OUT, 0, 0])))

@@ -8,6 +8,7 @@ from keras import layers
 from tests.conversion.masked import MASKED, MASKED_RECURRENT, Wrapped
 from tests.models import IMAGE, MODELS, Block, samples_for, trained_like
 from tfopt.graph import (
+    Evaluation,
     build_model,
     capture,
     einsum_axes,
@@ -267,3 +268,11 @@ def test_flatten_layers_and_own_weights_cover_every_weight_once():
     model = MODELS["subclassed"]()
     found = [id(weight) for layer in flatten_layers(model) for weight in own_weights(layer)]
     assert sorted(found) == sorted(id(weight) for weight in model.weights)
+
+
+def test_an_evaluation_leaves_out_what_acts_in_training_only():
+    inputs = keras.Input((4, 4, 1))
+    graph = capture(keras.Model(inputs, layers.RandomRotation(0.5)(inputs)))
+    x = np.arange(32, dtype="float32").reshape(2, 4, 4, 1)
+    (made,) = Evaluation(graph)(x)
+    np.testing.assert_array_equal(made, x)

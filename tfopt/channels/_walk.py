@@ -118,6 +118,8 @@ class Walk:
     def _outputs(self, node: Node, values: dict[int, np.ndarray]) -> list[np.ndarray]:
         if type(node.op) in _CONVOLUTIONS and node.output.dtype == "float32":
             return [self._convolution(node, values[id(node.inputs[0])].shape)]
+        if node.drops:
+            return [values[id(node.inputs[0])]]
         try:
             made = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
             return [np.asarray(keras.ops.convert_to_numpy(x)) for x in keras.tree.flatten(made)]

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from tfopt._files import check_parent, write_whole
+from tfopt.conversion._op_resolver import resolver_macros
 from tfopt.runtimes import TFLiteFile
 
 # Ending of the source file -> the keyword that aligns, in its language.
@@ -24,7 +26,8 @@ def write_c_array(
     """Writes a .tflite file as a C or C++ array, aligned to 16 bytes, with a header that declares it and its length.
 
     For microcontrollers: `tflite::GetModel(model_tflite)` reads the array where the linker put it. Declared `const`, it
-    lies in flash.
+    lies in flash. The header also has the file's operators, for the resolver of TFLite Micro, as macros named after the
+    array: `MODEL_TFLITE_OPERATORS`, how many, and `MODEL_TFLITE_ADD_OPERATORS(resolver)`, which adds them.
 
     Args:
         path_tflite: the .tflite file.
@@ -55,10 +58,10 @@ def write_c_array(
             f"projects, such as those of TFLite Micro, take {source.stem + '.cc'!r}."
         )
     name = _checked(name) if name is not None else f"{_identifier(source.stem)}_tflite"
-    content = TFLiteFile.read(path_tflite).content
+    file = TFLiteFile.read(path_tflite)
     header = source.with_suffix(".h")
-    write_whole(header, _header(name, header.name).encode())
-    write_whole(source, _source(name, header.name, _ALIGNS[source.suffix], content).encode())
+    write_whole(header, _header(name, header.name, file.op_counts).encode())
+    write_whole(source, _source(name, header.name, _ALIGNS[source.suffix], file.content).encode())
     return source, header
 
 
@@ -81,7 +84,7 @@ def _identifier(text: str) -> str:
     return f"_{text}" if text[:1].isdigit() or not text else text
 
 
-def _header(name: str, file_name: str) -> str:
+def _header(name: str, file_name: str, operators: Iterable[str]) -> str:
     guard = f"TFOPT_{_identifier(file_name)}_".upper()
     return f"""// Written by tfopt.
 #ifndef {guard}
@@ -93,6 +96,8 @@ extern "C" {{
 
 extern const unsigned char {name}[];
 extern const unsigned int {name}_len;
+
+{resolver_macros(name, operators)}
 
 #ifdef __cplusplus
 }}

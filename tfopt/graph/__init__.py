@@ -1,6 +1,7 @@
 """A model as a graph: its operations, and how to build a model from them again."""
 
 from tfopt.graph._affine import affine_of, fold_factor
+from tfopt.graph._augmentations import AUGMENTATIONS
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
 from tfopt.graph._clone import clone_operation
@@ -21,6 +22,7 @@ from tfopt.graph._tensorflow_nodes import OPERATIONS as TENSORFLOW_OPERATIONS
 from tfopt.graph._tensorflow_nodes import node_function
 
 __all__ = [
+    "AUGMENTATIONS",
     "CHANNEL_AXES",
     "TENSORFLOW_FUNCTIONS",
     "TENSORFLOW_OPERATIONS",

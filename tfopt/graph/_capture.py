@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from tfopt.graph._augmentations import augments
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._keras_masks import Masks
 from tfopt.graph._layers import sublayers
@@ -132,6 +133,8 @@ def _expand(graph: Graph, constants: bool, masks: Masks) -> tuple[Graph, list[Te
 
 def _opened(node: Node, constants: bool, masks: Masks) -> Expansion:
     """What a node comes apart into; itself, with the reason, where it does not."""
+    if augments(node.op):
+        return [dataclasses.replace(node, drops=True)], node.outputs
     by_mask = merged(node, masks.of(node.inputs))
     if by_mask is not None:
         return by_mask

@@ -9,7 +9,7 @@ from tfopt.graph._graph import Graph, Tensor, substitute
 
 
 class Evaluation(keras.Model):
-    """A model that computes tensors of a graph with the graph's own layers, and leaves them as they are.
+    """A model that computes tensors of a graph, as in inference, with the graph's own layers, left as they are.
 
     What `build_model` makes has layers of its own, which take memory and the time to make them; this is for a look.
     What a layer assigns while it runs, such as the state of a recurrent one, is forgotten.
@@ -45,6 +45,9 @@ class Evaluation(keras.Model):
         }
         with keras.StatelessScope():
             for node in self.graph.nodes:
+                if node.drops:  # called alone, it would act as in training
+                    values[id(node.output)] = values[id(node.inputs[0])]
+                    continue
                 outputs = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
                 made = keras.tree.flatten(outputs)
                 for value in made:

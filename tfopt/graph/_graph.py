@@ -34,7 +34,8 @@ class Node:
         outputs: what the call returns: a Keras tensor or a nest of them.
         path: the operation's path in the captured model, such as `"backbone/conv1"`.
         opaque: why a composite operation could not be opened; else `""`.
-        drops: whether it is a custom layer that acts only in training, and returns its input in inference.
+        drops: whether it acts only in training and returns its input in inference: a custom layer, or one of Keras'
+            that change images.
     """
 
     op: Operation

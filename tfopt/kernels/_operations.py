@@ -37,7 +37,7 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import Node, einsum_axes, kind, tensors_in
+from tfopt.graph import AUGMENTATIONS, Node, einsum_axes, kind, tensors_in
 from tfopt.kernels._registration import registered_class
 
 # How an operation's output comes to its grid.
@@ -215,7 +215,7 @@ _MOVES = """
     Identity FixedRange StepState linear Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization
 """
-OPERATIONS.update(dict.fromkeys(_MOVES.split(), _SAME))
+OPERATIONS.update(dict.fromkeys([*_MOVES.split(), *AUGMENTATIONS], _SAME))
 
 
 # Kinds whose kernel reads what it wrote.
