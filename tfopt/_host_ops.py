@@ -75,9 +75,14 @@ _IN_NUMPY: dict[str, Callable[..., Any]] = {
 }
 
 
+_READ = (np.ndarray, np.generic, bool, int, float, str)
+
+
 def _read(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return type(x)(map(_read, x))
+    if isinstance(x, _READ):  # before Keras is asked, which takes a hundred times as long
+        return x
     # Not convert_to_numpy, which makes a copy and warns of it; nor the value of a variable: where a `tf.distribute`
     # strategy mirrors a scalar, NumPy cannot read that.
     if isinstance(x, keras.Variable):

@@ -23,7 +23,8 @@ def simulated(sample: Sample | Weighted, family: str) -> np.ndarray:
                 sample.sums(), steps, sample.output.step(), bits, 8 * sample.bias.dtype.itemsize
             )
         else:
-            counted = rules.requantize(weights, sums, steps, sample.output.step(), bits)
+            multiplier = rules.multiplier(weights, steps, sample.output.step(), bits)
+            counted = rules.requantize(weights, sums, multiplier, bits)
         return sample.output.stored(counted)
     rule = rules.rule(sample.operation.kind, sample.grids[0].num_bits)
-    return sample.output.stored(rule.codes(sample.grids, sample.x(), sample.operands(), sample.output.grid()))
+    return sample.output.stored(rule(sample.grids, sample.x(), sample.operands(), sample.output.grid()))

@@ -130,9 +130,7 @@ def test_compiled_functions_write_the_same_codes(kind: str) -> None:
         steps: list[tf.Tensor], output_step: tf.Tensor, x: tf.Tensor, operands: list[tf.Tensor]
     ) -> tf.Tensor:
         sources = [_Source(step, grid) for step, grid in zip(steps, sample.grids, strict=True)]
-        return REFERENCE.int8[kind].codes(
-            sources, x, operands, sample.output.grid()._replace(step=output_step)
-        )
+        return REFERENCE.int8[kind](sources, x, operands, sample.output.grid()._replace(step=output_step))
 
     steps = [tf.constant(grid.step()) for grid in sample.grids]
     counted = codes(steps, tf.constant(sample.output.step()), sample.x(), sample.operands())

@@ -48,11 +48,13 @@ class Node:
 
     def reading(self, values: Mapping[int, Any]) -> "Node":
         """This node with its input tensors replaced by `values[id(tensor)]`, where there is one."""
+        if not any(id(tensor) in values for tensor in self.inputs):
+            return self
         return dataclasses.replace(
             self, args=substitute(self.args, values), kwargs=substitute(self.kwargs, values)
         )
 
-    @property
+    @functools.cached_property
     def inputs(self) -> list[Tensor]:
         """The Keras tensors among the arguments."""
         return tensors_in((self.args, self.kwargs))
@@ -131,10 +133,12 @@ class Graph:
         values: dict[int, Any] = {}
         nodes: list[Node] = []
         for node in self.nodes:
-            new_nodes, outputs = expand(node) or ([node], node.outputs)
+            expansion = expand(node)
+            new_nodes, outputs = expansion or ([node], node.outputs)
             nodes.extend(new.reading(values) for new in new_nodes)
-            made = tensors_in(substitute(outputs, values))
-            values.update(zip(map(id, tensors_in(node.outputs)), made, strict=True))
+            if expansion is not None and outputs is not node.outputs:
+                made = tensors_in(substitute(outputs, values))
+                values.update(zip(map(id, tensors_in(node.outputs)), made, strict=True))
         graph = dataclasses.replace(self, nodes=tuple(nodes), outputs=substitute(self.outputs, values))
         return graph, values
 

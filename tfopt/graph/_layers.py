@@ -35,7 +35,8 @@ def _layers_in(value: Any, seen: set[int]) -> Iterator[keras.layers.Layer]:
         return
     seen.add(id(value))
     for item in list(value.values()) if isinstance(value, dict) else list(value):
-        yield from _layers_in(item, seen)
+        if isinstance(item, (keras.layers.Layer, dict, list, tuple, set)):  # most are neither
+            yield from _layers_in(item, seen)
 
 
 def flatten_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:

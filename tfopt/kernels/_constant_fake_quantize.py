@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from tfopt._host_ops import on_host
 from tfopt.kernels._grids import nudge_range
 from tfopt.kernels._once import untraced
 
@@ -51,8 +52,13 @@ class ConstantFakeQuantize(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
-        lo, hi = untraced(lambda: map(float, nudge_range(self.minimum, self.maximum, self.num_bits)))
+        lo, hi = untraced(self._limits)
         return keras.quantizers.fake_quant_with_min_max_vars(inputs, lo, hi, num_bits=self.num_bits)
+
+    def _limits(self) -> tuple[float, float]:
+        with on_host():
+            lo, hi = nudge_range(self.minimum, self.maximum, self.num_bits)
+        return float(lo), float(hi)
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)

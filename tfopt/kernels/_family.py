@@ -8,8 +8,8 @@ from tfopt.kernels._grids import Grid
 from tfopt.kernels._lstm_rules import LstmRules
 
 # What rounds: the quantizers of the inputs, the output computed in float, the tensors that the kernel reads, and the
-# grid of the output -> codes counted from that of 0.0, not clipped.
-Rounding = Callable[[tuple[Any, ...], Any, Any, Grid], Any]
+# grid of the output, or what `KernelRule.numbers` makes of it -> codes counted from that of 0.0, not clipped.
+Rounding = Callable[[tuple[Any, ...], Any, Any, Any], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +19,21 @@ class KernelRule:
     Attributes:
         reads: how many float tensors the kernel reads.
         codes: what it makes of them.
+        numbers: `(quantizers of the inputs, grid of the output) -> what codes reads in place of the grid`: its
+            multipliers, which depend on weights alone and are computed once. None where the grid is all.
     """
 
     reads: int
     codes: Rounding
+    numbers: Callable[[tuple[Any, ...], Grid], Any] | None = None
+
+    def numbers_of(self, sources: tuple[Any, ...], grid: Grid) -> Any:
+        """The last argument of `codes`."""
+        return grid if self.numbers is None else self.numbers(sources, grid)
+
+    def __call__(self, sources: tuple[Any, ...], x: Any, operands: Any, grid: Grid) -> Any:
+        """The codes, for an output on this grid."""
+        return self.codes(sources, x, operands, self.numbers_of(sources, grid))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +45,9 @@ class Family:
         int8: kind of kernel without weights -> how it rounds 8-bit codes. What is not in it rounds its float result to
             the nearest code, halves as its row in `OPERATIONS` says.
         int16: the same for 16-bit codes, where that differs.
-        requantize: `(weights, sums, (input_step, weight_step), output_step, num_bits) -> codes`, for all that has
-            weights.
+        multiplier: `(weights, (input_step, weight_step), output_step, num_bits) -> multiplier` of sums, for all that
+            has weights.
+        requantize: `(weights, sums, multiplier, num_bits) -> codes`.
         lstm: the parts of its LSTM kernel.
         smallest_step: `(kind, steps, num_bits) -> step`: the smallest step of the output that a kernel can write, from
             the steps of what it reads and, where it has weights, the largest of theirs; 0.0 where any will do.
@@ -46,6 +58,7 @@ class Family:
     name: str
     int8: Mapping[str, KernelRule]
     int16: Mapping[str, KernelRule]
+    multiplier: Callable[..., Any]
     requantize: Callable[..., Any]
     lstm: LstmRules
     smallest_step: Callable[[str, tuple[Any, ...], int], Any]

@@ -1,12 +1,13 @@
 """Integers times a real number in fixed point, as LiteRT's own kernels compute it; what is whole is whole, in float."""
 
+import functools
 import math
 from typing import Any
 
 import keras
-from keras import ops
 
 from tfopt._float32 import power_of_two
+from tfopt._host_ops import ops
 
 # log2 of a power of two may come out a rounding error below it.
 _LOG_WINDOW = 1e-5
@@ -106,16 +107,19 @@ def matmul_sums(sources: Any, operands: Any) -> Any:
 
     Args:
         sources: the quantizers of the factors.
-        operands: the factors of `keras.ops.matmul`, each on its grid.
+        operands: the factors, each on its grid; and the equation of `keras.ops.einsum`, where the product is none of
+            `keras.ops.matmul`.
 
     Returns:
         Whole numbers of the shape of the product.
     """
+    *factors, last = operands
+    product = functools.partial(ops.einsum, last) if isinstance(last, str) else ops.matmul
     codes = (
         ops.round(ops.cast(factor, "float32") / source.step())
-        for factor, source in zip(operands, sources, strict=True)
+        for factor, source in zip(factors if isinstance(last, str) else operands, sources, strict=True)
     )
-    return ops.matmul(*(ops.cast(each, product_dtype()) for each in codes))
+    return product(*(ops.cast(each, product_dtype()) for each in codes))
 
 
 def product_dtype() -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from tfopt._host_ops import ops
 from tfopt.kernels._families import FAMILIES
-from tfopt.kernels._grids import Grid
+from tfopt.kernels._family import KernelRule
+from tfopt.kernels._once import once
 from tfopt.kernels._weighted import KernelWeights, weighted_codes
 
 
@@ -19,6 +20,7 @@ class Kernel:
         weights: what it multiplies with, if it has weights; the slopes of a PReLU.
         activation: what a kernel that is given its operands applies before it rounds: "relu", "relu6" or "".
         family: a key of `FAMILIES`.
+        equation: of `keras.ops.einsum`, where the kernel multiplies matrices by one.
     """
 
     kind: str
@@ -26,42 +28,57 @@ class Kernel:
     weights: KernelWeights | None = None
     activation: str = ""
     family: str = "xnnpack"
+    equation: str = ""
 
-    def codes(self, x: Any, operands: Any, grid: Grid) -> Any:
+    def codes(self, x: Any, operands: Any, output: Any) -> Any:
         """The kernel's output in codes, before it clips them, from the real numbers that they stand for.
 
         Args:
             x: float tensor, channels last: the output computed in float.
             operands: the float tensors that the kernel reads, where `x` does not tell them.
-            grid: the grid of the output.
+            output: the quantizer of the output.
 
         Returns:
             float32 tensor of the shape of `x`, of whole numbers counted from the code of 0.0.
         """
-        family, x = FAMILIES[self.family], ops.cast(x, "float32")
+        x, numbers = ops.cast(x, "float32"), self.numbers(output)
         if self.weights is not None and self.kind == "weights":
-            codes = weighted_codes(self.weights, self.sources[0], family.requantize, x, grid, operands)
-            return self._clipped(codes, grid)
-        rule = family.rule(self.kind, self.sources[0].num_bits)
+            requantize = FAMILIES[self.family].requantize
+            codes = weighted_codes(self.weights, self.sources[0], requantize, numbers, x, operands)
+        else:
+            values = () if self.weights is None else (self.weights.values(),)
+            values = (*values, self.equation) if self.equation else values
+            codes = self._rule().codes(self._read(), x, (*(operands or ()), *values), numbers)
+        return self._clipped(codes, output)
+
+    @once
+    def numbers(self, output: Any) -> Any:
+        """What `codes` reads that depends on weights alone.
+
+        Args:
+            output: the quantizer of the output.
+        """
+        if self.weights is not None and self.kind == "weights":
+            return self.weights.along(self.sources[0], output, FAMILIES[self.family].multiplier)
+        return self._rule().numbers_of(self._read(), output.grid())
+
+    def _rule(self) -> KernelRule:
+        rule = FAMILIES[self.family].rule(self.kind, self.sources[0].num_bits)
         if rule is None:
             raise ValueError(f"The family {self.family!r} has no rule for kernels of the kind {self.kind!r}.")
-        sources = self.sources
-        if self.weights is not None:  # slopes, which a kernel reads as it reads activations
-            sources, operands = (*sources, self.weights), (*operands, self.weights.values())
-        return self._clipped(rule.codes(sources, x, operands, grid), grid)
+        return rule
 
-    def _clipped(self, codes: Any, grid: Grid) -> Any:
+    def _read(self) -> tuple[Any, ...]:
+        """The quantizers of all that is read: slopes too, which a kernel reads as it reads activations."""
+        return self.sources if self.weights is None else (*self.sources, self.weights)
+
+    def _clipped(self, codes: Any, output: Any) -> Any:
         """The codes behind the activation: rules that read operands do not see what `x` went through.
 
         Where a grid has codes below 0.0, that counts.
         """
         codes = ops.maximum(codes, 0.0) if self.activation else codes
-        return ops.minimum(codes, ops.round(6.0 / grid.step)) if self.activation == "relu6" else codes
-
-    def compute_grids(self) -> None:
-        """Computes what `codes` reads that depends on weights alone."""
-        if self.weights is not None and self.kind == "weights":
-            self.weights.along(self.sources[0])
+        return ops.minimum(codes, ops.round(6.0 / output.step())) if self.activation == "relu6" else codes
 
     def smallest_step(self) -> Any:
         """The smallest step of the output that the kernel can write: a scalar."""

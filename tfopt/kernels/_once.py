@@ -1,6 +1,7 @@
 """Numbers that depend on weights alone: computed once, outside of what is traced, and held for a trace to read."""
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import threading
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from tfopt._host_ops import on_host
+from tfopt.kernels._packed_variables import PackedVariables
 
 Method = TypeVar("Method", bound=Callable)
 _reading = threading.local()
@@ -88,7 +90,7 @@ class HeldNumbers(Numbers):
 
     Not as constants: TensorFlow and XLA multiply by the reciprocal of a constant where they should divide, and that
     rounds differently; and when weights have moved, the same trace goes on to serve. What was not asked for before
-    the trace is computed in it, for a function that makes variables is traced twice.
+    `hold` is computed in the trace, for a function that makes variables is traced twice.
 
     Args:
         weights: all that the results may depend on.
@@ -96,25 +98,43 @@ class HeldNumbers(Numbers):
 
     def __init__(self, weights: Iterable[keras.Variable]) -> None:
         super().__init__()
-        self._variables: dict[Any, Any] = {}
+        # What was asked for -> its structure, with an index in place of each array.
+        self._places: dict[Any, Any] = {}
+        self._packed: PackedVariables | None = None
         self._fingerprint = _fingerprint(weights)
         # Graph -> what it has read.
         self._read: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+        self._parts: weakref.WeakKeyDictionary[Any, dict[int, Any]] = weakref.WeakKeyDictionary()
+
+    def hold(self) -> None:
+        """Makes variables of all that was asked for until now."""
+        arrays: list[np.ndarray] = []
+
+        def place(number: Any) -> Any:
+            if not _is_array(number):
+                return number
+            arrays.append(np.asarray(number))
+            return _Place(len(arrays) - 1)
+
+        self._places = {key: keras.tree.map_structure(place, number) for key, number in self._found.items()}
+        self._packed = PackedVariables(arrays)
 
     def of(self, method: Callable, args: tuple[Any, ...]) -> Any:
         import tensorflow as tf
 
         key = method, args
         if tf.executing_eagerly():
-            number = super().of(method, args)
-            if key not in self._variables:
-                self._variables[key] = keras.tree.map_structure(_hold, number)
-            return number
-        if key not in self._variables:
+            return super().of(method, args)
+        if key not in self._places or self._packed is None:
             return method(*args)
-        read = self._read.setdefault(tf.compat.v1.get_default_graph(), {})
+        graph, packed = tf.compat.v1.get_default_graph(), self._packed
+        read = self._read.setdefault(graph, {})
         if key not in read:
-            read[key] = keras.tree.map_structure(_value, self._variables[key])
+            parts = self._parts.setdefault(graph, {})
+            read[key] = keras.tree.map_structure(
+                lambda leaf: packed.read(leaf.index, parts) if isinstance(leaf, _Place) else leaf,
+                self._places[key],
+            )
         return read[key]
 
     def follow(self, weights: Iterable[keras.Variable]) -> None:
@@ -124,8 +144,10 @@ class HeldNumbers(Numbers):
             return
         self._found.clear()
         with self.read():
-            for key, variables in self._variables.items():
-                keras.tree.map_structure(_assign, variables, self.of(*key))
+            numbers = [self.of(*key) for key in self._places]
+        leaves = keras.tree.flatten(numbers)
+        if self._packed is not None:
+            self._packed.assign([np.asarray(leaf) for leaf in leaves if _is_array(leaf)])
         self._fingerprint = fingerprint
 
     def reading(self, function: Callable) -> Callable:
@@ -139,24 +161,15 @@ class HeldNumbers(Numbers):
         return reading
 
 
-def _hold(number: Any) -> Any:
-    import tensorflow as tf
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where an array is held."""
 
-    is_array = tf.is_tensor(number) or isinstance(number, (np.ndarray, np.generic))
-    return tf.Variable(number, trainable=False) if is_array else number
-
-
-def _value(number: Any) -> Any:
-    import tensorflow as tf
-
-    return number.value() if isinstance(number, tf.Variable) else number
+    index: int
 
 
-def _assign(held: Any, number: Any) -> None:
-    import tensorflow as tf
-
-    if isinstance(held, tf.Variable):
-        held.assign(number)
+def _is_array(number: Any) -> bool:
+    return isinstance(number, (np.ndarray, np.generic)) or keras.ops.is_tensor(number)
 
 
 def _fingerprint(weights: Iterable[keras.Variable]) -> bytes:

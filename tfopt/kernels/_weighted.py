@@ -10,7 +10,7 @@ from tfopt._float32 import coarse, exactly, float32, power_of_two
 from tfopt._host_ops import ops
 from tfopt.graph import fold_factor, kind
 from tfopt.kernels._fixed_point import product_dtype
-from tfopt.kernels._grids import LARGEST_WEIGHT_CODE, Grid
+from tfopt.kernels._grids import LARGEST_WEIGHT_CODE
 from tfopt.kernels._once import once
 
 
@@ -89,16 +89,28 @@ class KernelWeights:
         return sums * ops.cast(self.along_outputs(ops.sign(factor)), product_dtype())
 
     @once
-    def along(self, source: Any) -> "Along":
-        """What `weighted_codes` reads of the weights, along the outputs, for inputs on a grid."""
+    def along(self, source: Any, output: Any, multiplier: Callable) -> "Along":
+        """What `weighted_codes` reads of the weights, along the outputs.
+
+        Args:
+            source: the quantizer of the input.
+            output: the quantizer of the output.
+            multiplier: the family's (`tfopt.kernels.Family.multiplier`).
+        """
         (computed, stored), offset = self.steps()
-        input_step = source.step()
+        input_step, output_step = source.step(), output.grid().step
         stored = ops.where(stored > 0, stored, 1.0)
         step, stored, offset = map(self.along_outputs, (input_step * computed, stored, offset))
+        units = _units_of(offset, exactly(input_step * stored), source.num_bits)
         is_alive = step > 0
-        step = ops.where(is_alive, step, 1.0)
+        # A channel whose weights are all 0 writes its bias, which it counts in steps of the output.
+        steps = ops.where(is_alive, input_step, 1.0), ops.where(is_alive, stored, output_step)
         return Along(
-            step, stored, offset, _units_of(offset, exactly(input_step * stored), source.num_bits), is_alive
+            ops.where(is_alive, step, output_step),
+            ops.where(is_alive, ops.cast(offset, "float32"), 0.0),
+            ops.where(is_alive, ops.cast(units, "float32"), 0.0),
+            ops.where(is_alive, units, ops.cast(ops.round(offset / output_step), product_dtype())),
+            multiplier(self, steps, output_step, source.num_bits),
         )
 
 
@@ -128,22 +140,22 @@ class Along(NamedTuple):
     """Numbers of each channel, in a shape that broadcasts with the output.
 
     Attributes:
-        step: the real value of one unit of the sums; 1 where all weights are 0.
-        stored: the step of the weights in a file; 1 where they are all 0.
-        offset: the bias.
-        units: the same in units of a file's sums, in the type of products.
-        is_alive: whether any weight is not 0.
+        step: the real value of one unit of the sums; where all weights are 0, of one code of the output.
+        offset: the bias; 0 where all weights are 0.
+        units: the same in units of a file's sums.
+        added: the same, in the type of products; where all weights are 0, the bias in codes of the output.
+        multiplier: what brings sums to codes, in the family's own form; 1 where all weights are 0.
     """
 
     step: Any
-    stored: Any
     offset: Any
     units: Any
-    is_alive: Any
+    added: Any
+    multiplier: Any
 
 
 def weighted_codes(
-    weights: KernelWeights, source: Any, requantize: Callable, x: Any, grid: Grid, operands: Any = ()
+    weights: KernelWeights, source: Any, requantize: Callable, along: Along, x: Any, operands: Any = ()
 ) -> Any:
     """`requantize(sum + bias)`: about `round((sum + bias) * input_step * weight_step / output_step)`.
 
@@ -155,21 +167,19 @@ def weighted_codes(
         weights: the kernel's weights.
         source: the quantizer of its input.
         requantize: how the family brings sums to codes (`tfopt.kernels.Family.requantize`).
+        along: the numbers of each channel.
         x: float tensor, channels last: the output computed in float.
-        grid: the grid of the output.
         operands: the input, where float32 does not hold all sums: those of 16-bit codes have up to 23 bits and more.
 
     Returns:
         float32 tensor of whole numbers, of the shape of `x`.
     """
-    step, stored, offset, units, is_alive = weights.along(source)
     if operands:
         codes = ops.round(ops.cast(operands[0], "float32") / source.step())
-        sums = weights.sums(codes) + units
+        sums = weights.sums(codes) + along.added
     else:
-        sums = ops.round((x - offset) / step) + ops.cast(units, "float32")
-    codes = requantize(weights, sums, (source.step(), stored), grid.step, source.num_bits)
-    return ops.where(is_alive, codes, ops.round((offset if operands else x) / grid.step))
+        sums = ops.round((x - along.offset) / along.step) + along.units
+    return requantize(weights, sums, along.multiplier, source.num_bits)
 
 
 def _batch_norm(norm: keras.layers.BatchNormalization, offset: Any) -> tuple[Any, Any]:

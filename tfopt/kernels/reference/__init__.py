@@ -27,9 +27,11 @@ from tfopt.kernels.reference._operators import (
     REFUSED_INT16,
     WRONG_INT8,
 )
-from tfopt.kernels.reference._products import requantize
+from tfopt.kernels.reference._products import multiplier, requantize
 
-REFERENCE = Family("reference", INT8, INT16, requantize, LSTM, smallest_step, quantize_ties="away_from_zero")
+REFERENCE = Family(
+    "reference", INT8, INT16, multiplier, requantize, LSTM, smallest_step, quantize_ties="away_from_zero"
+)
 
 __all__ = [
     "ABSENT",

@@ -7,7 +7,14 @@ from tfopt._host_ops import ops
 from tfopt.kernels._add_mask import masked_codes
 from tfopt.kernels._family import KernelRule, Rounding
 from tfopt.kernels._fixed_point import code_sums, matmul_sums
-from tfopt.kernels.reference._arithmetic import add, multiply, squared_difference
+from tfopt.kernels.reference._arithmetic import (
+    add,
+    multiply,
+    ratio_of_product,
+    ratios_of_squared_difference,
+    ratios_of_sum,
+    squared_difference,
+)
 from tfopt.kernels.reference._curves import hyperbolic_tangent, log_softmax, sigmoid, softmax
 from tfopt.kernels.reference._int16_curves import elu, int16_sigmoid, int16_softmax, int16_tanh
 from tfopt.kernels.reference._integers import codes_of
@@ -34,11 +41,21 @@ def _codes(sources: Any, operands: Any) -> tuple[tuple[Any, ...], tuple[Any, ...
     return tuple(codes_of(operand, step) for operand, step in zip(operands, steps, strict=True)), steps
 
 
-def _of_two(function: Callable, **settings: Any) -> Rounding:
-    def codes(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
-        return _float(function(*_codes(sources, operands), grid.step, **settings))
+def _of_two(function: Callable, ratios: Callable, **settings: Any) -> KernelRule:
+    """Of a kernel that reads two tensors, with ratios of their steps that are computed once."""
 
-    return codes
+    def codes(sources: Any, x: Any, operands: Any, numbers: Any) -> Any:
+        return _float(function(_codes(sources, operands)[0], numbers, **settings))
+
+    def numbers(sources: Any, grid: Any) -> Any:
+        of_width = {name: value for name, value in settings.items() if name == "num_bits"}
+        return ratios(tuple(source.step() for source in sources), grid.step, **of_width)
+
+    return KernelRule(2, codes, numbers)
+
+
+def _prelu(sources: Any, x: Any, operands: Any, grid: Any) -> Any:
+    return _float(prelu(*_codes(sources, operands), grid.step))
 
 
 def _of_one(function: Callable) -> Rounding:
@@ -125,7 +142,7 @@ _MEANS = dict.fromkeys(
 _AVERAGES = dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), KernelRule(1, _average))
 
 _COMMON = {
-    "Multiply": KernelRule(2, _of_two(multiply)),
+    "Multiply": _of_two(multiply, ratio_of_product),
     **_MATMULS,
     **_MEANS,
     **_AVERAGES,
@@ -134,7 +151,7 @@ _COMMON = {
     "relu": KernelRule(1, _of_one(relu)),
     "relu6": KernelRule(1, _of_fixed_grid(relu6)),
     "leaky_relu": KernelRule(1, _leaky_relu),
-    "PReLU": KernelRule(1, _of_two(prelu)),
+    "PReLU": KernelRule(1, _prelu),
     "Requantize": KernelRule(1, _of_one(rescale)),
     "Rsqrt": KernelRule(1, _of_one(reciprocal_root)),
 }
@@ -142,9 +159,9 @@ _COMMON = {
 # Of 8-bit codes.
 INT8: dict[str, KernelRule] = {
     **_COMMON,
-    "Add": KernelRule(2, _of_two(add)),
-    "Subtract": KernelRule(2, _of_two(add, sign=-1)),
-    "SquaredDifference": KernelRule(2, _of_two(squared_difference)),
+    "Add": _of_two(add, ratios_of_sum),
+    "Subtract": _of_two(add, ratios_of_sum, sign=-1),
+    "SquaredDifference": _of_two(squared_difference, ratios_of_squared_difference),
     "Cumsum": KernelRule(1, _cumulative),
     "UnitNormalization": KernelRule(1, _unit_norm),
     "elu": KernelRule(1, _of_one(elu)),
@@ -161,10 +178,10 @@ INT16: dict[str, KernelRule] = {
     "AddMask": KernelRule(2, masked_codes),
     "AddMask of a constant": KernelRule(1, masked_codes),
     **_COMMON,
-    "Add": KernelRule(2, _of_two(add, num_bits=16)),
+    "Add": _of_two(add, ratios_of_sum, num_bits=16),
     "Matmul": KernelRule(2, _wide_matmul),
-    "Subtract": KernelRule(2, _of_two(add, num_bits=16, sign=-1)),
-    "SquaredDifference": KernelRule(2, _of_two(squared_difference, num_bits=16)),
+    "Subtract": _of_two(add, ratios_of_sum, num_bits=16, sign=-1),
+    "SquaredDifference": _of_two(squared_difference, ratios_of_squared_difference, num_bits=16),
     "sigmoid": KernelRule(1, _of_fixed_grid(int16_sigmoid)),
     "tanh": KernelRule(1, _of_fixed_grid(int16_tanh)),
     "softmax": KernelRule(1, _of_fixed_grid(int16_softmax)),

@@ -4,11 +4,10 @@ They multiply 32-bit integers by a real number in fixed point: `multiplier * 2**
 of 31 bits. Here all integers are int64, in which every product fits. JAX has no int64 unless asked: see `is_exact`.
 """
 
-from typing import Any
-
-from keras import ops
+from typing import Any, NamedTuple
 
 from tfopt._float32 import power_of_two
+from tfopt._host_ops import ops
 from tfopt.kernels._fixed_point import multiplier_of, product_dtype, rounded_once, rounded_twice
 
 # Products of numbers of 31 bits are kept to their upper half.
@@ -131,12 +130,28 @@ def multiplied(numbers: Any, multiplier: Any, shift: Any) -> Any:
     return shifted_down(high_product(numbers * _power(up), multiplier), down)
 
 
+class FixedPoint(NamedTuple):
+    """A positive real number in fixed point: `multiplier * 2**(shift - 31)`; `multiplier * 2**shift` in float."""
+
+    multiplier: Any
+    shift: Any
+
+
+def fixed_point(ratio: Any) -> FixedPoint:
+    """A positive real number, float32 or float64, as kernels multiply with it (see `quantized_multiplier`)."""
+    return FixedPoint(*(quantized_multiplier(ratio) if is_exact() else multiplier_of((ratio,), 1.0)))
+
+
+def _in_fixed_point(ratio: Any) -> FixedPoint:
+    return ratio if isinstance(ratio, FixedPoint) else fixed_point(ratio)
+
+
 def times(numbers: Any, ratio: Any) -> Any:
     """Whole numbers of 32 bits times a real number, in fixed point (see `quantized_multiplier`, `multiplied`).
 
     Args:
         numbers: tensor of whole numbers.
-        ratio: positive, float32 or float64; a scalar, or a tensor that broadcasts with the numbers.
+        ratio: positive, float32, float64 or a `FixedPoint`; a scalar, or a tensor that broadcasts with the numbers.
 
     Returns:
         Whole numbers of the same shape: int64, or float32 where there is no int64.
@@ -146,8 +161,8 @@ def times(numbers: Any, ratio: Any) -> Any:
     [25, -2]
     """
     if not is_exact():
-        return rounded_twice(numbers, multiplier_of((ratio,), 1.0), ties="away")
-    return multiplied(whole(numbers), *quantized_multiplier(ratio))
+        return rounded_twice(numbers, _in_fixed_point(ratio), ties="away")
+    return multiplied(whole(numbers), *_in_fixed_point(ratio))
 
 
 def times_of_64_bits(sums: Any, ratio: Any) -> Any:
@@ -161,8 +176,8 @@ def times_of_64_bits(sums: Any, ratio: Any) -> Any:
     [50, -3]
     """
     if not is_exact():
-        return rounded_once(sums, multiplier_of((ratio,), 1.0), bits=15)
-    multiplier, shift = quantized_multiplier(ratio)
+        return rounded_once(sums, _in_fixed_point(ratio), bits=15)
+    multiplier, shift = _in_fixed_point(ratio)
     multiplier = ops.minimum(ops.right_shift(multiplier + 2**15, 16), 2**15 - 1)
     bits = 15 - shift
     return ops.right_shift(whole(sums) * multiplier + _power(bits - 1), bits)

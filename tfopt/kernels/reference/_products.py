@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from keras import ops
-
+from tfopt._host_ops import ops
 from tfopt.kernels._weighted import KernelWeights
-from tfopt.kernels.reference._integers import double, times, times_of_64_bits
+from tfopt.kernels.reference._integers import double, fixed_point, times, times_of_64_bits
 
 
 def from_sums(
@@ -40,8 +39,12 @@ def from_sums(
     return times(sums, ratio) if bits == 32 else times_of_64_bits(sums, ratio)
 
 
-def requantize(
-    weights: KernelWeights, sums: Any, steps: tuple[Any, Any], output_step: Any, num_bits: int
-) -> Any:
-    """The sums of a kernel with weights as codes, see `Family`: all kinds round alike."""
-    return ops.cast(from_sums(sums, steps, output_step, num_bits), "float32")
+def multiplier(weights: KernelWeights, steps: tuple[Any, Any], output_step: Any, num_bits: int) -> Any:
+    """What brings the sums of a kernel with weights to codes, see `Family`: all kinds round alike."""
+    return fixed_point(double(steps[0]) * double(steps[1]) / double(output_step))
+
+
+def requantize(weights: KernelWeights, sums: Any, multiplier: Any, num_bits: int) -> Any:
+    """The sums of a kernel with weights as codes."""
+    codes = times(sums, multiplier) if num_bits <= 8 else times_of_64_bits(sums, multiplier)
+    return ops.cast(codes, "float32")

@@ -9,7 +9,7 @@ from tfopt.kernels.xnnpack._int8 import INT8
 from tfopt.kernels.xnnpack._int16 import INT16
 from tfopt.kernels.xnnpack._lstm import LSTM
 from tfopt.kernels.xnnpack._means import MEANS
-from tfopt.kernels.xnnpack._requantize import requantize
+from tfopt.kernels.xnnpack._requantize import multiplier, requantize
 
 # XNNPACK refuses to load a file with a multiplier of 256; training may yet raise those of a layer that is always zero.
 _LARGEST_MULTIPLIER = 128.0
@@ -23,6 +23,6 @@ def smallest_step(kind: str, steps: tuple[Any, ...], num_bits: int = 8) -> Any:
     return step / _LARGEST_MULTIPLIER
 
 
-XNNPACK = Family("xnnpack", INT8, INT16, requantize, LSTM, smallest_step, coarse_roots=True)
+XNNPACK = Family("xnnpack", INT8, INT16, multiplier, requantize, LSTM, smallest_step, coarse_roots=True)
 
 __all__ = ["XNNPACK"]

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from keras import ops
-
 from tfopt._float32 import exactly, power_of_two
+from tfopt._host_ops import ops
 from tfopt.kernels._family import KernelRule
 from tfopt.kernels._fixed_point import multiplier_of, rounded_twice
 from tfopt.kernels._grids import Grid
@@ -12,27 +11,39 @@ from tfopt.kernels.xnnpack._means import MEANS, mean, total
 from tfopt.kernels.xnnpack._softmax import softmax
 
 
-def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
+def _multiply(sources: Any, x: Any, operands: Any, numbers: tuple[Any, Any]) -> Any:
     """The product of two codes is a whole number; it is multiplied in float32 and rounded, halves to even."""
+    step, multiplier = numbers
+    return ops.round(ops.round(x / step) * multiplier)
+
+
+def _numbers_of_product(sources: Any, grid: Grid) -> tuple[Any, Any]:
+    """The step of the product, and what brings it to the output's."""
     left, right = sources
     step = left.step() * right.step()
-    return ops.round(ops.round(x / step) * exactly(step / grid.step))
+    return step, exactly(step / grid.step)
 
 
-def _add(sources: Any, x: Any, operands: Any, grid: Grid, sign: int = 1) -> Any:
-    """`(a * A + b * B + half) >> shift` on 32-bit integers, halves up; `A`, `B` have 21 bits, as in XNNPACK."""
+def _add(sources: Any, x: Any, operands: Any, numbers: tuple[Any, Any, Any, Any]) -> Any:
+    """`(a * A + b * B + half) >> shift` on 32-bit integers, halves up."""
+    *multipliers, sums, shift = numbers
+    for multiplier, source, operand in zip(multipliers, sources, operands, strict=True):
+        codes = ops.cast(ops.round(ops.cast(operand, "float32") / source.step()), "int32")
+        sums = sums + multiplier * codes
+    return ops.cast(ops.right_shift(sums, shift), "float32")
+
+
+def _numbers_of_sum(sources: Any, grid: Grid, sign: int = 1) -> tuple[Any, Any, Any, Any]:
+    """`A`, `B`, half a unit and the shift of `_add`; `A` and `B` have 21 bits, as in XNNPACK."""
     ratios = [source.step() / grid.step for source in sources]
     shift = 20.0 - ops.floor(ops.log2(ops.maximum(*ratios)))
-    sums = ops.left_shift(1, ops.cast(shift, "int32") - 1)
-    for factor, ratio, source, operand in zip((1, sign), ratios, sources, operands, strict=True):
-        multiplier = ops.cast(ops.round(ratio * power_of_two(shift)), "int32")
-        codes = ops.cast(ops.round(ops.cast(operand, "float32") / source.step()), "int32")
-        sums = sums + factor * multiplier * codes
-    return ops.cast(ops.right_shift(sums, ops.cast(shift, "int32")), "float32")
+    left, right = (ops.cast(ops.round(ratio * power_of_two(shift)), "int32") for ratio in ratios)
+    shift = ops.cast(shift, "int32")
+    return left, sign * right, ops.left_shift(1, shift - 1), shift
 
 
-def _subtract(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
-    return _add(sources, x, operands, grid, sign=-1)
+def _numbers_of_difference(sources: Any, grid: Grid) -> tuple[Any, Any, Any, Any]:
+    return _numbers_of_sum(sources, grid, sign=-1)
 
 
 def _matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
@@ -63,9 +74,9 @@ def quantize(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
 
 _MATMUL = KernelRule(2, _matmul)
 INT8 = {
-    "Add": KernelRule(2, _add),
-    "Subtract": KernelRule(2, _subtract),
-    "Multiply": KernelRule(2, _multiply),
+    "Add": KernelRule(2, _add, _numbers_of_sum),
+    "Subtract": KernelRule(2, _add, _numbers_of_difference),
+    "Multiply": KernelRule(2, _multiply, _numbers_of_product),
     "Matmul": _MATMUL,
     "Einsum": _MATMUL,
     "Dot": _MATMUL,

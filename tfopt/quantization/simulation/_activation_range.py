@@ -132,6 +132,12 @@ class ActivationRange(Timed):
         """The real value of one code: a scalar."""
         return self.grid().step
 
+    @once
+    def code_limits(self) -> tuple[Any, Any]:
+        """The first and the last code, counted from that of 0.0: scalars."""
+        zero_point = self.grid().zero_point
+        return -zero_point, (2.0**self.num_bits - 1.0) - zero_point
+
     def calibrated(self) -> tuple[Any, Any]:
         """The range that the statistics span, of the form that the target asks for."""
         statistics = self.statistics

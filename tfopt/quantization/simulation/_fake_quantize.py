@@ -14,7 +14,6 @@ from tfopt.kernels import (
     check_range,
     fake_quantize,
     nudge_range,
-    on_grid,
     round_to,
 )
 from tfopt.quantization.simulation._activation_range import ActivationRange
@@ -149,9 +148,9 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
 
     def compute_grids(self) -> None:
         """Computes what a call in inference reads that depends on weights alone."""
-        self.grid()
+        self.code_limits()
         for kernel in self._kernels.value.values():
-            kernel.compute_grids()
+            kernel.numbers(self)
 
     def coarsen_step(self) -> None:
         """Keeps the step, from now on, as coarse as the kernels that write here need it."""
@@ -164,9 +163,8 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
         kernel = self.kernel_at(site)
         if kernel is None:
             return round_to(self.grid(), inputs, self.num_bits, ties)
-        grid = self.grid()
-        codes = kernel.codes(inputs, operands, grid)
-        return ops.cast(on_grid(codes, *grid, self.num_bits), inputs.dtype)
+        codes = ops.clip(kernel.codes(inputs, operands, self), *self.code_limits())
+        return ops.cast(codes * self.step(), inputs.dtype)
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, inputs.dtype)

@@ -6,6 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfopt._float32 import float32
+from tfopt.graph import fold_factor
+from tfopt.kernels import once
 from tfopt.quantization.simulation._step_counter import Timed
 
 
@@ -49,11 +52,31 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
         frozen = self.counter.batch_norms_are_frozen() if self.counter is not None else False
         if training and frozen is not False:
             return self._call_unless(frozen, inputs, mask)
+        if self._is_affine(inputs, training):
+            factor, offset = self.affine()
+            return inputs * factor + offset
         if not self._fuses(inputs, training, mask):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = self._fused(inputs)
         self._average(mean, variance)
         return outputs
+
+    @once
+    def affine(self) -> tuple[Any, Any]:
+        """What inference multiplies each channel with, and what it adds: float32 (channels,)."""
+        factor = fold_factor(self)
+        offset = -float32(self.moving_mean) * factor
+        return factor, offset + float32(self.beta) if self.center else offset
+
+    def compute_grids(self) -> None:
+        """Computes what a call in inference reads that depends on weights alone."""
+        self.affine()
+
+    def _is_affine(self, inputs: Any, training: bool | None) -> bool:
+        """Whether a call is a multiplication and an addition along the last axis, in float32."""
+        is_last = self.axis in (-1, len(inputs.shape) - 1)
+        is_float32 = keras.backend.standardize_dtype(inputs.dtype) == self.compute_dtype == "float32"
+        return not training and is_last and is_float32 and not isinstance(inputs, keras.KerasTensor)
 
     def _call_unless(self, frozen: Any, inputs: Any, mask: Any) -> Any:
         """A training step; one in inference mode, which leaves the statistics as they are, if `frozen`."""

@@ -21,9 +21,13 @@ from tfopt.kernels import (
 )
 from tfopt.quantization._report import LayerReport, QuantizationReport, measured
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
+from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
 from tfopt.quantization.simulation._integer_accumulation import IntegerAccumulation
 from tfopt.quantization.simulation._quantized_lstm import QuantizedLSTM
 from tfopt.quantization.simulation._step_counter import StepCounter, Timed
+
+# Layers that read numbers in inference which depend on weights alone.
+_HAVE_GRIDS = (IntegerAccumulation, FakeQuantize, FusedBatchNormalization, QuantizedLSTM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,7 @@ class KernelNames:
         weights: the layer with the kernel; "" for a batch norm that stands alone.
         norm: the batch norm that is folded into the kernel, or the affine layer that stands alone; "" for none.
         activation: what a kernel without weights applies before it rounds: "relu", "relu6" or "".
+        equation: of `keras.ops.einsum`, where the kernel multiplies matrices by one; else "".
     """
 
     quantizer: str
@@ -47,6 +52,7 @@ class KernelNames:
     weights: str = ""
     norm: str = ""
     activation: str = ""
+    equation: str = ""
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
@@ -116,7 +122,8 @@ class QuantizedModel(keras.Model, IntegerModel):
         packed = layer is not None and packs and is_packed(layer.grid.bits)
         has_weights = link.kernel == "weights" or layer is not None
         weights = KernelWeights(layer, norm, packed) if has_weights else None
-        return Kernel(link.kernel, sources, weights, link.activation, TARGETS[self.target].family)
+        family = TARGETS[self.target].family
+        return Kernel(link.kernel, sources, weights, link.activation, family, link.equation)
 
     predict_function: Any
     _held: Untracked = Untracked(None)
@@ -133,8 +140,9 @@ class QuantizedModel(keras.Model, IntegerModel):
             held = HeldNumbers(self.weights)
             with held.read():
                 for layer in self.layers:
-                    if isinstance(layer, (IntegerAccumulation, FakeQuantize, QuantizedLSTM)):
+                    if isinstance(layer, _HAVE_GRIDS):
                         layer.compute_grids()
+            held.hold()
             self._held = Untracked(held)
             self.predict_function = held.reading(self.predict_function)
         return self.predict_function
