@@ -27,6 +27,7 @@ arm64-check: ## whether files compute the same on ARM64, emulated; needs Debian 
 
 tpu-check: ## whether the TPU's compiler takes the training steps, and their cost; needs pip install 'jax[tpu]==0.10.2'
 	python -m tests.tpu.check
+	python -m tests.tpu.on_tensorflow
 
 jax-check: ## what runs on the JAX backend; needs pip install -e '.[test,jax]'
 	pytest -m slow -k jax

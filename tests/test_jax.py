@@ -8,6 +8,7 @@ PROGRAM = """
 import sys, tempfile
 import jax, keras, numpy as np, tfopt
 from keras import distribution
+from tfopt.kernels import fake_quantize, nudge_range
 
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(128, 16)).astype("float32"), rng.integers(0, 4, 128)
@@ -83,13 +84,26 @@ def resume():
                 np.testing.assert_array_equal(other, one)
 
 
-{"devices": devices, "resume": resume}[sys.argv[1]]()
+def rounding():
+    # In training: the nearest code of those in the range, with the gradient of what is in the range.
+    for values, non_negative in ((x, False), (np.abs(x), True)):
+        low, high = (np.float32(end) for end in nudge_range(0.0 if non_negative else -1.0, 1.5))
+        step = (high - low) / 255
+        got, gradient = jax.vjp(lambda one: fake_quantize(one, low, high, 8, non_negative), values)
+        np.testing.assert_allclose(got, np.round(np.clip(values, low, high) / step) * step, atol=1e-6)
+        inside = (values >= low) & (values <= high)
+        assert 0 < inside.mean() < 1
+        np.testing.assert_array_equal(gradient(np.ones_like(values))[0], inside)
+
+
+for part in sys.argv[1].split(" and "):
+    {"devices": devices, "resume": resume, "rounding": rounding}[part]()
 print("done")
 """
 
 
 @pytest.mark.slow
 @NEEDS_JAX
-@pytest.mark.parametrize("part", ["devices", "resume"])
+@pytest.mark.parametrize("part", ["devices", "resume and rounding"])
 def test_jax(part: str) -> None:
     run_on_jax(PROGRAM, part, devices=8, options=("-W", "error::UserWarning"))

@@ -2,25 +2,18 @@
 
 pip install -e . 'jax[tpu]==0.10.2'
 make tpu-check
+python -m tests.tpu.check v6e       # only the tables whose title has that word
 
-The TPU's own compiler, in the libtpu package, makes the executable for four v5e chips that share a batch. That proves
-that it takes the step, that the memory suffices, and what it costs by the compiler's count; nothing runs.
+The TPU's own compiler, in the libtpu package, makes the executable for chips that share a batch. That proves that it
+takes the step, that the memory suffices, and what it costs by the compiler's count; nothing runs. Each count stands
+beside its ratio to the float step's, and to that of the float step and the teacher's forward pass together.
 """
 
 import os
 
-os.environ.update(
-    # What libtpu would ask a TPU's host for.
-    TPU_SKIP_MDS_QUERY="1",
-    TPU_ACCELERATOR_TYPE="v5litepod-4",
-    TPU_WORKER_HOSTNAMES="localhost",
-    TPU_WORKER_ID="0",
-    ALLOW_MULTIPLE_LIBTPU_LOAD="1",
-    JAX_PLATFORMS="cpu",
-    KERAS_BACKEND="jax",
-    TF_CPP_MIN_LOG_LEVEL="3",
-)
+os.environ["KERAS_BACKEND"] = "jax"
 
+import sys
 from typing import Any
 
 import jax
@@ -29,110 +22,92 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-import tfopt
+from tests.tpu.report import Cost, Table
+from tests.tpu.steps import IMAGE, NETWORKS, STEPS, compile_model
 
-TOPOLOGY = "v5e:2x2"
-BATCH = 256
-IMAGE = (32, 32, 3)
-SAMPLES = np.random.default_rng(0).normal(size=(16, *IMAGE)).astype("float32")
+BATCH = 256  # for each four chips
 
-
-def network() -> keras.Model:
-    """A convolutional network with a depthwise layer."""
-    layers, model = keras.layers, [keras.Input(IMAGE)]
-    for convolution in (
-        layers.Conv2D(32, 3, padding="same", use_bias=False),
-        layers.DepthwiseConv2D(3, padding="same", use_bias=False),
-        layers.Conv2D(64, 1, use_bias=False),
-    ):
-        model += [convolution, layers.BatchNormalization(), layers.ReLU()]
-    return keras.Sequential([*model, layers.GlobalAveragePooling2D(), layers.Dense(10)])
+# Where, in which precision, and which rows beside the first two.
+V5E = ("pruned", "quantized", "quantized, ranges still", "distilled", "all three")
+TABLES = [
+    ("few channels", "v5e:2x2", {}, "float32", V5E),
+    ("ResNet8", "v5e:2x2", {}, "float32", V5E),
+    ("ResNet8", "v5e:2x2", {}, "mixed_bfloat16", ("quantized", "all three")),
+    ("ResNet8", "v5e:1x1", {"chips_per_host_bounds": [1, 1, 1]}, "float32", ("quantized", "all three")),
+    ("ResNet8", "v6e:2x2", {}, "float32", ("quantized", "all three")),
+]
 
 
-def quantized(momentum: float = 0.99) -> keras.Model:
-    """The network on the int8 grid; with a momentum of 1 no range moves."""
-    return tfopt.quantize(network(), SAMPLES, tfopt.QuantConfig(ranges=tfopt.Ranges(momentum=momentum)))
+class Chips:
+    """A topology whose chips share a batch of images."""
 
+    def __init__(self, topology: str, **options: Any) -> None:
+        devices = topologies.get_topology_desc(platform="tpu", topology_name=topology, **options).devices
+        self.batch = BATCH * len(devices) // 4
+        mesh = Mesh(np.array(devices), ("data",))
+        self.everywhere = NamedSharding(mesh, PartitionSpec())
+        self.shared = NamedSharding(mesh, PartitionSpec("data"))
 
-def taught(student: keras.Model) -> keras.Model:
-    """The student with a teacher of its own size."""
-    return tfopt.Distiller(student, network(), [tfopt.SoftTargets(from_logits=True)])
+    def like(self, variables: list[keras.Variable]) -> list[jax.ShapeDtypeStruct]:
+        """Their shapes and types, on each chip."""
+        return [jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=self.everywhere) for one in variables]
 
+    def data(self, shape: tuple[int, ...], dtype: str) -> jax.ShapeDtypeStruct:
+        """Samples of that shape, a part of them on each chip."""
+        return jax.ShapeDtypeStruct((self.batch, *shape), dtype, sharding=self.shared)
 
-def pruning() -> list[keras.callbacks.Callback]:
-    """Masks on all kernels."""
-    return [tfopt.Pruning(tfopt.ConstantSparsity(0.5), ".*")]
-
-
-# Each row: the model, and the callbacks whose variables its step reads.
-STEPS = {
-    "float": lambda: (network(), []),
-    "pruned": lambda: (network(), pruning()),
-    "quantized": lambda: (quantized(), []),
-    "quantized, ranges still": lambda: (quantized(1.0), []),
-    "distilled": lambda: (taught(network()), []),
-    "all three": lambda: (taught(quantized()), pruning()),
-}
-
-
-def compiled(model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> Any:
-    """The executable of the model's own training step, as `fit` makes it on JAX, with Adam."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=True)
-    model.optimizer.build(model.trainable_variables)
-    begun = keras.callbacks.CallbackList(callbacks, model=model, epochs=1, steps=8)
-    begun.on_train_begin()
-    mesh = Mesh(
-        np.array(topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGY).devices), ("data",)
-    )
-    everywhere, shared = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("data",)))
-
-    def like(variable: keras.Variable) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(variable.shape, variable.dtype, sharding=everywhere)
-
-    state = tuple(
-        [like(variable) for variable in variables]
-        for variables in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
+    def step(self, model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> Cost:
+        """That of the model's own training step, as `fit` makes it on JAX, with Adam."""
+        compile_model(model)
+        begun = keras.callbacks.CallbackList(callbacks, model=model, epochs=1, steps=8)
+        begun.on_train_begin()
+        state = tuple(
+            self.like(variables)
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+                model.optimizer.variables,
+                model.metrics_variables,
+            )
         )
-    )
-    x = jax.ShapeDtypeStruct((BATCH, *IMAGE), "float32", sharding=shared)
-    y = jax.ShapeDtypeStruct((BATCH,), "int32", sharding=shared)
-    step = jax.jit(lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0)
-    made = step.lower(state, x, y).compile()
-    begun.on_train_end()
-    return made
+        step = jax.jit(lambda state, x, y: model.train_step(state, (x, y)), donate_argnums=0)
+        cost = _compiled(step, state, self.data(IMAGE, "float32"), self.data((), "int32"))
+        begun.on_train_end()
+        # The first line lists what goes in; masks alone are of bools.
+        if ("pred[" in cost.text.split("\n", 1)[0]) != bool(callbacks):
+            raise SystemExit("A step must read masks if and only if it is pruned.")
+        return cost
+
+    def forward(self, model: keras.Model) -> Cost:
+        """That of a forward pass in inference."""
+        forward = jax.jit(
+            lambda weights, other, x: model.stateless_call(weights, other, x, training=False)[0]
+        )
+        weights = self.like(model.trainable_variables), self.like(model.non_trainable_variables)
+        return _compiled(forward, *weights, self.data(IMAGE, "float32"))
+
+
+def _compiled(function: Any, *arguments: Any) -> Cost:
+    made = function.lower(*arguments).compile()
+    return Cost.of(made.cost_analysis(), made.memory_analysis(), made.as_text())
 
 
 def main() -> None:
     """Compile each step, and print its cost beside that of the float step."""
     # An executable that never runs need not be fast: 30 s of compilation become 5.
     jax.config.update("jax_exec_time_optimization_effort", -1.0)
-    print(f"{TOPOLOGY}, batch {BATCH}, per chip, by the compiler's count")
-    print(f"{'step':24}{'FLOPs':>12}{'':8}{'bytes':>12}{'':8}{'all-reduce':>10}{'peak MiB':>10}")
-    base: dict[str, float] = {}
-    for name, make in STEPS.items():
-        keras.utils.set_random_seed(0)
-        model, callbacks = make()
-        executable = compiled(model, callbacks)
-        text, cost, memory = executable.as_text(), executable.cost_analysis(), executable.memory_analysis()
-        base = base or cost
-        ratios = {key: f"{cost[key] / base[key]:.2f} x" for key in ("flops", "bytes accessed")}
-        peak = (memory.temp_size_in_bytes + memory.argument_size_in_bytes) / 2**20
-        print(
-            f"{name:24}{cost['flops']:12.3e}{ratios['flops']:>8}{cost['bytes accessed']:12.3e}"
-            f"{ratios['bytes accessed']:>8}{text.count(' all-reduce('):10}{peak:10.1f}",
-            flush=True,
-        )
-        # A callback of the host would compile, by transfers that stall the chip at each step.
-        if "is_host_transfer=true" in text:
-            raise SystemExit(f"The step '{name}' must stay on the TPU. It transfers data to the host.")
-        # The first line lists what goes in; masks alone are of bools.
-        if ("pred[" in text.split("\n", 1)[0]) != bool(callbacks):
-            raise SystemExit(f"The step '{name}' must read masks if and only if it is pruned.")
+    for name, topology, options, policy, steps in TABLES:
+        keras.config.set_dtype_policy(policy)
+        network, chips = NETWORKS[name], Chips(topology, **options)
+        title = f"JAX, {name}, {topology}, batch {chips.batch}, {policy}, per chip"
+        if not all(word in title for word in sys.argv[1:]):
+            continue
+        table = Table(title)
+        for step in ("float", *steps):
+            keras.utils.set_random_seed(0)
+            table.add(step, chips.step(*STEPS[step](network)))
+            if step == "float":
+                table.add("teacher's forward pass", chips.forward(network()))
 
 
 if __name__ == "__main__":

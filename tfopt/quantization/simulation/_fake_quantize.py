@@ -129,7 +129,7 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
     def _round(self, inputs: Any, clip: Any) -> Any:
         """The operation that trains."""
         if clip is None:
-            return fake_quantize(inputs, *self.range(), num_bits=self.num_bits)
+            return fake_quantize(inputs, *self.range(), self.num_bits, self.non_negative)
         limits = nudge_range(*self.calibrated(), self.num_bits)
         return LEARNED[self.observer](inputs, *limits, clip, self.num_bits)
 
