@@ -122,3 +122,14 @@ def _empty(argument: str) -> str:
     return (
         f"The '{argument}' argument must hold at least one sample. Got none. Pass some inputs of the model."
     )
+
+
+def some(x: Any, y: Any, most: int) -> tuple[Any, Any]:
+    """At most so many samples, spread over all; `y` may be None.
+
+    >>> from tfopt._samples import some
+    >>> some(np.arange(5), None, 3)
+    (array([0, 2, 4]), None)
+    """
+    rows = np.unique(np.linspace(0, count(x) - 1, most).astype(int))
+    return tuple(keras.tree.map_structure(lambda a: None if a is None else a[rows], one) for one in (x, y))  # type: ignore[return-value]

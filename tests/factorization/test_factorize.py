@@ -80,6 +80,10 @@ def test_full_rank_computes_the_same(net):
     assert {row.path: row.ranks for row in rows} == ranks
     assert all(row.error < 1e-6 and not row.reason for row in rows)
     assert full.report.params == (net.count_params(), full.count_params())
+    parts = tfopt.factorize(net, ranks=dict.fromkeys(ranks, 0.5)).report.layers
+    assert {row.path: row.ranks for row in parts} == {
+        path: tuple(max(1, rank // 2) for rank in full) for path, full in ranks.items()
+    }
     assert sum(row.after - row.before for row in rows) == full.count_params() - net.count_params()
 
 
@@ -206,6 +210,7 @@ def test_a_zero_kernel_has_rank_one():
             "'ranks' argument must name layers that have factors: conv, dense, logits. Got 'none'",
         ),
         ({"ranks": {"conv": 2}}, "must give 'conv' 2 whole numbers, at most 16 and 24. Got 2"),
+        ({"ranks": {"dense": 2.5}}, "must give 'dense' 1 whole number, at most 40. Got 2.5"),
         ({"ranks": {"dense": 99}}, "must give 'dense' 1 whole number, at most 40. Got 99"),
         (
             {"energy": 0.5, "where": "depth"},

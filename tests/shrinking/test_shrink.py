@@ -77,6 +77,17 @@ def test_where_takes_a_function():
     assert small.get_layer("first").filters == 64 and small.get_layer("second").filters == 64
 
 
+def test_single_layers_have_parts_of_their_own():
+    small = shrink(wide(), channels={"first": 0.25})
+    assert small.get_layer("first").filters == 16 and small.get_layer("second").filters == 128
+    model = make("residual_chain")
+    first = model.layers[1].name
+    rows = {row.path: row for row in shrink(model, channels={first: 0.5}, divisor=1).report.layers}
+    together = {first, *rows[first].group}
+    assert len(together) == 3
+    assert {path for path, row in rows.items() if row.after < row.before} == together
+
+
 @given(ratio=st.floats(0.01, 0.99), units=st.integers(1, 70), divisor=st.sampled_from([1, 4, 8, 16]))
 @settings(max_examples=30, deadline=None, database=None)
 def test_counts_are_multiples_but_never_above_what_there_is(ratio, units, divisor):

@@ -17,6 +17,8 @@ ERRORS = {
     "negative": (dict(params=-3), "'params' argument must be"),
     "a bool": (dict(bytes=True), "'bytes' argument must be"),
     "a word": (dict(channels="half"), "'channels' argument must be"),
+    "no such layer": (dict(channels={"none": 0.5}), "must name layers whose .*: first, second. Got 'none'"),
+    "a part above 1": (dict(channels={"first": 2}), r"must give 'first' a part in \(0, 1\] to keep. Got 2"),
     "not a number": (dict(latency=float("nan")), "'latency' argument must be a number of milliseconds"),
     "impossible": (dict(params=10), "The budget must be at least"),
     "divisor": (dict(channels=0.5, divisor=0), "'divisor' argument must be an integer of at least 1"),

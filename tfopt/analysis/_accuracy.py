@@ -29,8 +29,8 @@ class Restored:
 
     Attributes:
         layers: the layers' paths.
-        remedy: what they got: `"16-bit activations"`, `"8-bit weights"` or `"float weights"`.
-        loss: by how much the mean loss falls with this alone, everything else being float.
+        remedy: what they got: `"16-bit activations"`, `"8-bit weights"`, `"float weights"`, or `"40% zeros"`.
+        loss: by how much the mean loss falls with this alone, everything else being as it was.
     """
 
     layers: tuple[str, ...]
@@ -52,6 +52,7 @@ class AccuracyReport(Report):
         max_drop: what may be lost.
         reached: whether it is within that.
         restored: a row for each thing that was given back.
+        change: what was done to the model: `"quantized"` or `"pruned"`.
 
     Example: see `quantize`.
     """
@@ -65,6 +66,7 @@ class AccuracyReport(Report):
     max_drop: float
     reached: bool
     restored: tuple[Restored, ...]
+    change: str = "quantized"
 
     def table(self) -> Table:
         rows = tuple((", ".join(row.layers), row.remedy, f"{row.loss:.2g}") for row in self.restored)
@@ -77,7 +79,7 @@ class AccuracyReport(Report):
         given = "; ".join(f"{', '.join(row.layers)}: {row.remedy}" for row in self.restored) or "nothing"
         verdict = "" if self.reached else ": NOT reached, with all that can be given back"
         return (
-            f"{self.metric_name} {self.exact:.4g} in float, {self.before:.4g} quantized, {self.after:.4g} now: "
+            f"{self.metric_name} {self.exact:.4g} in float, {self.before:.4g} {self.change}, {self.after:.4g} now: "
             f"{self.drop:.3g} lost, of {self.max_drop:.3g} allowed{verdict}. Given back: {given}."
         )
 
@@ -100,9 +102,9 @@ def control_accuracy(
         max_drop: what may be lost.
         metric: what is measured.
     """
-    x, judge = _validation(model, validation, metric)
+    x, judge = validation_of(model, validation, metric)
     first = quantize(config)
-    exact, before = judge.metric(_outputs(model, x)), judge.metric(_outputs(first, x))
+    exact, before = judge.metric(outputs_of(model, x)), judge.metric(outputs_of(first, x))
     if exact is None or before is None:
         raise ValueError(
             "The 'max_drop' argument takes a metric. Got none that fits the outputs and labels. Pass metric=, a "
@@ -146,7 +148,7 @@ def _restore(
         numbers, expected = _milder(remedies, *fewest(worth, foreseen, allowed), foreseen, allowed)
         chosen = [remedies[index] for index in sorted(numbers)]
         made = quantize(dataclasses.replace(config, overrides=overrides_of(chosen, config, network.spots)))
-        after = judge.metric(_outputs(made, x))
+        after = judge.metric(outputs_of(made, x))
         drop = judge.task.drop(exact, after)  # type: ignore[arg-type]
         rows = tuple(
             Restored(remedies[index].layers, remedies[index].name, worth[index])
@@ -238,15 +240,16 @@ class _Foreseen:
         return self.judge.task.drop(self.exact, metric)  # type: ignore[arg-type]
 
 
-def _outputs(model: keras.Model, x: Any) -> list[np.ndarray]:
+def outputs_of(model: keras.Model, x: Any) -> list[np.ndarray]:
+    """What a model returns, as a list."""
     return [np.asarray(one) for one in keras.tree.flatten(model.predict(x, batch_size=64, verbose=0))]
 
 
-def _validation(model: keras.Model, validation: Any, metric: Any) -> tuple[Any, Judge]:
+def validation_of(model: keras.Model, validation: Any, metric: Any) -> tuple[Any, Judge]:
     """Inputs, and how to judge outputs: by labels, else by the classes that the model itself gives."""
     x, y = gather(validation, getattr(model, "inputs", None) or 1, "validation")
     if y is None:
-        outputs = _outputs(model, x)
+        outputs = outputs_of(model, x)
         task = task_of(model, None)
         if len(outputs) > 1 or not task.class_scores or outputs[0].shape[-1] == 1:
             raise ValueError(

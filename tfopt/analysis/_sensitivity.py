@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfopt._samples import count, gather
+from tfopt._samples import count, gather, some
 from tfopt.analysis._judge import Judge, judge_of
 from tfopt.analysis._measure import measure
 from tfopt.analysis._network import Network, Spot
@@ -78,7 +78,7 @@ def sensitivity(
     wanted = _known("proxies", proxies, PROXIES)
     if not isinstance(samples, int) or samples < 1:
         raise ValueError(f"The 'samples' argument must be an integer of at least 1. Got {samples!r} instead.")
-    x, y = _some(*gather(data, getattr(model, "inputs", None) or 1, "data"), samples)
+    x, y = some(*gather(data, getattr(model, "inputs", None) or 1, "data"), samples)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         network = Network(quantize(model, x, config))
@@ -125,11 +125,6 @@ def _known(argument: str, names: Iterable[str], table: Iterable[str]) -> list[st
     return names
 
 
-def _some(x: Any, y: Any, most: int) -> tuple[Any, Any]:
-    rows = np.unique(np.linspace(0, count(x) - 1, most).astype(int))
-    return tuple(keras.tree.map_structure(lambda a: None if a is None else a[rows], one) for one in (x, y))  # type: ignore[return-value]
-
-
 def _apply(spots: Sequence[Spot], techniques: Sequence[Any]) -> tuple[list[Damage], dict[int, Changed]]:
     """A row for each layer and technique, and by its number what is changed there."""
     rows: list[Damage] = []
@@ -152,7 +147,7 @@ def _fitting(x: Any, judge: Judge, network: Network, changes: int) -> tuple[Any,
     most = max(_MEMORY // (each * max(changes, 1)), 1)
     if judge.task.metric is None or count(x) <= most:
         return x, judge
-    x, labels = _some(x, judge.labels, most)
+    x, labels = some(x, judge.labels, most)
     note = f"{most:,} samples were used, as the outputs of all changed networks take memory."
     return x, dataclasses.replace(judge, labels=labels, notes=(*judge.notes, note))
 

@@ -36,7 +36,7 @@ def factorize(
     params: float | None = None,
     macs: float | None = None,
     bytes: float | None = None,
-    ranks: Mapping[str, int | Sequence[int]] | None = None,
+    ranks: Mapping[str, float | Sequence[int]] | None = None,
     where: LayerFilter = None,
 ) -> keras.Model:
     """Replaces layers with large kernels by several with small ones, whose product is close to them.

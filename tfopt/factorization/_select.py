@@ -53,8 +53,8 @@ def within_budget(
     return by_energy(factors, low, of)
 
 
-def as_given(factors: Sequence[Factors], ranks: Mapping[str, int | Sequence[int]]) -> list[Ranks | None]:
-    """The ranks that the user gives, by the layers' paths or names; None for other layers.
+def as_given(factors: Sequence[Factors], ranks: Mapping[str, float | Sequence[int]]) -> list[Ranks | None]:
+    """The ranks that the user gives, by the layers' paths or names, or parts of them; None for other layers.
 
     Raises:
         ValueError: a layer is not there, or has other ranks.
@@ -67,8 +67,11 @@ def as_given(factors: Sequence[Factors], ranks: Mapping[str, int | Sequence[int]
             raise ValueError(
                 f"The 'ranks' argument must name layers that have factors: {known}. Got {name!r}."
             )
-        found = (given,) if isinstance(given, int) else tuple(given)
         most = tuple(len(squares) for squares in layers[name].spectra)
+        if isinstance(given, float) and 0 < given <= 1:
+            found = tuple(max(1, int(given * rank)) for rank in most)
+        else:
+            found = (given,) if isinstance(given, (int, float)) else tuple(given)  # type: ignore[assignment]
         whole = all(
             isinstance(rank, int) and 1 <= rank <= top for rank, top in zip(found, most, strict=False)
         )

@@ -44,6 +44,7 @@ def measure_latency(
     runtime: str = "xnnpack",
     num_threads: int = 1,
     shapes: Sequence[tuple[int, ...]] | None = None,
+    own_time: bool = False,
 ) -> Latency:
     """Time of one call, on this machine, at the file's own batch size.
 
@@ -57,6 +58,8 @@ def measure_latency(
         runtime: as for `run`. TFLite Micro's time here says little about a microcontroller.
         num_threads: threads that one operator may use.
         shapes: the shape of each input, for a file with open dimensions; these are 1 by default.
+        own_time: whether to count the time that the processor spends on the call, with one thread, and not that in
+            which it waits for other programs.
 
     Raises:
         ValueError: `runs` or `warmup` is out of range, the file is missing, or `runtime` is unknown.
@@ -75,7 +78,8 @@ def measure_latency(
     check_count("runs", runs, least=1)
     check_count("warmup", warmup, least=0)
     loaded = prepared(load(path, runtime, num_threads), shapes)
-    return time_calls(loaded.invoke, runs, warmup, num_threads)
+    clock = time.thread_time_ns if own_time else time.perf_counter_ns
+    return time_calls(loaded.invoke, runs, warmup, num_threads, clock)
 
 
 def prepared(loaded: Runtime, shapes: Sequence[tuple[int, ...]] | None = None) -> Runtime:
@@ -92,20 +96,26 @@ def prepared(loaded: Runtime, shapes: Sequence[tuple[int, ...]] | None = None) -
     return loaded
 
 
-def time_calls(call: Callable[[], Any], runs: int, warmup: int, num_threads: int = 1) -> Latency:
+def time_calls(
+    call: Callable[[], Any],
+    runs: int,
+    warmup: int,
+    num_threads: int = 1,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> Latency:
     """Times a function of no arguments, one call at a time."""
     for _ in range(warmup):
         call()
-    times = [time_call(call) for _ in range(runs)]
+    times = [time_call(call, clock) for _ in range(runs)]
     p5, median, p95 = (float(p) for p in np.percentile(times, [5, 50, 95]))
     return Latency(median, p5, p95, runs, num_threads)
 
 
-def time_call(call: Callable[[], Any]) -> float:
-    """Milliseconds of one call."""
-    start = time.perf_counter_ns()
+def time_call(call: Callable[[], Any], clock: Callable[[], int] = time.perf_counter_ns) -> float:
+    """Milliseconds of one call, by a clock that counts nanoseconds."""
+    start = clock()
     call()
-    return (time.perf_counter_ns() - start) / 1e6
+    return (clock() - start) / 1e6
 
 
 def check_count(argument: str, value: int, least: int) -> None:

@@ -1,7 +1,7 @@
 """Which units to keep: a ratio per group, the nonzero ones, or a global ranking under a budget."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,13 +12,16 @@ from tfopt.shrinking._counts import families
 LEAST = 0.1
 
 
-def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: int = 8) -> np.ndarray:
+def keep_ratio(
+    channels: Channels, scores: np.ndarray, ratio: float | Mapping[str, float], divisor: int = 8
+) -> np.ndarray:
     """The best-scored part of each group.
 
     Args:
         channels: what `channel_groups` found.
         scores: a score per unit; the lowest are removed first, infinity never.
-        ratio: part of the channels of each group to keep, in (0, 1).
+        ratio: part of the channels of each group to keep, in (0, 1]; or a part for single layers, by their paths:
+            channels that several of them make get the smallest part, and those that none makes are all kept.
         divisor: each layer keeps the nearest multiple: at least one multiple, at most the current count. Where the
             channels of a layer are in several groups, the groups are rounded together; all are kept where no smaller
             numbers suit every layer.
@@ -35,7 +38,13 @@ def keep_ratio(channels: Channels, scores: np.ndarray, ratio: float, divisor: in
     >>> int(keep_ratio(channels, np.arange(32.0), 0.4).sum())  # 12.8, to a multiple of 8
     16
     """
-    return _keep(channels, scores, divisor, lambda group: ratio * len(group.units), lambda group: 1)
+
+    def part(group: Group) -> float:
+        if not isinstance(ratio, Mapping):
+            return ratio
+        return min((ratio[path] for path in group.makers if path in ratio), default=1.0)
+
+    return _keep(channels, scores, divisor, lambda group: part(group) * len(group.units), lambda group: 1)
 
 
 def keep_nonzero(channels: Channels, scores: np.ndarray, divisor: int = 8) -> np.ndarray:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -32,7 +32,7 @@ from tfopt.shrinking._select import keep_nonzero, keep_ratio, keep_within, per_s
 def shrink(
     model: keras.Model,
     *,
-    channels: float | str | None = None,
+    channels: float | str | Mapping[str, float] | None = None,
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
@@ -59,8 +59,9 @@ def shrink(
 
     Args:
         model: a built Keras model of any form. It is not changed.
-        channels: part of the channels of each layer to keep, in (0, 1); or `"zero"` to remove only those whose filters
-            are all zero, and keep what their biases add to the outputs.
+        channels: part of the channels of each layer to keep, in (0, 1), or of single layers, by their paths:
+            `{"conv": 0.5}`, with which those go that are coupled to them; or `"zero"` to remove only those whose
+            filters are all zero, and keep what their biases add to the outputs.
         macs: multiply-accumulates for one sample: a part in (0, 1), or a count from 1 up.
         params: parameters: a part in (0, 1), or a count.
         bytes: bytes of the int8 .tflite file, as estimated from its weights: a part in (0, 1), or a count.
@@ -105,6 +106,8 @@ def shrink(
     average_statistics(model)
     found = channel_groups(capture(model), where)
     check_finite(model)
+    if isinstance(budget, Mapping):
+        _check_parts(budget, found)
     weights = "as they are" if budget == "zero" else "zeroed"
     if budget != "zero":
         found = exactly_removable(found)
@@ -142,7 +145,7 @@ def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:
             "For half of the multiply-accumulates pass macs=0.5."
         )
     name, value = next(iter(given.items()))
-    if name == "channels" and value == "zero":
+    if name == "channels" and (value == "zero" or isinstance(value, Mapping)):
         return name, value
     number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value <= 0 or (name == "channels" and value >= 1):
@@ -155,6 +158,21 @@ def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:
             f"{'half of what measure_latency gives' if name == 'latency' else name + '=0.5'}."
         )
     return name, value
+
+
+def _check_parts(parts: Mapping[str, float], found: Channels) -> None:
+    makers = dict.fromkeys(path for group in found.groups for path in group.makers)
+    for path, part in parts.items():
+        if path not in makers:
+            raise ValueError(
+                f"The 'channels' argument must name layers whose channels can be removed: {', '.join(makers)}. Got "
+                f"{path!r} instead."
+            )
+        if isinstance(part, bool) or not isinstance(part, numbers.Real) or not 0 < part <= 1:
+            raise ValueError(
+                f"The 'channels' argument must give {path!r} a part in (0, 1] to keep. Got {part!r} instead. To keep "
+                "half, pass 0.5."
+            )
 
 
 def _select(
