@@ -4,9 +4,7 @@ The folder `TFOPT_TEST_DATA` holds `cifar10.py` (with `load()`) beside its data,
 Tiny somewhere below it or below its parent.
 """
 
-import importlib.util
 import math
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,6 +16,7 @@ import numpy as np
 from absl import flags
 
 import tfopt
+from tests.benchmarks.data_folder import cifar10, find
 from tfopt.distillation import TeacherCache
 from tfopt.runtimes import TFLiteFile
 
@@ -37,26 +36,11 @@ BATCH = 64
 Data = tuple[np.ndarray, np.ndarray]
 
 
-def find(name: str) -> Path:
-    """The file of this name below the data folder, or below the folder that holds it."""
-    folder = os.environ.get("TFOPT_TEST_DATA")
-    if not folder:
-        raise SystemExit("Skipped: set TFOPT_TEST_DATA to the folder that holds cifar10.py and its data.")
-    found = [*Path(folder).rglob(name), *Path(folder).parent.rglob(name)]
-    if not found:
-        raise SystemExit(f"Skipped: there is no {name} in or beside {folder}.")
-    return found[0]
-
-
 def load_data() -> tuple[Data, Data]:
-    """CIFAR-10 as float32 in [0, 255], which is what MLPerf Tiny's ResNet8 takes."""
-    spec = importlib.util.spec_from_file_location("cifar10_data", find("cifar10.py"))
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    (x, y), (x_test, y_test) = module.load()
+    """CIFAR-10, or as much of it as `--subset` says."""
+    x, y, x_test, y_test = cifar10()
     size = FLAGS.subset or len(x)
-    train = x[:size].astype("float32"), y[:size].reshape(-1)
-    return train, (x_test[:size].astype("float32"), y_test[:size].reshape(-1))
+    return (x[:size], y[:size]), (x_test[:size], y_test[:size])
 
 
 class Augmented(keras.utils.PyDataset):

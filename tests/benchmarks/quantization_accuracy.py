@@ -31,11 +31,11 @@ from tests.benchmarks.cifar10 import (
     Minutes,
     accuracy,
     cached,
-    find,
     float_model,
     load_data,
     train_with,
 )
+from tests.benchmarks.data_folder import find
 from tfopt._report import Table
 
 FLAGS = flags.FLAGS

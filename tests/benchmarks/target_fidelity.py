@@ -23,7 +23,8 @@ from absl import app, flags
 from keras import layers
 
 import tfopt
-from tests.benchmarks.cifar10 import Augmented, Minutes, accuracy, find, load_data, train, with_logits
+from tests.benchmarks.cifar10 import Augmented, Minutes, accuracy, load_data, train, with_logits
+from tests.benchmarks.data_folder import find
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import u_net
 from tfopt._report import Table

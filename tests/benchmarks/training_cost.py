@@ -20,34 +20,10 @@ import keras
 import numpy as np
 
 import tfopt
+from tests.benchmarks.networks import mobilenet_v2, resnet8
 from tfopt._report import Table
 
 STEPS, ROUNDS = 8, 5
-
-
-def resnet8(library: Any) -> Any:
-    """The image classification network of MLPerf Tiny (78,666 parameters), in Keras 3 or Keras 2."""
-    layers = library.layers
-
-    def convolution(x: Any, filters: int, size: int, strides: int) -> Any:
-        x = layers.Conv2D(filters, size, strides=strides, padding="same")(x)
-        return layers.BatchNormalization()(x)
-
-    inputs = library.Input((32, 32, 3))
-    x = layers.Activation("relu")(convolution(inputs, 16, 3, 1))
-    for filters, strides in ((16, 1), (32, 2), (64, 2)):
-        y = layers.Activation("relu")(convolution(x, filters, 3, strides))
-        y = convolution(y, filters, 3, 1)
-        if strides > 1:
-            x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
-        x = layers.Activation("relu")(layers.Add()([x, y]))
-    x = layers.Flatten()(layers.AveragePooling2D(8)(x))
-    return library.Model(inputs, layers.Dense(10, activation="softmax")(x))
-
-
-def mobilenet_v2(library: Any) -> Any:
-    """MobileNetV2 for images of 96 x 96 and ten classes."""
-    return library.applications.MobileNetV2((96, 96, 3), weights=None, classes=10)
 
 
 # Name -> network, batch size, image size.

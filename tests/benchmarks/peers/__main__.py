@@ -1,0 +1,130 @@
+"""tfopt and its peers on the same work, in one table for each task.
+
+    python -m tests.benchmarks.peers --quick                          # minutes: scikit-learn's digits, one seed
+    TFOPT_TEST_DATA=folder python -m tests.benchmarks.peers --tasks=images,rows --seeds=3 --output=results.md
+
+Each method runs in a process of its own, in the environment of its library. What has run is not run again: results are
+kept in `--folder`, and a run that was stopped goes on.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import datetime
+import platform
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import tfopt
+from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
+from tests.benchmarks.peers.measure import Point, metric_of, read
+from tests.benchmarks.peers.tables import accuracy_table, ahead_of_ours, cost_table
+from tests.benchmarks.peers.tasks import TASKS, write
+from tfopt._report import Table
+
+FLAGS = flags.FLAGS
+flags.DEFINE_bool(
+    "quick", False, "Digits, one seed, and the contenders that need no environment of their own."
+)
+flags.DEFINE_list("tasks", ["digits"], "Tasks, of tests/benchmarks/peers/tasks.py.")
+flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
+flags.DEFINE_list("methods", None, "Only methods with one of these in their name.")
+flags.DEFINE_integer("seeds", 1, "Seeds of each method.", lower_bound=1)
+flags.DEFINE_string("folder", "build/peers", "Where environments, tasks and results are kept.")
+flags.DEFINE_string("output", None, "A Markdown file for the tables.")
+flags.DEFINE_float("timeout", 7200.0, "Seconds that a method may take.")
+
+
+def chosen() -> Iterator[tuple[Contender, str]]:
+    """The contenders and methods that the flags name."""
+    for contender in CONTENDERS:
+        if FLAGS.contenders and contender.module not in FLAGS.contenders:
+            continue
+        if FLAGS.quick and contender.requirements:
+            continue
+        for method in methods_of(contender):
+            if not FLAGS.methods or any(part in method for part in FLAGS.methods):
+                yield contender, method
+
+
+def run_all(name: str, task: Path, folder: Path) -> list[Point]:
+    """Run what has not run, and measure everything."""
+    points = []
+    for seed in range(FLAGS.seeds):
+        for contender, method in chosen():
+            words = "".join(letter if letter.isalnum() else "-" for letter in method)
+            out = folder / "results" / name / f"{contender.module}-{words}-{seed}"
+            if not (out / "result.json").exists():
+                try:
+                    run_method(contender, method, task, out, seed, folder / "environments", FLAGS.timeout)
+                except subprocess.TimeoutExpired:
+                    (out / "log.txt").write_text(f"TimeoutError: more than {FLAGS.timeout:.0f} seconds")
+            points.append(read(contender.title, method, seed, out, task))
+            point = points[-1]
+            print(
+                f"{name}, seed {seed}, {point.name}: {point.error or round(point.metric or 0, 2)}", flush=True
+            )
+    return points
+
+
+def latencies(points: list[Point]) -> dict[str, str]:
+    """Median milliseconds of the first seed's files, timed in turns."""
+    files = {point.name: point.path for point in points if point.seed == 0 and not point.error}
+    rows = tfopt.runtimes.bench(files).rows if files else ()
+    return {row.name: f"{row.median_ms:.4g} ms" for row in rows}
+
+
+def tables_of(name: str, folder: Path) -> Iterator[Table]:
+    """What is said of one task."""
+    task = write(name, folder / "tasks" / name)
+    points = run_all(name, task, folder)
+    with np.load(task / "data.npz") as data:
+        x_test, y_test = data["x_test"], data["y_test"]
+    (outputs,) = tfopt.runtimes.run(task / "float.tflite", x_test).values.values()
+    table = accuracy_table(name, metric_of(outputs, y_test), points, latencies(points))
+    regression = not np.issubdtype(y_test.dtype, np.integer)
+    ahead = {kind: ahead_of_ours(points, kind, regression) for kind in ("raw", "gzip", "compressed")}
+    said = [
+        f"Ahead of every point of ours, {kind} bytes: {', '.join(names) or 'none'}."
+        for kind, names in ahead.items()
+    ]
+    yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
+    yield cost_table(points)
+
+
+def machine() -> str:
+    """Where and when this was measured."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = next(
+        (line.split(":")[1].strip() for line in info.splitlines() if "model name" in line), platform.machine()
+    )
+    sets = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else "no AVX2"
+    return (
+        f"{datetime.date.today()}, {model} ({sets}), {os.cpu_count()} cores; Python {platform.python_version()}, "
+        f"Keras {keras.__version__}, tfopt {tfopt.__version__}"
+    )
+
+
+def main(_: list[str]) -> None:
+    """Prints the tables, and writes them."""
+    keras.utils.set_random_seed(0)
+    folder = Path(FLAGS.folder).absolute()
+    parts = [machine()]
+    for name in ["digits"] if FLAGS.quick else FLAGS.tasks:
+        if name not in TASKS:
+            raise SystemExit(f"--tasks must be of {', '.join(TASKS)}. Got {name!r}.")
+        for table in tables_of(name, folder):
+            print(table, flush=True)
+            parts.append(table.to_markdown())
+    if FLAGS.output:
+        Path(FLAGS.output).write_text("\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,103 @@
+"""tfopt: the methods of its peers, and those that they do not have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tfopt
+from tests.benchmarks.peers.work import Work
+
+
+def ptq(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
+    tfopt.export(q, work.path)
+    return q
+
+
+def ptq_corrected(work: Work) -> Any:
+    config = tfopt.QuantConfig(ranges=tfopt.Ranges(method="mse"))
+    q = tfopt.quantize(work.model, work.calibration, config, correct_bias=True)
+    tfopt.export(q, work.path)
+    return q
+
+
+def ptq_int16(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration, tfopt.QuantConfig(activation_bits=16))
+    tfopt.export(q, work.path)
+    return q
+
+
+def dynamic_range(work: Work) -> Any:
+    tfopt.export(work.model, work.path, format="dynamic")
+
+
+def qat(work: Work) -> Any:
+    config = tfopt.QuantConfig(ranges=tfopt.Ranges(method="mse"))
+    q = tfopt.quantize(work.model, work.calibration, config)
+    work.train(q)
+    tfopt.export(q, work.path)
+    return q
+
+
+def pruned(work: Work, final: float = 0.8, target: str = "litert", **options: Any) -> Any:
+    q = tfopt.quantize(work.model, work.calibration, tfopt.QuantConfig.for_target(target))
+    schedule = tfopt.PolynomialDecay(final, int(0.6 * work.epochs * work.steps))
+    work.train(q, callbacks=[tfopt.Pruning(schedule, **options)])
+    tfopt.export(q, work.path)
+    return q
+
+
+def prune(work: Work) -> Any:
+    return pruned(work, scope="global", criterion="lamp")
+
+
+def prune_2_of_4(work: Work) -> Any:
+    return pruned(work, 0.5, pattern="2:4")
+
+
+def distilled(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
+    losses = [tfopt.SoftTargets(temperature=4.0, from_logits=True)]
+    student = tfopt.Distiller(q, work.model, losses, student_loss_weight=0.5)
+    schedule = tfopt.PolynomialDecay(0.8, int(0.6 * work.epochs * work.steps))
+    work.train(student, callbacks=[tfopt.Pruning(schedule, scope="global", criterion="lamp")])
+    tfopt.export(q, work.path)
+    return q
+
+
+def cluster(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
+    work.train(q, callbacks=[tfopt.Clustering(16)])
+    tfopt.export(q, work.path)
+    return q
+
+
+def four_bits(work: Work) -> Any:
+    config = tfopt.QuantConfig(weight_bits=4, ranges=tfopt.Ranges(method="mse"))
+    q = tfopt.quantize(work.model, work.calibration, config)
+    work.train(q)
+    tfopt.export(q, work.path)
+    return q
+
+
+def half_the_macs(work: Work) -> Any:
+    model = tfopt.shrink(work.model, macs=0.5, data=(work.x[:512], work.y[:512]))
+    work.train(model, work.epochs - work.epochs // 3)
+    q = tfopt.quantize(model, work.calibration)
+    work.train(q, work.epochs // 3)
+    tfopt.export(q, work.path)
+    return q
+
+
+METHODS: dict[str, Callable[[Work], Any]] = {
+    "PTQ int8": ptq,
+    "PTQ int8, corrected": ptq_corrected,
+    "PTQ int16x8": ptq_int16,
+    "dynamic range": dynamic_range,
+    "QAT": qat,
+    "QAT, 4 bits": four_bits,
+    "80 % zeros, QAT": prune,
+    "80 % zeros, QAT, distilled": distilled,
+    "2:4, QAT": prune_2_of_4,
+    "16 clusters, QAT": cluster,
+    "half the MACs, QAT": half_the_macs,
+}

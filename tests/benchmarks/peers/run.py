@@ -1,0 +1,99 @@
+"""One method on one task, in the environment of its contender.
+
+    python -m tests.benchmarks.peers.run MODULE KERAS METHOD TASK_FOLDER OUTPUT_FOLDER SEED
+
+KERAS is the Keras that the contender works with, `-` for none.
+
+Leaves `model.tflite`, `trained.npz` (what the trained model gives for the test inputs) and, last, `result.json`:
+CPU seconds, the largest memory, the lines that a user writes, versions, or the error that it ended with.
+"""
+
+import importlib
+import importlib.metadata
+import inspect
+import json
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tests.benchmarks.peers.work import Work, load
+
+PACKAGES = (
+    "tfopt",
+    "tensorflow",
+    "keras",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "model-compression-toolkit",
+    "ai-edge-quantizer",
+)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that make a difference, those that are here."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def lines_of(module: ModuleType, method: Any) -> int:
+    """Lines of the method and of the functions of its module that it calls, without what only names it."""
+    seen: dict[str, Any] = {}
+    waiting = [method]
+    while waiting:
+        function = waiting.pop()
+        if function.__name__ in seen:
+            continue
+        seen[function.__name__] = function
+        named = (getattr(module, name, None) for name in function.__code__.co_names)
+        waiting += [
+            thing for thing in named if inspect.isfunction(thing) and thing.__module__ == module.__name__
+        ]
+    return sum(
+        bool(line.strip())
+        for function in seen.values()
+        for line in inspect.getsource(function).splitlines()[1:]
+    )
+
+
+def attempt(module: ModuleType, name: str, work: Work) -> dict[str, Any]:
+    """Run the method; a failure is a result."""
+    method = module.METHODS[name]
+    start = time.process_time()
+    try:
+        trained = method(work)
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+    seconds = time.process_time() - start
+    if trained is not None:
+        np.savez(work.folder / "trained.npz", outputs=trained.predict(work.x_test, verbose=0))
+    return {"cpu_seconds": seconds, "lines": lines_of(module, method)}
+
+
+def main(module: str, keras: str, method: str, task: str, folder: str, seed: str) -> None:
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    contender = importlib.import_module(f"tests.benchmarks.peers.contenders.{module}")
+    library = importlib.import_module(keras) if keras != "-" else None
+    work = load(Path(task), library, out, int(seed))
+    result = attempt(contender, method, work)
+    result |= {
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "versions": versions(),
+    }
+    (out / "result.json").write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
