@@ -12,16 +12,17 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # Arguments with which an example takes seconds, and what it prints.
 ROWS = {
     "anomaly_detection": ("--epochs 2", ["passed", "roc_auc", "points of ROC AUC"]),
+    "detection": ("--epochs 1 --samples 80", ["passed", "int8: ", "points of overlap"]),
     "digits_int8": ("--epochs 1", ["passed on 360 samples", "2 models on 360 samples"]),
     "keyword_spotting": ("--epochs 1 --samples 120", ["passed", "frame by frame", "said: "]),
     "packed_for_micro": ("--epochs 1", ["passed", "times smaller", "packed.cc"]),
     "segmentation": ("--epochs 1 --samples 80", ["passed", "overlap", "points of intersection"]),
+    "several_gpus": ("--epochs 1 --devices CPU:0 --devices CPU:1", ["2 replicas", "passed on 360 samples"]),
     "shrink_to_budget": ("--epochs 1 --rounds 1", ["passed", "MACs", "after against before"]),
     "transfer_learning": ("--epochs 1", ["passed on 300 samples", "int8 against float"]),
     "transformer": ("--epochs 1 --blocks 1", ["passed", "small against float"]),
 }
-# Run where several devices or workers are.
-ELSEWHERE = {path.stem for path in EXAMPLES if "multi" in path.stem or "distribut" in path.stem}
+ELSEWHERE = {"multi_worker"}  # by tests/test_multi_worker.py, in two processes
 
 
 def run(example: Path, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
