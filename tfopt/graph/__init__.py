@@ -4,7 +4,7 @@ from tfopt.graph._affine import affine_of, fold_factor
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
 from tfopt.graph._clone import clone_operation
-from tfopt.graph._einsum import EinsumAxes, einsum_axes
+from tfopt.graph._einsum import EinsumAxes, einsum_axes, product_equation
 from tfopt.graph._evaluation import Evaluation
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
@@ -48,6 +48,7 @@ __all__ = [
     "kind",
     "node_function",
     "own_weights",
+    "product_equation",
     "selects",
     "sublayers",
     "substitute",
