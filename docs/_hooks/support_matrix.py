@@ -5,6 +5,7 @@ import re
 
 import keras
 
+from tests.conversion.inexact import INEXACT
 from tests.conversion.rows import build
 from tfopt.kernels import JOINED, OPERATIONS, OWN, SAME, TARGETS, OperationRow, Target
 from tfopt.kernels._lacking import BECOMES
@@ -44,6 +45,10 @@ places grids and `tfopt.check` answers (`tfopt/kernels/_operations.py`, `_target
 A layer made of other layers, a `Lambda` or a `call` of `keras.ops` and `tf.*` is opened and judged by what it is made
 of; what is not in the tables stays float.
 """
+
+
+_DIFFERS = """Every other row of the parity tests (`tests/conversion/cases.py`) gives the codes of its simulation, all
+of them. What is measured is of 400 random samples."""
 
 
 def outcome(name: str, key: str, num_bits: int) -> str:
@@ -134,16 +139,31 @@ def _table(rows: dict[str, str], num_bits: int) -> str:
 
 
 def _targets() -> str:
-    lines = ["| target | runtime | rounds as | settings | activations |", "|:--|:--|:--|:--|:--|"]
+    lines = [
+        "| target | runtime | rounds as | settings | activations | channels at a time | alignment |",
+        "|:--|:--|:--|:--|:--|:--|:--|",
+    ]
     for key, target in TARGETS.items():
         settings = (
             ", ".join(f"`{name}={value!r}`" for name, value in target.settings.items()) or "the defaults"
         )
         bits = " or ".join(map(str, target.activation_bits))
         family = "TFLite's reference kernels" if target.family == "reference" else "XNNPACK"
-        lines.append(f"| `{key}` | {target.title.rstrip(',')} | {family} | {settings} | {bits} bits |")
+        channels = target.channels or "not documented"
+        alignment = f"{target.alignment} bytes" if target.alignment else "not documented"
+        cells = (f"`{key}`", target.title.rstrip(","), family, settings, f"{bits} bits", channels, alignment)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     notes = [f"- {target.note}" for target in TARGETS.values() if target.note]
     return "\n".join([*lines, "", *notes])
+
+
+def _inexact() -> str:
+    lines = ["| case | activations | equal outputs | why |", "|:--|:--|:--|:--|"]
+    for bits, rows in INEXACT.items():
+        lines += [
+            f"| {name} | {bits} bits | {figure} | {reason} |" for name, (_, figure, reason) in rows.items()
+        ]
+    return "\n".join(lines)
 
 
 def support_page() -> str:
@@ -153,4 +173,5 @@ def support_page() -> str:
     parts = [_HEAD, "## Targets", _targets()]
     for bits in (8, 16):
         parts += [f"## {bits}-bit activations", _table(rows, bits)]
+    parts += ["## Where TFLite Micro differs from the simulation", _DIFFERS, _inexact()]
     return "\n\n".join(parts) + "\n"

@@ -39,6 +39,10 @@ def check(report, bits, allowed, model, x):
     expected = model.predict(x, verbose=0)
     values = run(report.path, x).values["logits"]
     assert np.abs(values - expected).max() <= allowed * np.ptp(expected)
+    if report.outputs == ("float32",):
+        verified = tfopt.verify(model, report.path, x)
+        assert verified.passed and verified.float_tolerance == {32: 1e-4, 16: 2e-3, 8: 0.02, 4: 0.3}[bits]
+        assert f"{verified.float_tolerance:g} of the output's range" in " ".join(str(verified).split())
 
 
 @pytest.mark.parametrize("format", FLOAT_FORMATS)

@@ -170,6 +170,28 @@ def test_a_trained_model(tmp_path, blobs):
     assert tfopt.verify(q, tmp_path / "model.tflite", x).passed
 
 
+# Kernels of all kinds that round in a way of their own.
+XLA_ROWS = [
+    *("Conv2D", "DepthwiseConv2D", "Dense", "BatchNormalization", "Add", "Subtract"),
+    *("Multiply", "Matmul", "Mean", "softmax", "leaky_relu"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["litert", "tflm"])
+def test_compiled_by_xla_a_model_still_equals_its_file(target, tmp_path):
+    if target == "tflm":
+        pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    model = trained_like(side_by_side(XLA_ROWS))
+    samples = samples_for(model, 32)
+    q = tfopt.quantize(model, samples, tfopt.QuantConfig.for_target(target))
+    tfopt.export(q, tmp_path / "model.tflite")
+    q.compile(jit_compile=True)
+    verified = tfopt.verify(q, tmp_path / "model.tflite", samples, per_tensor=False)
+    assert len(verified.outputs) == len(XLA_ROWS)
+    assert [(output.name, output.equal) for output in verified.outputs if output.equal < 1] == []
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-12, 1e-6])
 def test_dead_channels_do_not_overflow_the_bias(scale, tmp_path):
     """A channel without weights still has a bias, whose int32 code would overflow if the step followed the weights."""

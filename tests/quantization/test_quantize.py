@@ -286,6 +286,17 @@ def test_two_replicas_train_as_one(blobs):
         np.testing.assert_allclose(a, b, atol=0.1 if a.name == "observed" else 0.01)
 
 
+@pytest.mark.parametrize(
+    ("target", "named"), [("tflm", "a (6)"), ("ethos-u", "a (6), b (20)"), ("edgetpu", "")]
+)
+def test_check_names_the_widths_that_leave_lanes_empty(target, named):
+    """Not that of the last layer, which the task sets; nor of kernels that are not documented."""
+    sizes = {"a": 6, "b": 20, "c": 16, "d": 10}
+    dense = [keras.layers.Dense(size, activation="relu", name=name) for name, size in sizes.items()]
+    warnings = tfopt.check(keras.Sequential([keras.Input((4,)), *dense]), target).warnings
+    assert [f"empty in {named}. " in warning for warning in warnings] == [True] * bool(named)
+
+
 def test_a_quantized_model_is_not_quantized_again():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)], name="net")
     q = tfopt.quantize(model, np.ones((4, 4), "float32"))

@@ -22,6 +22,7 @@ ERRORS = {
     "not a number": (dict(latency=float("nan")), "'latency' argument must be a number of milliseconds"),
     "impossible": (dict(params=10), "The budget must be at least"),
     "divisor": (dict(channels=0.5, divisor=0), "'divisor' argument must be an integer of at least 1"),
+    "divisor of a target": (dict(channels=0.5, divisor="edgetpu"), "documented: 'litert', .*Got 'edgetpu'"),
     "criterion": (dict(channels=0.5, criterion="size"), "'criterion' argument must be"),
     "criterion's shape": (dict(channels=0.5, criterion=lambda w: 1.0), "scores of its argument's shape"),
     "no data": (dict(channels=0.5, criterion="taylor"), "'data' argument must hold inputs and targets"),

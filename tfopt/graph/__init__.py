@@ -5,7 +5,7 @@ from tfopt.graph._augmentations import AUGMENTATIONS
 from tfopt.graph._batch_norm import CHANNEL_AXES, fold_batch_norms, folds_into
 from tfopt.graph._capture import capture
 from tfopt.graph._clone import clone_operation
-from tfopt.graph._einsum import EinsumAxes, einsum_axes
+from tfopt.graph._einsum import EinsumAxes, einsum_axes, product_equation
 from tfopt.graph._evaluation import Evaluation
 from tfopt.graph._finite import check_finite
 from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
@@ -52,6 +52,7 @@ __all__ = [
     "kind",
     "node_function",
     "own_weights",
+    "product_equation",
     "selects",
     "sublayers",
     "substitute",

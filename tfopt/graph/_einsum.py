@@ -1,11 +1,14 @@
 """The equation of an `EinsumDense`: which axes it sums over, and how to write it as a matrix product."""
 
 import dataclasses
+import string
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from tfopt.graph._graph import Node
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,31 @@ def einsum_axes(layer: keras.layers.Layer) -> EinsumAxes | None:
         inputs=tuple(map(inputs.index, batch + summed)),
         outputs=tuple(map((batch + kept).index, output)),
     )
+
+
+def product_equation(node: Node) -> str:
+    """A product of two tensors as an equation of `keras.ops.einsum`; "" where the node is none.
+
+    >>> import keras
+    >>> from tfopt.graph import capture, product_equation
+    >>> x = keras.Input((5, 6))
+    >>> (node,) = capture(keras.Model(x, keras.layers.Dot((2, 2))([x, x]))).nodes
+    >>> product_equation(node)
+    'abc,aec->abe'
+    """
+    name = type(node.op).__name__
+    if node.opaque or name not in ("Einsum", "Dot") or len(node.inputs) != 2:
+        return ""
+    if name == "Einsum":
+        return node.op.subscripts
+    axes = node.op.axes if isinstance(node.op.axes, (list, tuple)) else (node.op.axes, node.op.axes)
+    ranks = [len(tensor.shape) for tensor in node.inputs]
+    left = string.ascii_lowercase[: ranks[0]]
+    right = [left[0], *string.ascii_lowercase[ranks[0] + 1 : ranks[0] + ranks[1]]]
+    summed = left[axes[0] % ranks[0]]
+    right[axes[1] % ranks[1]] = summed
+    kept = [letter for letter in (*left, *right[1:]) if letter != summed]
+    return f"{left},{''.join(right)}->{''.join(kept)}"
 
 
 def einsum_shape(layer: keras.layers.Layer, inputs: Sequence[int | None]) -> tuple[int | None, ...] | None:

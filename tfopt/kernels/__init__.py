@@ -9,6 +9,7 @@ from tfopt.kernels._exported_as import (
     is_dense,
     is_depthwise,
     kernel_kind,
+    softmax_axis,
 )
 from tfopt.kernels._families import FAMILIES
 from tfopt.kernels._family import Family, KernelRule
@@ -126,6 +127,7 @@ __all__ = [
     "round_to",
     "round_to_grid",
     "row_of",
+    "softmax_axis",
     "stays_float",
     "target_of",
 ]

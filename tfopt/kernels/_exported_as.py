@@ -37,12 +37,17 @@ def kernel_kind(node: Node) -> str:
         return "mirror"
     if name in _RESIZES:
         return getattr(node.op, "interpolation", name)
-    if name in ("softmax", "log_softmax") and getattr(node.op, "axis", -1) not in (
-        -1,
-        len(node.output.shape) - 1,
-    ):
+    if name in ("softmax", "log_softmax") and softmax_axis(node) != len(node.output.shape) - 1:
         return f"transposed {name}"
     return name
+
+
+def softmax_axis(node: Node) -> int | None:
+    """The axis along which a softmax computes, counted from the first; None for several."""
+    axis = getattr(node.op, "axis", -1)
+    if isinstance(axis, (list, tuple)):  # as in Keras' attention layers
+        axis = axis[0] if len(axis) == 1 else None
+    return axis % len(node.output.shape) if isinstance(axis, int) else None
 
 
 def folded_norm(graph: Graph, node: Node) -> Node | None:

@@ -33,6 +33,9 @@ class Target:
         fixed_shapes: whether each tensor has one shape, so that no loop can gather a sequence: such loops, of recurrent
             layers, are unrolled.
         narrow_slopes: whether PRELU takes slopes of 8 bits beside codes of 16.
+        channels: how many output channels its kernels with weights compute at a time: other widths leave lanes empty;
+            0 where that is not documented.
+        alignment: bytes to whose multiples it places tensors; 0 where that is not documented.
         decoder: the operator of its runtime that decodes compressed kernels while a file runs; empty if it has none.
         constant_weights: TFLite operators that read their kernels when they are prepared, before anything is decoded.
         instead: what makes its files smaller in place of a decoder.
@@ -49,6 +52,8 @@ class Target:
     floats: Mapping[int, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fixed_shapes: bool = False
     narrow_slopes: bool = False
+    channels: int = 0
+    alignment: int = 0
     decoder: str = ""
     constant_weights: tuple[str, ...] = ()
     instead: str = "it has no such operator"
@@ -61,9 +66,12 @@ class Target:
 
 TARGETS: dict[str, Target] = {
     # https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec, and tried on LiteRT 2.3:
-    # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights.
+    # CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED run on int4 weights. XNNPACK's kernels for AVX2 and NEON are tiles
+    # of 8 output channels or 16 (src/qs8-qc8w-gemm); the arena aligns tensors to 64 bytes (kDefaultTensorAlignment).
     "litert": Target(
         title="LiteRT",
+        channels=8,
+        alignment=64,
         floats=_FLOAT_ONLY_LITERT,
         instead="LiteRT has no such operator, but reads sparse kernels, which export(..., sparse=True) writes",
     ),
@@ -77,9 +85,12 @@ TARGETS: dict[str, Target] = {
     # and CMSIS-NN kernels learned it in September 2024 (https://github.com/tensorflow/tflite-micro/pull/2673); vendors'
     # kernels have not. int4 weights need CMSIS-NN (https://github.com/tensorflow/tflite-micro/pull/2314).
     # CMSIS-NN refuses SVDF and LSTM whose weights are no constants (svdf.cc, unidirectional_sequence_lstm.cc); those of
-    # a decoded FULLY_CONNECTED it sums each time that it runs, in place of once.
+    # a decoded FULLY_CONNECTED it sums each time that it runs, in place of once. CMSIS-NN's products for Helium compute
+    # 4 output channels at a time (arm_nn_mat_mult_nt_t_s8); MicroArenaBufferAlignment is 16.
     "tflm": Target(
         title="TFLite Micro",
+        channels=4,
+        alignment=16,
         settings={"dense_granularity": "tensor", "pack_weights": False},
         family="reference",
         runtime="tflm",
@@ -92,8 +103,11 @@ TARGETS: dict[str, Target] = {
     ),
     # Vela leaves what is not int8 or int16 to the CPU (SUPPORTED_OPS.md of ethos-u-vela), dies of int4 weights (tried
     # on 5.2.0), and takes weights per channel. A Dense per channel fills more codes, so that Vela packs it worse: 257.8
-    # against 196.5 KiB of flash for MLPerf Tiny's autoencoder (Vela 5.2.0, U55-128), hence per tensor.
+    # against 196.5 KiB of flash for MLPerf Tiny's autoencoder (Vela 5.2.0, U55-128), hence per tensor. Tensors lie in
+    # bricks of 16 channels (NHCWB16 of Vela's architecture_features.py), aligned to 16 bytes (tensor.py).
     "ethos-u": Target(
+        channels=16,
+        alignment=16,
         title="TFLite Micro, which runs beside Ethos-U,",
         settings={"strict": True, "dense_granularity": "tensor", "pack_weights": False},
         family="reference",
@@ -104,8 +118,9 @@ TARGETS: dict[str, Target] = {
         fixed_shapes=True,
         narrow_slopes=True,
         instead="Vela encodes the kernels itself, and leaves decoded ones to the CPU",
-        note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do; how the NPU rounds lookup "
-        "tables and softmax is not documented in full, and no device was asked.",
+        note="Ethos-U: sums, products and pooling round as TFLite's reference kernels do. Vela makes the tables of "
+        "8-bit LOGISTIC, TANH and HARD_SWISH itself, and they hold those kernels' codes, all of them; of softmax the "
+        "table of exponentials does, and the steps behind it are not documented to the bit. No device was asked.",
     ),
     # "Tensor parameters are quantized (8-bit fixed-point numbers; int8 or uint8)", and a float operator ends what runs
     # on the TPU: https://coral.ai/docs/edgetpu/models-intro/#model-requirements. The compiler's last release, 16.0 of

@@ -1,11 +1,12 @@
 """`check`: what would become of a model on a target, before any training."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 
-from tfopt.graph import Node
-from tfopt.kernels import TARGETS, is_preprocessing, refused
+from tfopt.graph import Graph, Node, tensors_in
+from tfopt.kernels import TARGETS, has_weights, is_preprocessing, refused
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe_node
 from tfopt.quantization._report import LayerReport, QuantizationReport
@@ -25,6 +26,7 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     Returns:
         A report with a row for each operation: `done` is `"int8"`, `"same grid"`, `"fused"`, `"float"` (computed
         between a DEQUANTIZE and a QUANTIZE) or `"refused"` (the runtime cannot load a file with it), `note` says why.
+        Its warnings name layers whose widths leave a part of what the target computes at a time empty.
 
     Raises:
         TypeError: `model` is not a Keras 3 model.
@@ -43,7 +45,31 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     rows = tuple(
         _unless_refused(describe_node(node, placement), node, target) for node in rewritten.graph.nodes
     )
-    return QuantizationReport(rewritten.graph.name, rows, target)
+    return QuantizationReport(
+        rewritten.graph.name, rows, target, tuple(_empty_lanes(rewritten.graph, target))
+    )
+
+
+def _empty_lanes(graph: Graph, target: str) -> Iterator[str]:
+    """A sentence where kernels compute channels that are not there; what the model returns has the width it has."""
+    width = TARGETS[target].channels
+    found = [
+        f"{node.path} ({node.output.shape[-1]})"
+        for node in graph.nodes
+        if has_weights(node) and not _is_end(graph, node) and node.output.shape[-1] % (width or 1)
+    ]
+    if found:
+        yield (
+            f"The target {target!r} computes {width} channels at a time, and some of them are empty in "
+            f"{', '.join(found)}. Multiples of {width} cost no more time; shrink(..., divisor={target!r}) keeps them."
+        )
+
+
+def _is_end(graph: Graph, node: Node) -> bool:
+    """Whether the model returns what a layer writes, as it is or through one operation."""
+    reader = graph.only_consumer(node.output)
+    ends = [node, *([reader] if reader else [])]
+    return any(id(tensor) in graph.output_ids for one in ends for tensor in tensors_in(one.outputs))
 
 
 def _unless_refused(row: LayerReport, node: Node, target: str) -> LayerReport:

@@ -116,4 +116,5 @@ def kernel_names(
                     weights="" if plan.weights is None else made[id(plan.weights)].name,
                     norm="" if plan.norm is None else made[id(plan.norm)].name,
                     activation=plan.activation,
+                    equation=plan.equation,
                 )

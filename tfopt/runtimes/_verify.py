@@ -11,9 +11,9 @@ import numpy as np
 
 from tfopt._progress import progress
 from tfopt._samples import count, gather
-from tfopt.kernels import TARGETS, target_of
+from tfopt.kernels import TARGETS, IntegerModel, target_of
 from tfopt.runtimes._codes import quantize_values
-from tfopt.runtimes._parity import OutputParity, pair_outputs, parity_of
+from tfopt.runtimes._parity import FLOAT_TOLERANCES, OutputParity, pair_outputs, parity_of
 from tfopt.runtimes._predict import predict
 from tfopt.runtimes._registry import load, names_of
 from tfopt.runtimes._simulation import Simulation
@@ -45,7 +45,9 @@ def verify(
         path: the .tflite file, or its bytes.
         samples: inputs as `model.predict` takes them: an array `(samples, ...)`, a list or dict of arrays for several
             inputs, a `tf.data.Dataset` or `keras.utils.PyDataset`. Labels in tuples `(x, y)` are left out.
-        tolerance: steps that an integer output may be off. Float outputs may be off `1e-4` of their range.
+        tolerance: steps that an integer output may be off. Float outputs may be off `1e-4` of their range;
+            those of a float model whose file has rounded weights `2e-3` (float16), `0.02` (8 bits: dynamic range or
+            weights alone) or `0.3` (4 bits), which the report states.
         runtime: the runtime of the file, one name or several; by default the runtime of the target that the model was
             quantized for: `"xnnpack"` (LiteRT as applications run it), `"builtin"`,
             `"reference"` (LiteRT's other kernels) or `"tflm"` (TFLite Micro).
@@ -79,8 +81,9 @@ def verify(
     order = tuple(tensor.name for tensor in getattr(model, "inputs", None) or ())
     raw, failures, arena = _run_all(file, x, order, names)
     expected = pair_outputs(predict(model, x), file.outputs) if raw else []
+    allowed = _float_tolerance(model, file)
     outputs = [
-        dataclasses.replace(parity_of(tensor, values[tensor.name], wanted, tolerance), runtime=name)
+        dataclasses.replace(parity_of(tensor, values[tensor.name], wanted, tolerance, allowed), runtime=name)
         for name, values in raw.items()
         for tensor, wanted in zip(file.outputs, expected, strict=True)
     ]
@@ -95,7 +98,14 @@ def verify(
         first_drift=first_drift(tensors),
         unmatched=unmatched,
         arena_bytes=arena,
+        float_tolerance=allowed,
     )
+
+
+def _float_tolerance(model: keras.Model, file: TFLiteFile) -> float:
+    """How far float outputs may be off: a quantized model's weights are on their grid in Keras too."""
+    least = 32 if isinstance(model, IntegerModel) else min(file.weight_bits, default=32)
+    return next(share for bits, share in FLOAT_TOLERANCES.items() if least <= bits)
 
 
 def _runtime_of(model: keras.Model) -> str:

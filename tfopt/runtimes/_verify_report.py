@@ -60,6 +60,7 @@ class VerifyReport(Report):
         first_drift: the first of them that is not equal everywhere; None if there is none.
         unmatched: layers of the Keras model whose tensors were not found in the file.
         arena_bytes: memory that TFLite Micro takes for the file; None if it was not run there.
+        float_tolerance: share of a float output's range that passes.
 
     Example: see `verify`.
     """
@@ -82,6 +83,7 @@ class VerifyReport(Report):
     first_drift: TensorParity | None = None
     unmatched: tuple[str, ...] = ()
     arena_bytes: int | None = None
+    float_tolerance: float = FLOAT_TOLERANCE
 
     def table(self) -> Table:
         """One row for each output of each runtime."""
@@ -128,6 +130,10 @@ class VerifyReport(Report):
         title = f"{RUNTIMES[name].title}: steps from the Keras model"
         write_overlay([tensor for tensor in self.tensors if tensor.runtime == name], title, path)
 
+    def _why_more(self) -> str:
+        is_usual = self.float_tolerance == FLOAT_TOLERANCE
+        return "" if is_usual else f", as the file rounds weights to {min(self.weight_bits)} bits"
+
     def _notes(self) -> tuple[str, ...]:
         notes = [self.failure] if self.failure else []
         notes += [
@@ -143,7 +149,8 @@ class VerifyReport(Report):
             )
         if any(not output.scale for output in self.outputs):
             notes.append(
-                f"Float outputs: 'within 1' is {FLOAT_TOLERANCE:g} of the output's range, which passes."
+                f"Float outputs: 'within 1' is {self.float_tolerance:g} of the output's range, which passes"
+                f"{self._why_more()}."
             )
         return (*notes, *self._contents())
 

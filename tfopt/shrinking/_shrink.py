@@ -21,6 +21,7 @@ from tfopt.channels import (
     leftovers,
 )
 from tfopt.graph import LayerFilter, Node, capture, check_finite, tensors_in
+from tfopt.kernels import TARGETS
 from tfopt.shrinking._costs import bytes_of, cost, macs_of, params_of
 from tfopt.shrinking._counts import families
 from tfopt.shrinking._criteria import ScoreFunction, score
@@ -40,7 +41,7 @@ def shrink(
     criterion: ScoreFunction = "magnitude",
     data: Any = None,
     where: LayerFilter = None,
-    divisor: int = 8,
+    divisor: int | str = 8,
     latency_of: Callable[[keras.Model], float] | None = None,
 ) -> keras.Model:
     """Removes channels, neurons and attention heads from a model, with their weights, computation and bytes.
@@ -74,7 +75,8 @@ def shrink(
         where: which layers may lose channels: a regular expression searched in the layer's path, or a function
             `layer -> bool`. All by default.
         divisor: channel counts are rounded to multiples of it (SIMD kernels compute 8 at a time), never above what a
-            layer has. 1 for exact counts.
+            layer has. 1 for exact counts; the name of a target, such as `"ethos-u"`, for as many as its kernels compute
+            at a time.
         latency_of: how to measure `latency`: a function from a float model to milliseconds. `tfopt.shrink` measures the
             int8 file on LiteRT.
 
@@ -99,10 +101,7 @@ def shrink(
     """
     budgets = {"channels": channels, "macs": macs, "params": params, "bytes": bytes, "latency": latency}
     name, budget = _one_budget(budgets)
-    if not isinstance(divisor, int) or divisor < 1:
-        raise ValueError(
-            f"The 'divisor' argument must be an integer of at least 1. Got {divisor!r} instead. 8 suits SIMD kernels."
-        )
+    divisor = _divisor(divisor)
     average_statistics(model)
     found = channel_groups(capture(model), where)
     check_finite(model)
@@ -134,6 +133,17 @@ def shrink(
     # Layers may have got biases.
     small.report = dataclasses.replace(report, params=(report.params[0], small.count_params()))
     return small
+
+
+def _divisor(divisor: int | str) -> int:
+    known = {name: target.channels for name, target in TARGETS.items() if target.channels}
+    count = known.get(divisor, divisor) if isinstance(divisor, str) else divisor
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(
+            "The 'divisor' argument must be an integer of at least 1, or a target of which it is documented: "
+            f"{', '.join(map(repr, known))}. Got {divisor!r} instead. 8 suits SIMD kernels."
+        )
+    return count
 
 
 def _one_budget(budgets: dict[str, Any]) -> tuple[str, Any]:

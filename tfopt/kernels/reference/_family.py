@@ -179,7 +179,7 @@ INT16: dict[str, KernelRule] = {
     "AddMask of a constant": KernelRule(1, masked_codes),
     **_COMMON,
     "Add": _of_two(add, ratios_of_sum, num_bits=16),
-    "Matmul": KernelRule(2, _wide_matmul),
+    **dict.fromkeys(("Matmul", "Einsum", "Dot"), KernelRule(2, _wide_matmul)),
     "Subtract": _of_two(add, ratios_of_sum, num_bits=16, sign=-1),
     "SquaredDifference": _of_two(squared_difference, ratios_of_squared_difference, num_bits=16),
     "sigmoid": KernelRule(1, _of_fixed_grid(int16_sigmoid)),

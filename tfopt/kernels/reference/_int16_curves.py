@@ -91,14 +91,13 @@ def int16_tanh(codes: Any, step: Any) -> Any:
     return ops.right_shift(ops.where(numbers >= 0, curve - middle + half, middle - curve + half - 1), 8)
 
 
-def _table_of(function: Any, low: float, high: float) -> np.ndarray:
+def _table_of(function: Any, low: float, high: float, one: Any) -> np.ndarray:
     """513 values of a function in steps of `2**-15`, moved by half of what straight lines miss midway.
 
-    kernels/internal/common.h, `LUTPopulateInt16`, in float32.
+    kernels/internal/common.h, `LUTPopulateInt16`: in float32 in TFLite Micro, in float64 (`gen_lut`) in LiteRT.
     """
-    one = np.float32
     step, scale = (one(high) - one(low)) / one(512), one(65536) / (one(65535) * (one(2) / one(65535)))
-    points = one(low) + np.arange(513, dtype="float32") * step
+    points = one(low) + np.arange(513).astype(one) * step
     values = function(points) * scale
     middles = _nearest(function(points[:-1] + step / one(2)) * scale)
     between = _nearest((values[1:] + _nearest(values[:-1])) / one(2))
@@ -107,11 +106,17 @@ def _table_of(function: Any, low: float, high: float) -> np.ndarray:
 
 
 def _nearest(numbers: np.ndarray) -> np.ndarray:
-    return (np.sign(numbers) * np.floor(np.abs(numbers) + np.float32(0.5))).astype("float32")
+    return np.sign(numbers) * np.floor(np.abs(numbers) + numbers.dtype.type(0.5))
 
 
-_EXP = _table_of(np.exp, -10.0, 0.0)
-_ONE_OVER_ONE_PLUS = _table_of(lambda x: np.float32(1) / (np.float32(1) + x), 0.0, 1.0)
+# Whether the tables of exp(x) and 1 / (1 + x) are made in double precision -> both.
+_TABLES = {
+    is_double: (
+        _table_of(np.exp, -10.0, 0.0, one),
+        _table_of(lambda x, one=one: one(1) / (one(1) + x), 0.0, 1.0, one),
+    )
+    for is_double, one in ((False, np.float32), (True, np.float64))
+}
 
 
 def _looked_up(numbers: Any, table: np.ndarray) -> Any:
@@ -121,10 +126,15 @@ def _looked_up(numbers: Any, table: np.ndarray) -> Any:
     return low + ops.right_shift((high - low) * ops.bitwise_and(numbers, 127) + 64, 7)
 
 
-def int16_softmax(codes: Any, step: Any) -> Any:
+def int16_softmax(codes: Any, step: Any, in_double: bool = False) -> Any:
     """`exp(x) / sum(exp(x))` over the last axis in steps of 2**-15; `exp` is cut off at -10.
 
     tflite-micro, kernels/internal/reference/softmax.h (`SoftmaxInt16`) and micro/kernels/softmax_common.cc.
+
+    Args:
+        codes: of any shape.
+        step: of the input.
+        in_double: whether the kernel makes its tables in double precision, as LiteRT does.
 
     >>> from tfopt.kernels.reference._int16_curves import int16_softmax
     >>> [int(code) for code in int16_softmax([0, 4096, -4096], 2.0**-12)]
@@ -132,14 +142,14 @@ def int16_softmax(codes: Any, step: Any) -> Any:
     """
     if not is_exact():
         return ops.round(2.0**15 * ops.softmax(codes * step, axis=-1))
-    codes = whole(codes)
+    codes, (exponential, one_over_one_plus) = whole(codes), _TABLES[in_double]
     below = codes - ops.max(codes, axis=-1, keepdims=True)
     powers = times(below, double(step) / (10.0 / 65535.0)) + 32767
-    powers = _looked_up(ops.clip(powers, -(2**15), 2**15 - 1), _EXP)
+    powers = _looked_up(ops.clip(powers, -(2**15), 2**15 - 1), exponential)
     total = ops.sum(powers, axis=-1, keepdims=True)
     zeros = 31 - floor_log2(total)
     shifted = ops.right_shift(ops.left_shift(total, zeros - 1) + 2**13, 14) - (2**15 + 2**16)
-    inverse = _looked_up(ops.clip(shifted, -(2**15), 2**15 - 1), _ONE_OVER_ONE_PLUS)
+    inverse = _looked_up(ops.clip(shifted, -(2**15), 2**15 - 1), one_over_one_plus)
     down = 31 - zeros
     half = ops.left_shift(ops.ones_like(down), down - 1)
     return ops.clip(ops.right_shift(powers * inverse + half, down), 0, 2**15 - 1)

@@ -1,6 +1,5 @@
 """What LiteRT's own kernels do with 16-bit codes, which XNNPACK does not take."""
 
-import math
 from typing import Any
 
 from keras import ops
@@ -33,15 +32,8 @@ def _multiply(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
 
 def _matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
     """The sum of products of codes has 64 bits, which leaves 15 for the multiplier."""
-    return _matmul_of(ops.round(x / math.prod(source.step() for source in sources)), sources, grid)
-
-
-def _wide_matmul(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
-    return _matmul_of(matmul_sums(sources, operands), sources, grid)
-
-
-def _matmul_of(sums: Any, sources: Any, grid: Grid) -> Any:
-    return rounded_once(sums, multiplier_of(tuple(source.step() for source in sources), grid.step), bits=15)
+    multiplier = multiplier_of(tuple(source.step() for source in sources), grid.step)
+    return rounded_once(matmul_sums(sources, operands), multiplier, bits=15)
 
 
 def _leaky_relu(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
@@ -70,9 +62,9 @@ def _total(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
 
 
 def _softmax(sources: Any, x: Any, operands: Any, grid: Grid) -> Any:
-    """The same kernel as TFLite Micro's."""
+    """The same kernel as TFLite Micro's, with tables of its own."""
     step = sources[0].step()
-    return ops.cast(int16_softmax(_codes(operands[0], step), step), "float32")
+    return ops.cast(int16_softmax(_codes(operands[0], step), step, in_double=True), "float32")
 
 
 def _codes(operand: Any, step: Any) -> Any:
@@ -88,8 +80,7 @@ INT16 = {
     "Add": REFERENCE["Add"],
     "Subtract": REFERENCE["Subtract"],
     "Multiply": KernelRule(2, _multiply),
-    "Matmul": KernelRule(2, _wide_matmul),
-    **dict.fromkeys(("Einsum", "Dot"), KernelRule(2, _matmul)),
+    **dict.fromkeys(("Matmul", "Einsum", "Dot"), KernelRule(2, _matmul)),
     "leaky_relu": KernelRule(1, _leaky_relu),
     "Rsqrt": KernelRule(1, looked_up(reciprocal_root)),
     "Sum": KernelRule(1, _total),

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfopt.graph import Node, substitute
-from tfopt.kernels import LEFT_OUT, AddMask, FixedRange
+from tfopt.kernels import LEFT_OUT, AddMask, FixedRange, softmax_axis
 from tfopt.quantization.placement._parts import Parts
 
 # The grid of a softmax of 8 bits.
@@ -46,14 +46,16 @@ def masked_softmax(part: Parts, scores: Any, mask: Any, uniform: bool = False) -
 
 
 def _softmax(part: Parts, node: Node, *tensors: Any) -> Any:
-    """Softmax with a mask; None without, and along another axis than the last."""
-    axis = getattr(node.op, "axis", -1)
-    axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
+    """Softmax with a mask, or along another axis than the last; None for both, and without either."""
+    axis, last = softmax_axis(node), len(node.output.shape) - 1
     scores, *of_mask = tensors
     mask = of_mask[0] if of_mask else _mask_of(node)
-    if mask is None or axis not in (-1, len(scores.shape) - 1):
-        return None
-    return masked_softmax(part, scores, mask)
+    if mask is None and axis not in (None, 0, last):
+        # The kernel computes along the last axis.
+        order = list(range(last + 1))
+        order[axis], order[last] = last, axis
+        return ops.transpose(part.activation("softmax", ops.transpose(scores, order)), order)
+    return masked_softmax(part, scores, mask) if mask is not None and axis == last else None
 
 
 def _mean(part: Parts, node: Node, *tensors: Any) -> Any:
@@ -86,7 +88,12 @@ def _masking(part: Parts, node: Node, x: Any) -> Any:
 
 
 def _cast(part: Parts, node: Node, x: Any) -> Any:
-    """Booleans as the numbers 1 and 0; None for other types."""
+    """Booleans as the numbers 1 and 0; floats of 16-bit codes as they are, as in a file; None for other types.
+
+    A float of 16 bits holds 8-bit codes, not 16-bit ones.
+    """
+    if part.num_bits != 8 and "float" in x.dtype and "float" in node.output.dtype:
+        return x
     is_number = x.dtype == "bool" and "float" in node.output.dtype and part.num_bits == 8
     return ops.where(x, 1.0, 0.0) if is_number else None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfopt.graph import Graph, Node, activation_name, kind, tensors_in
+from tfopt.graph import Graph, Node, activation_name, kind, product_equation, tensors_in
 from tfopt.kernels import (
     AFFINE,
     FAMILIES,
@@ -40,6 +40,7 @@ class KernelPlan:
         weights: the layer with the weights, if any.
         norm: the batch norm that is folded into it, or the affine layer that stands alone, if any.
         activation: what a kernel that is given its operands applies before it rounds.
+        equation: of `keras.ops.einsum`, where the kernel multiplies matrices by one.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class KernelPlan:
     weights: keras.layers.Layer | None = None
     norm: keras.layers.Layer | None = None
     activation: str = ""
+    equation: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +181,8 @@ class _Walk:
         rule = self._rule(node)
         if rule is not None and len(sources) == rule.reads:
             slopes, activation = node.op if kind(node.op) == "PReLU" else None, _fused(followers)
-            return KernelPlan(kernel_kind(node), sources, tuple(reads), slopes, activation=activation)
+            settings = {"activation": activation, "equation": product_equation(node)}
+            return KernelPlan(kernel_kind(node), sources, tuple(reads), slopes, **settings)
         return None
 
 
