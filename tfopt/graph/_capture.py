@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from tfopt.graph._augmentation import augments
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._keras_masks import Masks
 from tfopt.graph._layers import sublayers
@@ -129,6 +130,8 @@ def _opened(node: Node, constants: bool, masks: Masks) -> Expansion:
     by_mask = merged(node, masks.of(node.inputs))
     if by_mask is not None:
         return by_mask
+    if augments(node.op):
+        return [dataclasses.replace(node, drops=True)], node.outputs
     reason = why_closed(node.op, constants)
     if reason is None:
         try:

@@ -20,6 +20,7 @@ class Evaluation(keras.Model):
 
     Call arguments:
         inputs: arrays for the inputs of the graph: in their structure, in a flat list, or by name.
+        training: as for every Keras layer; said here, for augmentation layers augment unless they are told not to.
 
     >>> import keras, numpy as np
     >>> from tfopt.graph import Evaluation, capture
@@ -35,7 +36,7 @@ class Evaluation(keras.Model):
         self.graph = graph
         self.tensors = keras.tree.flatten(graph.outputs) if tensors is None else list(tensors)
 
-    def call(self, inputs: Any) -> list[Any]:
+    def call(self, inputs: Any, training: bool | None = False) -> list[Any]:
         places = keras.tree.flatten(self.graph.inputs)
         by_name = isinstance(inputs, dict) and {tensor.name for tensor in places} == set(inputs)
         arrays = [inputs[tensor.name] for tensor in places] if by_name else keras.tree.flatten(inputs)
