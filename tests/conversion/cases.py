@@ -227,10 +227,7 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Cast of booleans": (lambda x: x * ops.cast(x > 0.1, "float32"), (5, 4)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
     "two dilated convolutions of one tensor": (
-        lambda x: (
-            ops.tanh(layers.Conv1D(3, 2, dilation_rate=2)(x))
-            * ops.sigmoid(layers.Conv1D(3, 2, dilation_rate=2)(x))
-        ),
+        lambda x: layers.Multiply()([layers.Conv1D(3, 2, dilation_rate=2)(x) for _ in range(2)]),
         (6, 2),
     ),
     "Power of three": (_after_dense(lambda x: ops.power(x, 3)), (6,)),
