@@ -15,6 +15,18 @@ from tests.field_models import ROWS, exported, is_exact
 LAYERS = {
     "Lambda": (field_models.behind_dense(layers.Lambda(lambda x: x / 2 + 1)), ROWS, None),
     "Lambda of tf": (field_models.behind_dense(layers.Lambda(lambda x: tf.nn.relu(x) * 2.0)), ROWS, None),
+    "Lambda that casts": (
+        field_models.of_bytes(layers.Lambda(lambda x: tf.cast(x, tf.float32) / 255.0)),
+        field_models.BYTES,
+        None,
+    ),
+    "augmentation in the model": (
+        field_models.of_bytes(
+            lambda x: layers.Rescaling(1 / 255.0)(layers.RandomRotation(0.1)(layers.RandomFlip()(x)))
+        ),
+        field_models.BYTES,
+        None,
+    ),
     "Lambda with arguments": (
         field_models.behind_dense(layers.Lambda(lambda x, k: x * k, arguments={"k": 3.0})),
         ROWS,

@@ -35,6 +35,7 @@ from tfopt.graph import (
     capture,
     clone_operation,
     fold_batch_norms,
+    inline,
     kind,
 )
 from tfopt.kernels import (
@@ -96,9 +97,11 @@ def _to_inference(graph: Graph) -> Graph:
     """Asks each layer that has a `to_inference` method for its stock equivalent, and drops training flags."""
     made: dict[int, keras.Operation] = {}
 
-    def expand(node: Node) -> Expansion:
-        if node.drops:
+    def expand(node: Node) -> Expansion | None:
+        if node.drops and node.inputs[0].dtype == node.output.dtype:
             return [], node.inputs[0]
+        if node.drops:  # augmentation of bytes
+            return inline(node, lambda x: keras.ops.cast(x, node.output.dtype))
         if id(node.op) not in made:
             stock = node.op.to_inference() if hasattr(node.op, "to_inference") else node.op
             made[id(node.op)] = plain_lookup(stock)

@@ -133,11 +133,11 @@ def _expand(graph: Graph, constants: bool, masks: Masks) -> tuple[Graph, list[Te
 
 def _opened(node: Node, constants: bool, masks: Masks) -> Expansion:
     """What a node comes apart into; itself, with the reason, where it does not."""
-    if augments(node.op):
-        return [dataclasses.replace(node, drops=True)], node.outputs
     by_mask = merged(node, masks.of(node.inputs))
     if by_mask is not None:
         return by_mask
+    if augments(node.op):
+        return [dataclasses.replace(node, drops=True)], node.outputs
     reason = why_closed(node.op, constants)
     if reason is None:
         try:

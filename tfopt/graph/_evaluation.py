@@ -20,6 +20,7 @@ class Evaluation(keras.Model):
 
     Call arguments:
         inputs: arrays for the inputs of the graph: in their structure, in a flat list, or by name.
+        training: as for every Keras layer; said here, for augmentation layers augment unless they are told not to.
 
     >>> import keras, numpy as np
     >>> from tfopt.graph import Evaluation, capture
@@ -35,7 +36,7 @@ class Evaluation(keras.Model):
         self.graph = graph
         self.tensors = keras.tree.flatten(graph.outputs) if tensors is None else list(tensors)
 
-    def call(self, inputs: Any) -> list[Any]:
+    def call(self, inputs: Any, training: bool | None = False) -> list[Any]:
         places = keras.tree.flatten(self.graph.inputs)
         by_name = isinstance(inputs, dict) and {tensor.name for tensor in places} == set(inputs)
         arrays = [inputs[tensor.name] for tensor in places] if by_name else keras.tree.flatten(inputs)
@@ -46,7 +47,7 @@ class Evaluation(keras.Model):
         with keras.StatelessScope():
             for node in self.graph.nodes:
                 if node.drops:  # called alone, it would act as in training
-                    values[id(node.output)] = values[id(node.inputs[0])]
+                    values[id(node.output)] = keras.ops.cast(values[id(node.inputs[0])], node.output.dtype)
                     continue
                 outputs = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
                 made = keras.tree.flatten(outputs)

@@ -126,12 +126,29 @@ def _gather(node: Any, x: Any, indices: Any, axis: Any) -> Any:
     return ops.take(x, indices, axis=_ints(axis))
 
 
+def _cast(node: Any, x: Any) -> Any:
+    import tensorflow as tf
+
+    return ops.cast(x, tf.as_dtype(node.attr["DstT"].type).name)
+
+
+def _convolution(node: Any, x: Any, kernel: Any) -> Any:
+    strides, dilations = (tuple(node.attr[name].list.i)[1:3] for name in ("strides", "dilations"))
+    padding = _text(node, "padding").lower()
+    if padding == "explicit" or _text(node, "data_format") != "NHWC":
+        raise NotImplementedError("channels first, or padding of its own")
+    return ops.conv(x, kernel, strides, padding, dilation_rate=dilations)
+
+
 # Other operations -> functions of the definition and the inputs.
 _OTHERS: dict[str, Callable[..., Any]] = {
+    "AddN": lambda node, *inputs: functools.reduce(ops.add, inputs),
     "ArgMax": lambda node, x, axis: ops.argmax(x, axis=_ints(axis)),
     "AvgPool": _pool(layers.AveragePooling2D),
     "BatchMatMulV2": _matmul("adj_x", "adj_y"),
+    "Cast": _cast,
     "ConcatV2": lambda node, *inputs: ops.concatenate(inputs[:-1], axis=_ints(inputs[-1])),
+    "Conv2D": _convolution,
     "DepthToSpace": lambda node, x: ops.depth_to_space(x, node.attr["block_size"].i),
     "Einsum": lambda node, *inputs: ops.einsum(_text(node, "equation"), *inputs),
     "ExpandDims": lambda node, x, axis: ops.expand_dims(x, _ints(axis)),
@@ -150,6 +167,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "Reshape": lambda node, x, shape: ops.reshape(x, _ints(shape)),
     "ResizeBilinear": _resize("bilinear"),
     "ResizeNearestNeighbor": _resize("nearest"),
+    "ReverseV2": lambda node, x, axes: ops.flip(x, axis=_ints(axes)),
     "SpaceToDepth": lambda node, x: ops.space_to_depth(x, node.attr["block_size"].i),
     "Split": lambda node, axis, x: ops.split(x, node.attr["num_split"].i, axis=_ints(axis)),
     "SplitV": lambda node, x, sizes, axis: ops.split(x, np.cumsum(sizes)[:-1].tolist(), axis=_ints(axis)),

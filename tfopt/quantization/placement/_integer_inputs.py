@@ -74,7 +74,7 @@ def _computes(node: Node) -> bool:
     """Whether a node computes real numbers from the whole numbers that it reads."""
     name = kind(node.op)
     row = None if node.opaque or name in _LOOKUPS else OPERATIONS.get(name)
-    known = row is not None and (row.output == OWN or name in _PROMOTES)
+    known = node.drops or (row is not None and (row.output == OWN or name in _PROMOTES))
     return known and all("float" in tensor.dtype for tensor in tensors_in(node.outputs))
 
 
