@@ -23,7 +23,7 @@ from typing import Any
 SECONDS, BYTES = 10.0, 2 << 30
 _WALL = 60 * SECONDS
 # What a sentence of tfopt's own says; what does not is a library's.
-WORDS = r"\b(must|cannot|There is|Expected|holds? a|This is no|there twice|Got)\b"
+WORDS = r"\b(must|cannot|There is|Expected|holds? a|This is no|there twice|Got|Check that)\b"
 # What may be read besides the folder of the run.
 READ = (
     sys.prefix,
