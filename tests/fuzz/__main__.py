@@ -18,7 +18,7 @@ import keras  # noqa: F401  here, so that each process that is forked has it
 import tensorflow  # noqa: F401
 
 from tests.fuzz.mutations import mutant
-from tests.fuzz.watched import Found, watch
+from tests.fuzz.watched import Found, Job, watch
 
 # What is changed -> each command that reads it, with its arguments for a mutant in a folder with the seeds.
 Arguments = Callable[[Path, Path], list[str]]
@@ -90,7 +90,7 @@ def run(name: str, ending: str, numbers: range, seeds: Path, folder: Path) -> li
         return given(held, seeds)
 
     files = [(number, folder / str(number)) for number in numbers]
-    return list(watch(name.split()[0], files, written, folder, seeds))
+    return list(watch(Job(name.split()[0], written, folder, seeds), files))
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 SECONDS, BYTES = 10.0, 2 << 30
 _WALL = 60 * SECONDS
 # What a sentence of tfopt's own says; what does not is a library's.
-WORDS = r"\b(must|cannot|There is|Expected|holds? a|This is no|there twice|Got)\b"
+WORDS = r"\b(must|cannot|There is|Expected|holds? a|This is no|there twice|Got|Check that)\b"
 # What may be read besides the folder of the run.
 READ = (
     sys.prefix,
@@ -59,43 +59,45 @@ class Found:
     bytes: int
 
 
-def watch(
-    command: str,
-    files: list[tuple[int, Path]],
-    arguments: Callable[[Path], list[str]],
-    folder: Path,
-    seeds: Path,
-) -> Iterator[Found]:
-    """Runs a command of tfopt once for each file, all in one process until one ends it.
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A command to run on many files.
 
-    Args:
+    Attributes:
         command: its name.
-        files: numbers and mutants.
         arguments: from a mutant to the arguments of the command.
         folder: the only one that may be written to.
         seeds: what may be read besides.
     """
+
+    command: str
+    arguments: Callable[[Path], list[str]]
+    folder: Path
+    seeds: Path
+
+
+def watch(job: Job, files: list[tuple[int, Path]]) -> Iterator[Found]:
+    """Runs a command of tfopt once for each file, all in one process until one ends it.
+
+    Args:
+        job: the command.
+        files: numbers and mutants.
+    """
     left = list(files)
     while left:
-        for found in _worker(command, left, arguments, folder, seeds):
+        for found in _worker(job, left):
             left.pop(0)
             yield found
 
 
-def _worker(
-    command: str,
-    files: list[tuple[int, Path]],
-    arguments: Callable[[Path], list[str]],
-    folder: Path,
-    seeds: Path,
-) -> Iterator[Found]:
+def _worker(job: Job, files: list[tuple[int, Path]]) -> Iterator[Found]:
     read, write = os.pipe()
     sys.stdout.flush()
     child = os.fork()
     if not child:
         os.close(read)
         try:
-            _work(command, files, arguments, folder, seeds, write)
+            _work(job, files, write)
         finally:
             os._exit(0)
     os.close(write)
@@ -131,14 +133,7 @@ def _worker(
     os.waitpid(child, 0)
 
 
-def _work(
-    command: str,
-    files: list[tuple[int, Path]],
-    arguments: Callable[[Path], list[str]],
-    folder: Path,
-    seeds: Path,
-    pipe: int,
-) -> None:
+def _work(job: Job, files: list[tuple[int, Path]], pipe: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
@@ -146,19 +141,19 @@ def _work(
     # While this is set, nothing is done to file descriptors.
     from tfopt import cli
 
-    module = importlib.import_module(f"tfopt.commands.{command}")
+    module = importlib.import_module(f"tfopt.commands.{job.command}")
     _quicker(module)
     opened: list[str] = []
-    _hear(opened, folder, seeds)
+    _hear(opened, job)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.freeze()  # TensorFlow's many objects are not to be looked through each time
     for number, path in files:
-        given = arguments(path)
+        given = job.arguments(path)
         gc.collect()
         _reset_peak()
         opened.clear()
         before, begin = _status("VmRSS"), time.process_time()
-        code, said, wrong = _run(cli, command, given)
+        code, said, wrong = _run(cli, job.command, given)
         seconds, taken = time.process_time() - begin, _status("VmHWM") - before
         if not wrong and taken > BYTES:
             wrong = f"memory: {taken / 2**30:.1f} GiB"
@@ -230,9 +225,9 @@ def _quicker(module: Any) -> None:
     _trial.subprocess = SimpleNamespace(run=run, TimeoutExpired=TimeoutError)  # type: ignore[assignment]
 
 
-def _hear(opened: list[str], folder: Path, seeds: Path) -> None:
+def _hear(opened: list[str], job: Job) -> None:
     """Notes each file that Python opens elsewhere."""
-    inside, readable = str(folder.resolve()), (*READ, str(seeds.resolve()))
+    inside, readable = str(job.folder.resolve()), (*READ, str(job.seeds.resolve()))
 
     def hear(event: str, given: tuple[Any, ...]) -> None:
         if event not in ("open", "os.remove", "os.rename", "os.mkdir", "os.system", "subprocess.Popen"):

@@ -60,6 +60,10 @@ def limited_memory(path: str) -> Iterator[None]:
 
     Args:
         path: the file.
+
+    >>> with limited_memory(__file__):
+    ...     Path(__file__).read_bytes() != b""
+    True
     """
     try:
         import resource
