@@ -44,6 +44,12 @@ def _shrunk(model: keras.Model, folder: Path) -> list[np.ndarray]:
     return tfopt.shrink(model, channels=0.5, data=X).get_weights()
 
 
+def _statistics(model: keras.Model, folder: Path) -> list[np.ndarray]:
+    model = keras.Sequential([keras.Input((4,)), *model.layers, keras.layers.BatchNormalization()])
+    assert tfopt.update_batch_norm(model, X) == 1
+    return model.get_weights()
+
+
 TOOLS: dict[str, Callable[[keras.Model, Path], list[np.ndarray]]] = {
     **{
         f"quantize, {method}": lambda model, folder, method=method: _ranges(model, method)
@@ -56,6 +62,7 @@ TOOLS: dict[str, Callable[[keras.Model, Path], list[np.ndarray]]] = {
     "cache_teacher": _cached,
     "export and verify": _exported,
     "shrink": _shrunk,
+    "update_batch_norm": _statistics,
 }
 
 

@@ -113,17 +113,20 @@ WAYS: dict[str, Way] = {
     "pact, 4 bits": _quantized(ranges=tfopt.Ranges(observer="pact"), weight_bits=4),
     "delayed, batch norm frozen": _quantized(delay=2, freeze_batch_norm_step=4, activation_bits=16),
     "losses of samples": _distilled(OF_SAMPLES),
+    "loss of Keras": _distilled([keras.distillation.LogitsDistillation()]),
     "EMATeacher": _distilled([SOFT], td.EMATeacher(0.9)),
     "prune, quantize, distill": _all_at_once,
 }
 
 
-def _train(way: Way, strategy: tf.distribute.Strategy | None) -> tuple[keras.Model, dict[str, list[float]]]:
+def _train(
+    way: Way, strategy: tf.distribute.Strategy | None, inputs: Any = X
+) -> tuple[keras.Model, dict[str, list[float]]]:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     with contextlib.nullcontext() if strategy is None else strategy.scope():
         model, callbacks = way()
-    history = model.fit(X, Y, 32, epochs=3, shuffle=False, callbacks=callbacks, verbose=0).history
+    history = model.fit(inputs, Y, 32, epochs=3, shuffle=False, callbacks=callbacks, verbose=0).history
     return model, history
 
 
@@ -134,9 +137,40 @@ def _copies(variable: keras.Variable, strategy: tf.distribute.Strategy) -> list[
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 def test_two_replicas_train_as_one(name: str) -> None:
+    _two_train_as_one(WAYS[name])
+
+
+@pytest.mark.slow
+def test_a_cached_teacher_teaches_two_replicas_as_one(tmp_path: Path) -> None:
+    """Each finds the outputs of its own samples."""
+    keras.utils.set_random_seed(1)
+    cache = tfopt.cache_teacher(_network(), X, tmp_path, verbose=0)
+    _two_train_as_one(_distilled([SOFT], cache), cache.attach(X))
+
+
+@pytest.mark.slow
+def test_relations_between_samples_are_those_within_a_replica() -> None:
+    losses = [td.DIST(from_logits=True), td.SimilarityPreserving(["dense"]), td.RelationalKD(["dense"])]
+    found = []
+    for strategy, batch in ((None, 16), (two_devices(), 32)):
+        keras.utils.set_random_seed(0)
+        dense = [keras.layers.Dense(8, "relu", name="dense"), keras.layers.Dense(4, name="head")]
+        with contextlib.nullcontext() if strategy is None else strategy.scope():
+            nets = [keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Flatten(), *dense])]
+            nets.append(keras.models.clone_model(nets[0]))
+            model = Distiller(*nets, losses)
+            # Nothing is learned, so that batches of half the size see the same weights.
+            model.compile(
+                keras.optimizers.SGD(0.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            )
+        found.append(model.fit(X, Y, batch, shuffle=False, verbose=0).history["distillation_loss"])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def _two_train_as_one(way: Way, inputs: Any = X) -> None:
     strategy = two_devices()
-    _, alone = _train(WAYS[name], None)
-    model, shared = _train(WAYS[name], strategy)
+    _, alone = _train(way, None, inputs)
+    model, shared = _train(way, strategy, inputs)
     for key in alone:
         # Where a loss of 0.001 is the difference of terms of the order of 1, it has their rounding errors.
         np.testing.assert_allclose(shared[key], alone[key], rtol=1e-5, atol=5e-7, err_msg=key)

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import weakref
 from collections import Counter
 
 import keras
@@ -164,6 +165,24 @@ def test_histograms_leave_outliers_out(method):
     # Fewer values are clipped than rounded better: the mean error over all values is less.
     errors = [np.abs(np.asarray(layer["input_quantize"](x)) - x).mean() for layer in (narrow, wide)]
     assert errors[0] < 0.9 * errors[1]
+
+
+@pytest.mark.parametrize(("form", "held"), [(lambda read: read, 3), (lambda read: read(), 8)])
+def test_histograms_hold_only_what_cannot_be_read_again(form, held):
+    """A function that makes a generator is read twice, batch by batch; a generator itself is kept."""
+    most, batches = [], []
+
+    def read():
+        for index in range(8):
+            batch = np.full((32, 4), index, "float32")
+            batches.append(weakref.ref(batch))
+            yield batch
+            most.append(sum(one() is not None for one in batches))
+
+    model = keras.Sequential([keras.Input((4,)), layers.ReLU(name="relu")])
+    config = tfopt.QuantConfig(ranges=tfopt.Ranges(method="percentile"))
+    tfopt.quantize(model, form(read), config)
+    assert max(most) == held
 
 
 def test_ranges_follow_a_moving_average_in_training_only():

@@ -1,6 +1,7 @@
 """Calibration: the range of each activation, seen on real batches before any training."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -84,14 +85,16 @@ def observe_ranges(
     """
     taps = [_Moments(name=f"moments_{index}") for index in range(len(tensors))]
     observed = on_batch(_tapped(graph, tensors, taps, replace))
-    found = _checked(calibration, tensors_in(graph.inputs))
-    # A histogram takes a second look at the samples, which a generator gives once.
-    samples = found if choose is None else list(found)
+    read = functools.partial(_checked, calibration, tensors_in(graph.inputs))
+    if choose is not None and isinstance(calibration, Iterator):
+        # A histogram takes a second look at the samples, which a generator gives once. What can be read again is.
+        kept = list(read())
+        read = functools.partial(iter, kept)
     ranges = np.stack([np.full(len(tensors), np.inf), np.full(len(tensors), -np.inf)], axis=1)
     squares, inputs, count = np.zeros(len(tensors)), InputStatistics(), 0
     # How many samples there are is known of an array alone.
     with progress("Calibrating", getattr(calibration, "shape", (None,))[0]) as advance:
-        for batch in samples:
+        for batch in read():
             count += 1
             seen = np.stack(observed(batch))
             ranges[:, 0] = np.minimum(ranges[:, 0], seen[:, 0])
@@ -100,14 +103,14 @@ def observe_ranges(
             inputs.update(batch)
             advance(len(batch[0]))
     if choose is not None:
-        ranges = _chosen(graph, tensors, list(samples), replace, choose, ranges)
+        ranges = _chosen(graph, tensors, read(), replace, choose, ranges)
     return Observed(ranges.astype("float32"), squares / max(count, 1), count, inputs.seen())
 
 
 def _chosen(
     graph: Graph,
     tensors: Sequence[keras.KerasTensor],
-    samples: Sequence[Any],
+    samples: Iterator[list[np.ndarray]],
     replace: Callable[[keras.Operation, str], keras.Operation],
     choose: Chooser,
     ranges: np.ndarray,
@@ -117,7 +120,7 @@ def _chosen(
     taps = [_Histogram(pair, name=f"histogram_{index}") for index, pair in enumerate(limits)]
     counted = on_batch(_tapped(graph, tensors, taps, replace))
     counts = np.zeros((len(tensors), BINS), "int64")
-    with progress("Choosing ranges", len(samples)) as advance:
+    with progress("Choosing ranges", None) as advance:
         for batch in samples:
             counts += np.stack(counted(batch))
             advance(1)
