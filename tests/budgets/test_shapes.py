@@ -78,7 +78,6 @@ def test_the_path_goes_by_what_is_lost_for_what_is_saved(net, limit):
         ("litert", {"macs": 0.6}, {}),
         pytest.param("tflm", {"arena": 0.8, "compressed_bytes": 0.8}, {"weight_bits": (8, 4)}, marks=SLOW),
         pytest.param("ethos-u", {"cycles": 0.9, "macs": 0.7}, {"channels": (1.0, 0.5)}, marks=SLOW),
-        pytest.param("litert", {"latency": 0.7, "bytes": 0.9}, {"weight_bits": (8, 4)}, marks=SLOW),
         pytest.param(
             "litert",
             {"bytes": 0.97},

@@ -41,7 +41,8 @@ def refine(
 
     Args:
         objective: the model, the data, the budget and the space.
-        trials: how many are finished in the end, those found in the storage included.
+        trials: how many are finished in the end, those found in the storage included; of several processes each may be
+            at one more when the last is done.
         storage: a file, which is made a data base of SQLite, or the URL of one, as Optuna takes it; None for none.
         name: of the study in it.
         start: points to try first, such as `search(...).points`; those that the space does not have are brought to it.
@@ -70,26 +71,26 @@ def refine(
         )
     optuna = _optuna()
     free = [budget for budget, most in objective.budget.items() if most is None]
-    study = optuna.create_study(
-        storage=_storage(optuna, storage),
-        study_name=name,
-        directions=["minimize"] * (1 + len(free)),
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
-    )
-    if storage is not None:
-        optuna.storages.fail_stale_trials(study)
-    if _STARTED not in study.user_attrs:
-        study.set_user_attr(_STARTED, True)
-        for point in start:
-            study.enqueue_trial(objective.start(point), skip_if_exists=True)
-    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    while (done := len(study.get_trials(deepcopy=False, states=finished))) < trials:
-        # A sampler of its own for each trial: what it draws does not depend on which process drew before.
-        study.sampler = optuna.samplers.TPESampler(
-            seed=seed + done, n_startup_trials=min(10, max(trials // 4, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
+        study = optuna.create_study(
+            storage=_storage(optuna, storage),
+            study_name=name,
+            directions=["minimize"] * (1 + len(free)),
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         )
-        study.optimize(lambda trial: _run(optuna, objective, trial, free, seed), n_trials=1)
+        if _STARTED not in study.user_attrs:
+            study.set_user_attr(_STARTED, True)
+            for point in start:
+                study.enqueue_trial(objective.start(point), skip_if_exists=True)
+        finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        while (done := len(study.get_trials(deepcopy=False, states=finished))) < trials:
+            # A sampler of its own for each trial: what it draws does not depend on which process drew before.
+            study.sampler = optuna.samplers.TPESampler(
+                seed=seed + done, n_startup_trials=min(10, max(trials // 4, 1))
+            )
+            study.optimize(lambda trial: _run(optuna, objective, trial, free, seed), n_trials=1)
     return _report(optuna, study, objective, free)
 
 
@@ -107,15 +108,13 @@ def _storage(optuna: Any, storage: str | os.PathLike | None) -> Any:
         return None
     text = os.fspath(storage)
     url = text if "://" in text else f"sqlite:///{os.path.abspath(text)}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of heartbeats
-        return optuna.storages.RDBStorage(
-            url,
-            heartbeat_interval=_HEARTBEAT,
-            grace_period=_GRACE,
-            # Several processes write to one file: they wait for each other.
-            engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-        )
+    return optuna.storages.RDBStorage(
+        url,
+        heartbeat_interval=_HEARTBEAT,
+        grace_period=_GRACE,
+        # Several processes write to one file: they wait for each other.
+        engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+    )
 
 
 def _run(optuna: Any, objective: Objective, trial: Any, free: Sequence[str], seed: int) -> Any:
