@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 EXAMPLES = ["scikit-learn>=1.4"]
 FORMATS = ["ai-edge-quantizer>=0.10"]
 JAX = ["jax>=0.10"]
+SEARCH = ["optuna>=5.0"]
 MCU = ["tflite-micro", "ethos-u-vela>=5.0"]
 # `make docs`; the notebooks are run as they stand.
 DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=1.0"]
@@ -21,6 +22,7 @@ TEST = [
     "ruff==0.17.6",
     *EXAMPLES,
     *MCU,
+    *SEARCH,
     *DOCS,
     *NOTEBOOKS,
 ]
@@ -85,6 +87,7 @@ setup(
         "formats": FORMATS,
         "jax": JAX,
         "mcu": MCU,
+        "search": SEARCH,
         "test": TEST,
     },
     entry_points={"console_scripts": ["tfopt = tfopt.cli:run"]},

@@ -264,7 +264,13 @@ def test_compress_takes_a_folder_of_images_to_a_verified_file(tmp_path):
 
 @pytest.mark.parametrize(
     "value, key",
-    [("bytes=100k", 100_000), ("2.5M", 2_500_000), ("bytes=900", 900), ("ten", None), ("macs=1k", None)],
+    [
+        ("bytes=100k", 100_000),
+        ("2.5M", 2_500_000),
+        ("bytes=900", 900),
+        ("ten", None),
+        ("bytes=1k;macs=2", None),
+    ],
 )
 def test_budget_flag(value, key):
     from tfopt.commands.compress import _within
@@ -274,6 +280,7 @@ def test_budget_flag(value, key):
         return
     with pytest.raises(ValueError, match="'--budget' flag must be of the form bytes=100k"):
         _within(value)
+    assert _within("bytes=100k,latency=5ms") == ("budget", {"bytes": 100_000.0, "latency": 5.0})
 
 
 def test_a_wrong_recipe_is_one_sentence_before_tensorflow_loads(tmp_path):

@@ -56,8 +56,14 @@ def imported():
 def test_what_is_imported_is_declared():
     third_party = set(imported()) - {"tfopt", *sys.stdlib_module_names}
     names = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in third_party}
-    # scikit-learn is for the demo alone, tflite-micro and ai-edge-quantizer are extras; jax may be Keras' backend.
-    assert names == requirement_names(REQUIRED) | {"scikit-learn", "tflite-micro", "ai-edge-quantizer", "jax"}
+    # scikit-learn is for the demo alone; tflite-micro, ai-edge-quantizer and optuna are extras; jax may be Keras' own.
+    assert names == requirement_names(REQUIRED) | {
+        "scikit-learn",
+        "tflite-micro",
+        "ai-edge-quantizer",
+        "jax",
+        "optuna",
+    }
     assert "scikit-learn" in requirement_names(EXAMPLES)
 
 

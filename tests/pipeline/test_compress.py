@@ -15,6 +15,7 @@ from tfopt.pipeline import _baselines, _compress, _training
 from tfopt.pipeline._output_folder import FILES
 from tfopt.recipes import Cluster, Export, Factorize, Prune, Quantize, Recipe, Shrink, Train, read_recipe
 from tfopt.runtimes import TFLiteFile
+from tfopt.shrinking import count_macs
 
 SLOW = pytest.mark.slow
 ONE = Train(epochs=1, batch_size=16)
@@ -179,6 +180,19 @@ def test_bits_are_found_for_so_many_bytes(classifier, samples, tmp_path, target,
     assert len({row.weight_bits for row in result.model.report.layers if row.weight_bits}) > 1
     with pytest.raises(ValueError, match=r"'quantize.max_bytes' key must be at least .* Got 500\. Raise it"):
         tfopt.compress(classifier, samples, dataclasses.replace(recipe, quantize=Quantize(max_bytes=500)))
+
+
+@SLOW
+def test_channels_and_bits_are_found_for_several_budgets(classifier, samples, tmp_path):
+    full = count_macs(classifier)
+    recipe = Recipe(budget={"bytes": 4_000, "macs": 0.6 * full}, train=ONE)
+    result = tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
+    size = (tmp_path / "out" / "model.tflite").stat().st_size
+    assert size <= 4_000 and result.passed and result.epochs == 1
+    assert any(note.startswith(f"The file takes {size:,} bytes, ") for note in result.notes)
+    assert result.recipe.shrink.layers and "multiply-accumulates" in result.done["shrink"]
+    with pytest.raises(ValueError, match="'budget' key must be something that the model can be brought to"):
+        tfopt.compress(classifier, samples, dataclasses.replace(recipe, budget={"bytes": 300}))
 
 
 def test_a_file_larger_than_allowed_does_not_hold(classifier, samples):

@@ -38,7 +38,7 @@ WRONG = {
     "prune:\n  layers:\n    a: 1.5": r"line 2: The 'prune.layers' key must be names, each with a number in \(0, 1\)",
     "quantize:\n  layers:\n    a: 9": "line 2: .* must be names, each with a whole number from 1 to 8. Got {'a': 9}",
     "shrink:\n  macs: 0.5\n  params: 0.5": "line 1: The 'shrink' section must have one budget .* Got macs, params",
-    "shrink: {}": "must have one budget of channels, macs, params, bytes. Got none",
+    "shrink: {}": "must have one budget of channels, macs, params, bytes, layers. Got none",
     "quantize:\n  weight_bits: 9": "line 2: The 'quantize.weight_bits' key must be a whole number from 1 to 8",
     "quantize:\n  activation_bits: 4": "line 2: .* must be 8 or 16. Got 4",
     "train: null": "line 1: The 'train' key must be a tfopt.recipes.Train. Got None",

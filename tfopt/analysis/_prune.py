@@ -31,7 +31,7 @@ def prune(
     Every layer gets the sparsity. If the model then loses more than allowed, the fewest layers become dense again that
     bring it back, and each of these then gets the most zeros with which it still holds: three quarters, half or a
     quarter of those asked for, or none. Whatever is reported was measured on the model that is returned. To go on in
-    training, `Pruning` keeps the zeros that a model has: `Pruning(ConstantSparsity(report.sparsities[path]), path)`, or
+    training, `Pruning` keeps the zeros that a model has: `Pruning(ConstantSparsity(small.sparsities[path]), path)`, or
     in a recipe `prune.layers`.
 
     Args:

@@ -1,19 +1,21 @@
-"""The options of a layer: bits of its weights and the part of them that is zero; what each costs in bytes."""
+"""The options of a layer: bits of its weights, the part of them that is zero, and how many values they share."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfopt._host_ops import on_host
 from tfopt.analysis import Changed, Spot, Technique
-from tfopt.coding import Codes, smallest_form
-from tfopt.compression import OVERHEAD
-from tfopt.graph import kind
-from tfopt.kernels import TARGETS, IntegerWeights, is_packed
-from tfopt.pruning import layout_of, magnitude, unstructured_mask, zero_count
+from tfopt.clustering import Space, cluster_weight
+from tfopt.graph import CHANNEL_AXES, einsum_axes, kind
+from tfopt.kernels import IntegerWeights
+from tfopt.pruning import magnitude, unstructured_mask, zero_count
+
+# Centroids that do not move: zero and the ends of the grid.
+_FIXED = 3
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -23,15 +25,23 @@ class Option:
     Attributes:
         bits: of its weights.
         sparsity: the part of them that is zero.
+        n_clusters: how many values they share; 0 for as many as the bits allow.
     """
 
     bits: int
     sparsity: float = 0.0
+    n_clusters: int = 0
 
     @property
     def name(self) -> str:
         """In words."""
-        return f"{self.bits} bits" + (f", {self.sparsity:.0%} zeros" if self.sparsity else "")
+        zeros = f", {self.sparsity:.0%} zeros" if self.sparsity else ""
+        return f"{self.bits} bits{zeros}" + (f", {self.n_clusters} values" if self.n_clusters else "")
+
+    def weight(self, layer: Any, kernel: np.ndarray) -> np.ndarray:
+        """A kernel of a layer with the zeros and shared values, before it is rounded."""
+        kernel = zeroed(kernel, self.sparsity)
+        return clustered(layer, kernel, self.n_clusters) if self.n_clusters else kernel
 
 
 def zeroed(weight: np.ndarray, sparsity: float) -> np.ndarray:
@@ -47,17 +57,37 @@ def zeroed(weight: np.ndarray, sparsity: float) -> np.ndarray:
     return np.where(mask, weight, weight.dtype.type(0))
 
 
+def channel_axes(layer: Any) -> tuple[int, ...]:
+    """The axes of a layer's kernel that index output channels."""
+    axes = einsum_axes(layer) if kind(layer) == "EinsumDense" else None
+    return tuple(axes.kept) if axes else tuple(CHANNEL_AXES.get(kind(layer), (-1,)))
+
+
+def clustered(layer: Any, weight: np.ndarray, count: int) -> np.ndarray:
+    """A kernel whose weights share so many values, in units of the largest of their channel: few codes in a file."""
+    space = Space(weight.shape, tuple(sorted(axis % weight.ndim for axis in channel_axes(layer))), codes=True)
+    factor = np.ones((space.channel_count, 1), "float32")
+    old = np.full((space.rows[0], count + _FIXED), np.inf, "float32")
+    with on_host():
+        return cluster_weight(weight, space, factor, old, count, "kmeans++", 0)[2]
+
+
+# What a kernel takes of a budget: by the layer, the codes, the option and the target.
+Price = Callable[[Spot, Any, Option, str], int]
+
+
 class Prices:
     """Techniques for `sensitivity`, one for each option, which note what each kernel costs as they are applied.
 
     Args:
-        form: how kernels are stored, a key of `FORMS`.
+        prices: by budget.
         target: the runtime.
     """
 
-    def __init__(self, form: str, target: str) -> None:
-        self.price, self.target = FORMS[form], target
-        self.bytes: dict[tuple[str, str], int] = {}
+    def __init__(self, prices: Mapping[str, Price], target: str) -> None:
+        self.prices, self.target = prices, target
+        self.paid: dict[tuple[str, str], dict[str, int]] = {}
+        self.sizes: dict[str, int] = {}
 
     def techniques(self, options: Sequence[Option]) -> list[Technique]:
         """A technique for each option."""
@@ -70,7 +100,7 @@ class Prices:
         weight, grid = getattr(layer, layer.weight_names[0]), layer.grid  # type: ignore[attr-defined]
         exact = np.asarray(weight.value)
         try:
-            weight.assign(zeroed(exact, option.sparsity))
+            weight.assign(option.weight(spot.node.op, exact))  # type: ignore[union-attr]
             layer.grid = dataclasses.replace(grid, bits=option.bits, ternary=False)
             with on_host():
                 codes = np.asarray(layer.weight_codes()).astype("int8")
@@ -78,35 +108,8 @@ class Prices:
         finally:
             weight.assign(exact)
             layer.grid = grid
-        self.bytes[spot.path, option.name] = self.price(spot, codes, option, self.target)
+        self.sizes[spot.path] = codes.size
+        self.paid[spot.path, option.name] = {
+            name: price(spot, codes, option, self.target) for name, price in self.prices.items()
+        }
         return Changed(spot, ((spot.kernels[0], np.asarray(rounded)),))
-
-
-def _stored(spot: Spot, codes: np.ndarray, option: Option, target: str) -> int:
-    """A byte for each code, or for two of them where the target's kernels read that."""
-    packs = TARGETS[target].settings.get("pack_weights", True)
-    packed = packs and is_packed(option.bits) and kind(spot.node.op) in _PACKED  # type: ignore[union-attr]
-    return -(-codes.size // 2) if packed else codes.size
-
-
-def _compressed(spot: Spot, codes: np.ndarray, option: Option, target: str) -> int:
-    """The smallest form that TFLite Micro decodes, with its decoder, or the plain kernel."""
-    layout = layout_of(spot.node.op, spot.kernels[0])  # type: ignore[union-attr]
-    matrix = np.asarray(layout.to_matrix(codes))
-    inputs_last = matrix.shape[1] > 1
-    matrix = np.moveaxis(matrix, 2, 0) if inputs_last else matrix  # outputs first; last in a depthwise kernel
-    by_channel = spot.quantized.grid.granularity == "channel"
-    encoded = smallest_form(
-        Codes(np.ascontiguousarray(matrix), (0 if inputs_last else 2) if by_channel else None)
-    )
-    return codes.size if encoded is None else min(codes.size, encoded.nbytes + OVERHEAD)
-
-
-_PACKED = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
-
-# What a budget is of -> what a kernel takes of it.
-FORMS: dict[str, Callable[[Spot, Any, Option, str], int]] = {
-    "bytes": _stored,
-    "compressed_bytes": _compressed,
-    "nonzeros": lambda spot, codes, option, target: int(np.count_nonzero(codes)),
-}

@@ -1,7 +1,7 @@
 """Channels: which ones of a graph are coupled, and which can be removed. Pruning and shrinking build on this."""
 
 from tfopt.channels._absorb import with_bias
-from tfopt.channels._channels import FOLLOWERS, MADE, Channels, Group, Sizes, Slot
+from tfopt.channels._channels import FOLLOWERS, MADE, READ, Channels, Group, Sizes, Slot
 from tfopt.channels._groups import channel_groups
 from tfopt.channels._layer_norm import PartialLayerNormalization
 from tfopt.channels._leftovers import Leftovers, exactly_removable, leftovers
@@ -16,6 +16,7 @@ __all__ = [
     "CHANNEL_RULES",
     "FOLLOWERS",
     "MADE",
+    "READ",
     "ChannelRule",
     "Channels",
     "Group",

@@ -43,7 +43,11 @@ flags.DEFINE_string("prune", None, "Fraction of the weights that become zero, as
 flags.DEFINE_string("pattern", None, "Which weights become zero together: 2:4, 1x4, channels, heads.")
 flags.DEFINE_enum("quantize", None, ("int8", "int16", "none"), "Type of activations.")
 flags.DEFINE_integer("weight_bits", None, "Bits of weights, 1 to 8.")
-flags.DEFINE_string("budget", None, "What the file may take, as bytes=100k: finds the bits of each layer.")
+flags.DEFINE_string(
+    "budget",
+    None,
+    "What the file may take, as bytes=100k,latency=5ms: finds bits and channels of each layer.",
+)
 flags.DEFINE_float("channels", None, "Part of the channels of each layer to keep, as 0.5.")
 flags.DEFINE_float("macs", None, "Multiply-accumulates to keep: a part, as 0.5, or a count.")
 flags.DEFINE_float("params", None, "Parameters to keep: a part or a count.")
@@ -75,11 +79,18 @@ def _quantized(value: str) -> tuple[str, Any]:
 
 
 def _within(value: str) -> tuple[str, Any]:
-    """`bytes=100k` is the largest file."""
-    match = re.fullmatch(r"(?:bytes=)?([0-9.]+)([kM]?)", value)
-    if match is None:
-        raise ValueError(f"The '--budget' flag must be of the form bytes=100k. Got {value!r} instead.")
-    return "quantize.max_bytes", int(float(match[1]) * {"": 1, "k": 1_000, "M": 1_000_000}[match[2]])
+    """`bytes=100k` is the largest file, for which bits are found; with others beside it, channels are as well."""
+    limits = {}
+    for text in value.split(","):
+        match = re.fullmatch(r"(?:([a-z_]+)=)?([0-9.]+)(k|M|ms)?", text)
+        if match is None:
+            raise ValueError(
+                f"The '--budget' flag must be of the form bytes=100k,latency=5ms. Got {value!r} instead."
+            )
+        limits[match[1] or "bytes"] = float(match[2]) * {"k": 1_000, "M": 1_000_000}.get(match[3], 1)
+    if set(limits) == {"bytes"}:
+        return "quantize.max_bytes", int(limits["bytes"])
+    return "budget", limits
 
 
 # Flag -> the key of the recipe that it sets, or how key and value are made.

@@ -12,7 +12,7 @@ from tfopt.graph._graph import Expansion, Graph, Node, substitute, tensors_in
 from tfopt.graph._graph import Operation as Operation
 from tfopt.graph._graph import Tensor as Tensor
 from tfopt.graph._kinds import activation_name, einsum_letters, final_activation, final_activations, kind
-from tfopt.graph._layer_filter import LayerFilter, selects
+from tfopt.graph._layer_filter import LayerFilter, filters_by_value, selects
 from tfopt.graph._layers import flatten_layers, own_weights, sublayers
 from tfopt.graph._record import inline
 from tfopt.graph._recursion import deep_recursion
@@ -42,6 +42,7 @@ __all__ = [
     "deep_recursion",
     "einsum_axes",
     "einsum_letters",
+    "filters_by_value",
     "final_activation",
     "final_activations",
     "flatten_layers",

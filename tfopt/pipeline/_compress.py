@@ -22,6 +22,7 @@ from tfopt.kernels import IntegerActivations
 from tfopt.page import Content, html_page
 from tfopt.pipeline._attempt import Attempt, attempt
 from tfopt.pipeline._baselines import write_baselines
+from tfopt.pipeline._budget import file_figures, meet_budget
 from tfopt.pipeline._checkpoints import claim
 from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.pipeline._result import CompressResult
@@ -126,11 +127,11 @@ def compress(
         )
     if output_dir is None:
         with tempfile.TemporaryDirectory() as folder:
-            return _attempts(run, Path(folder), None)
+            return _attempts(meet_budget(run, None), Path(folder), None)
     with output_folder(Path(output_dir), resume) as work:
         told = recipe_text(dataclasses.replace(recipe, versions={}))
         claim(work / _STATE, told, model, (run.train, run.validation))
-        result = _attempts(run, work, work / _STATE)
+        result = _attempts(meet_budget(run, work / _STATE), work, work / _STATE)
         path = str(Path(output_dir) / "model.tflite")
         result = dataclasses.replace(result, path=path, reports=_moved(result.reports, path))
         _write(result, work)
@@ -210,6 +211,11 @@ def _result(run: Run, made: Attempt, work: Path, figures: tuple[Any, Any, Any], 
     allowed = run.recipe.max_drop
     most = run.recipe.quantize and run.recipe.quantize.max_bytes
     fits = most is None or made.export.size.raw <= most  # type: ignore[attr-defined]
+    if run.recipe.budget:
+        taken, within = file_figures(run, path)
+        fits = fits and within
+        told = ", ".join(f"{number:,.6g} {name}" for name, number in taken.items())
+        notes = [*notes, f"The file takes {told}{'' if within else ': NOT within the budget'}."]
     holds = fits and (allowed is None or (drop is not None and drop <= allowed))
     return CompressResult(
         model=made.model,

@@ -18,14 +18,13 @@ from tfopt.budgets import search
 from tfopt.clustering import Clustering
 from tfopt.distillation import Distiller, SoftTargets
 from tfopt.factorization import factorize
+from tfopt.graph import filters_by_value
 from tfopt.kernels import TARGETS
+from tfopt.pipeline._budget import SEARCHED
 from tfopt.pipeline._run import Run
 from tfopt.pruning import PolynomialDecay, Pruning
 from tfopt.quantization import QuantConfig, Ranges, quantize
 from tfopt.shrinking import update_batch_norm
-
-# Bits that are tried in each layer where a recipe names the bytes of the file.
-_SEARCHED = (8, 6, 5, 4, 3, 2)
 
 
 class Stage(enum.Enum):
@@ -77,7 +76,9 @@ class Technique:
 
 
 def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
-    small = shrink(model, **dataclasses.asdict(section))
+    settings = dataclasses.asdict(section)
+    layers = settings.pop("layers")
+    small = shrink(model, **{**settings, "channels": layers or settings["channels"]})
     updated = update_batch_norm(small, run.calibration())  # their old statistics are of all channels
     (before, after), macs = small.report.params, small.report.macs
     words = f"{before:,} parameters became {after:,}"
@@ -89,7 +90,8 @@ def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
 
 
 def _factorize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
-    small = factorize(model, **dataclasses.asdict(section))
+    settings = dataclasses.asdict(section)
+    small = factorize(model, ranks=settings.pop("layers") or None, **settings)
     before, after = model.count_params(), small.count_params()
     return Applied(small, lambda: f"{before:,} parameters became {after:,}", lambda: small.report)
 
@@ -102,7 +104,7 @@ def _bits(model: keras.Model, run: Run, section: Any) -> tuple[dict[str, int], d
     x = run.calibration()
     labels = None if run.train[1] is None else run.train[1][: count(x)]
     form = "compressed_bytes" if run.recipe.export.compress else "bytes"
-    bits = [one for one in _SEARCHED if one <= section.weight_bits]
+    bits = [one for one in SEARCHED if one <= section.weight_bits]
     space = {"weight_bits": bits, "sparsity": (0.0,)}
     found = search(
         model,
@@ -113,7 +115,7 @@ def _bits(model: keras.Model, run: Run, section: Any) -> tuple[dict[str, int], d
     )
     if found.best is None:
         raise ValueError(
-            f"The 'quantize.max_bytes' key must be at least {found.points[0].cost:,}, what the file takes with "
+            f"The 'quantize.max_bytes' key must be at least {found.points[0].costs[form]:,}, what the file takes with "
             f"weights of {bits[-1]} bits. Got {section.max_bytes:,}. Raise it, or shrink the model."
         )
     return {one.path: one.bits for one in found.best.layers}, {"search": found}
@@ -161,14 +163,8 @@ def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> App
             schedule, where, pattern=section.pattern, scope=section.scope, criterion=section.criterion
         )
 
-    if section.layers:  # a callback for each sparsity
-        by_sparsity: dict[float, list[str]] = {}
-        for path, sparsity in section.layers.items():
-            by_sparsity.setdefault(sparsity, []).append(path)
-        several = [
-            pruning_to(sparsity, f"(^|/)({'|'.join(map(re.escape, paths))})$")
-            for sparsity, paths in by_sparsity.items()
-        ]
+    if section.layers:
+        several = [pruning_to(sparsity, where) for sparsity, where in filters_by_value(section.layers)]
         return Applied(
             [*callbacks, *several],
             lambda: "; ".join(
@@ -186,13 +182,16 @@ def _prune(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> App
 
 
 def _cluster(callbacks: Sequence[Any], run: Run, section: Any, epochs: int) -> Applied:
-    clustering = Clustering(section.n_clusters, section.where, granularity=section.granularity)
+    pairs = filters_by_value(section.layers) or [(section.n_clusters, section.where)]
+    several = [Clustering(values, where, granularity=section.granularity) for values, where in pairs]
 
     def words() -> str:
-        clustered = sum(layer.values is not None for layer in clustering.report.layers)
-        return f"{clustered} kernels of {section.n_clusters} values"
+        counts = [sum(layer.values is not None for layer in one.report.layers) for one in several]
+        return "; ".join(
+            f"{number} kernels of {values} values" for number, (values, _) in zip(counts, pairs, strict=True)
+        )
 
-    return Applied([*callbacks, clustering], words, lambda: clustering.report)
+    return Applied([*callbacks, *several], words, lambda: several[0].report if len(several) == 1 else None)
 
 
 # In the order in which they act; those of a stage one after the other.

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfopt._text import short_repr
 from tfopt.recipes._key import RecipeError, check_keys, key
-from tfopt.recipes._rules import Rule, number, text, texts, whole
+from tfopt.recipes._rules import Rule, by_name, number, text, texts, whole
 from tfopt.recipes._sections import (
     Cluster,
     Data,
@@ -44,6 +44,8 @@ class Recipe:
         seed: of everything that is random.
         max_drop: points of accuracy that may be lost (0.5: from 90 % to 89.5 %); for a metric that is an error,
             percent by which it may grow. None to accept any.
+        budget: what the file may take, by the budgets of `tfopt.search`: `{"bytes": 100_000, "latency": 5}`. Channels,
+            ranks and bits of each layer are found for it.
         shrink: remove channels, see `tfopt.recipes.Shrink`.
         factorize: replace large kernels by products of small ones, see `tfopt.recipes.Factorize`.
         prune: make weights zero, see `tfopt.recipes.Prune`.
@@ -69,6 +71,7 @@ class Recipe:
     target: str = key("litert", _TARGET, "the runtime")
     seed: int = key(0, whole(0, 2**32 - 1), "of everything that is random")
     max_drop: float | None = key(None, number(0).or_none(), "points of accuracy that may be lost")
+    budget: Mapping[str, float] = key({}, by_name(number(0, above=True)), "what the file may take")
     shrink: Shrink | None = None
     factorize: Factorize | None = None
     prune: Prune | None = None
@@ -91,6 +94,12 @@ class Recipe:
                 raise RecipeError(
                     f"The '{name}' key must be a {kind}. Got {short_repr(value)} instead.", (name,)
                 )
+        if self.budget and any(one is not None and not one.layers for one in (self.shrink, self.factorize)):
+            raise RecipeError(
+                "The 'budget' key finds channels and ranks. Got a 'shrink' or 'factorize' section beside it, which "
+                "says them. Leave one out.",
+                ("budget",),
+            )
 
 
 # The sections by their key, and whether they can be left out: these are the techniques.

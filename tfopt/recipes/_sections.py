@@ -9,6 +9,7 @@ from tfopt.recipes._rules import by_name, expression, limits, number, one_of, sw
 _TYPES = ("int8", "uint8", "int16", "float32")
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4")
 _BUDGETS = ("channels", "macs", "params", "bytes")
+_PARTS = by_name(number(0, 1, above=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Section:
 
 def _check_one(section: Section, kind: str, names: tuple[str, ...], example: str) -> None:
     """Raises unless a section has a value for just one of these keys."""
-    given = [name for name in names if getattr(section, name) is not None]
+    given = [name for name in names if getattr(section, name) not in (None, {})]
     if len(given) != 1:
         where = type(section).__name__.lower()
         raise RecipeError(
@@ -53,13 +54,16 @@ class Shrink(Section):
     bytes: float | None = key(
         None, number(0, above=True).or_none(), "bytes of the int8 file to keep: a part, or a count"
     )
+    layers: Mapping[str, float] = key({}, _PARTS, "part of the channels of single layers to keep, by path")
     criterion: str = key("magnitude", one_of("magnitude", "batch_norm", "random"), "which channels go first")
     where: str | None = key(None, expression().or_none(), "layers that may lose channels, by their path")
     divisor: int = key(8, whole(1), "counts of channels are multiples of it")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_one(self, "budget of ", _BUDGETS, "half the multiply-accumulates write macs: 0.5.")
+        _check_one(
+            self, "budget of ", (*_BUDGETS, "layers"), "half the multiply-accumulates write macs: 0.5."
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,11 +86,12 @@ class Factorize(Section):
         None, number(0, above=True).or_none(), "multiply-accumulates to keep: a part, or a count"
     )
     bytes: float | None = key(None, number(0, above=True).or_none(), "bytes to keep: a part, or a count")
+    layers: Mapping[str, float] = key({}, _PARTS, "part of the ranks of single layers to keep, by path")
     where: str | None = key(None, expression().or_none(), "layers to take apart, by their path")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_one(self, "of ", ("energy", *_BUDGETS[1:]), "half the parameters write params: 0.5.")
+        _check_one(self, "of ", ("energy", *_BUDGETS[1:], "layers"), "half the parameters write params: 0.5.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +107,9 @@ class Cluster(Section):
     n_clusters: int = key(16, whole(3, 256), "values that the weights of a kernel share")
     granularity: str = key("tensor", one_of("tensor", "channel"), "what shares them")
     where: str | None = key(None, expression().or_none(), "layers to cluster, by their path")
+    layers: Mapping[str, int] = key(
+        {}, by_name(whole(3, 256)), "values of single layers, by path; none in others"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""A recipe with a budget: what each layer becomes is found before anything else is done."""
+
+import dataclasses
+from pathlib import Path
+
+from tfopt._files import write_whole
+from tfopt._samples import count
+from tfopt.budgets import measure_file, search
+from tfopt.pipeline._run import Run
+from tfopt.recipes import read_recipe, recipe_text
+
+# What a killed run has found: where time is measured, another search might find something else.
+_FOUND = "found.yaml"
+# Bits that are tried in each layer where a recipe says what the file may take.
+SEARCHED = (8, 6, 5, 4, 3, 2)
+
+
+def limits_of(run: Run) -> dict[str, float]:
+    """The budget, whose bytes are those of a file with compressed kernels where the recipe compresses them."""
+    renamed = {"bytes": "compressed_bytes"} if run.recipe.export.compress else {}
+    return {renamed.get(name, name): most for name, most in run.recipe.budget.items()}
+
+
+def meet_budget(run: Run, state: Path | None) -> Run:
+    """The run with the channels, ranks and bits that `search` finds for the budget of its recipe.
+
+    Args:
+        run: what to work on.
+        state: a folder for what was found, which a resumed run takes from there; None for none.
+
+    Raises:
+        ValueError: nothing within the budget was found.
+    """
+    if not run.recipe.budget:
+        return run
+    path = None if state is None else state / _FOUND
+    if path is not None and path.exists():
+        return dataclasses.replace(run, recipe=read_recipe(path))
+    run.say("Searching for what each layer becomes")
+    x, most = run.calibration(), run.recipe.quantize.weight_bits if run.recipe.quantize else 8
+    labels = None if run.train[1] is None else run.train[1][: count(x)]
+    found = search(
+        run.original,
+        x if labels is None else (x, labels),
+        limits_of(run),
+        {"weight_bits": [one for one in SEARCHED if one <= most], "sparsity": (0.0,)},
+        target=run.recipe.target,
+    )
+    if found.best is None:
+        least = {name: min(point.costs[name] for point in found.points) for name in found.budget}
+        raise ValueError(
+            f"The 'budget' key must be something that the model can be brought to. Got {dict(run.recipe.budget)}; "
+            f"the least of each that was found, without training, is {least}. Raise it, or start from a smaller model."
+        )
+    own = found.best.recipe
+    recipe = dataclasses.replace(
+        run.recipe,
+        shrink=own.shrink,
+        factorize=own.factorize,
+        quantize=dataclasses.replace(run.recipe.quantize or own.quantize, layers=own.quantize.layers),  # type: ignore[type-var,union-attr]
+    )
+    if path is not None:
+        write_whole(path, recipe_text(recipe).encode())
+    return dataclasses.replace(run, recipe=recipe)
+
+
+def file_figures(run: Run, path: Path) -> tuple[dict[str, float], bool]:
+    """What a file takes of each budget of the recipe, and whether it is within all of them.
+
+    Args:
+        run: what was done.
+        path: the file.
+    """
+    limits = limits_of(run)
+    shrink, factorize = run.recipe.shrink, run.recipe.factorize
+    taken = measure_file(
+        run.original,
+        path,
+        tuple(limits),
+        target=run.recipe.target,
+        channels=shrink.layers if shrink else {},
+        ranks=factorize.layers if factorize else {},
+        bits=run.recipe.quantize.layers if run.recipe.quantize else {},
+    )
+    return taken, all(taken[name] <= most for name, most in limits.items())
