@@ -26,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.benchmarks.networks import resnet8
+from tests.benchmarks.peers.networks import resnet8
 from tfopt._report import Table
 from tfopt.distillation import Distiller, SoftTargets, TeacherCache, cache_teacher
 

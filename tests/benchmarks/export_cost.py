@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import tfopt
-from tests.benchmarks.networks import resnet8
+from tests.benchmarks.peers.networks import resnet8
 from tests.models import trained_like
 from tfopt._report import Table
 

@@ -1,77 +1,84 @@
-"""Networks that are built with whichever Keras is given: Keras 3, `tf_keras`, or the one in TensorFlow 2.15.
+"""What becomes of the networks that people bring: int8 files with no float operator, on three runtimes.
 
-Peers live on Keras 2. A network of both is made of what both have; layers with weights have the same names.
+    python -m tests.benchmarks.networks                 # all, as the table of docs/networks.md
+    python -m tests.benchmarks.networks "Swin blocks"   # this one
+
+Each is quantized with `strict=True` for LiteRT and for Ethos-U, whose file TFLite Micro runs and Vela compiles for an
+Ethos-U55. Held samples go through each file; accuracy is in decibels of the outputs against the float network.
 """
 
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-def resnet8(library: Any, activation: str | None = "softmax") -> Any:
-    """The image classification network of MLPerf Tiny (78,666 parameters)."""
-    layers = library.layers
+import keras
+import numpy as np
 
-    def convolution(x: Any, filters: int, size: int, strides: int) -> Any:
-        x = layers.Conv2D(filters, size, strides=strides, padding="same")(x)
-        return layers.BatchNormalization()(x)
+import tfopt
+from tests.models import trained_like
+from tests.networks import LARGE, NETWORKS, Network
+from tfopt.runtimes import CpuOperator, estimate_npu
 
-    inputs = library.Input((32, 32, 3))
-    x = layers.Activation("relu")(convolution(inputs, 16, 3, 1))
-    for filters, strides in ((16, 1), (32, 2), (64, 2)):
-        y = layers.Activation("relu")(convolution(x, filters, 3, strides))
-        y = convolution(y, filters, 3, 1)
-        if strides > 1:
-            x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
-        x = layers.Activation("relu")(layers.Add()([x, y]))
-    x = layers.Flatten()(layers.AveragePooling2D(8)(x))
-    return library.Model(inputs, layers.Dense(10, activation=activation)(x))
+_SAMPLES = 48
 
 
-def mobilenet_v2(library: Any, alpha: float = 1.0, size: int = 96, activation: str | None = "softmax") -> Any:
-    """MobileNetV2 for square images and ten classes."""
-    arguments = {"weights": None, "classes": 10, "classifier_activation": activation}
-    return library.applications.MobileNetV2((size, size, 3), alpha, **arguments)
+def halves(samples: Any) -> tuple[Any, Any]:
+    """Samples to calibrate with, and those to measure with."""
+    middle = len(keras.tree.flatten(samples)[0]) // 2
+    first = keras.tree.map_structure(lambda array: array[:middle], samples)
+    return first, keras.tree.map_structure(lambda array: array[middle:], samples)
 
 
-def ds_cnn(library: Any, size: int, filters: int = 32) -> Any:
-    """Depthwise separable convolutions on one channel, as MLPerf Tiny's keyword spotter has them; logits."""
-    layers = library.layers
-
-    def normalized(x: Any) -> Any:
-        return layers.Activation("relu")(layers.BatchNormalization()(x))
-
-    inputs = library.Input((size, size, 1))
-    x = normalized(layers.Conv2D(filters, 3, padding="same", use_bias=False)(inputs))
-    for strides in (2, 1, 1):
-        x = normalized(layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False)(x))
-        x = normalized(layers.Conv2D(filters, 1, use_bias=False)(x))
-    return library.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+def decibels(exact: np.ndarray, found: np.ndarray) -> float:
+    """The power of what is right over that of the error."""
+    return float(10 * np.log10((exact**2).sum() / ((exact - found) ** 2).sum()))
 
 
-def lstm(library: Any, units: int = 64) -> Any:
-    """Reads an image of 28 x 28 row by row; logits."""
-    layers = library.layers
-    inputs = library.Input((28, 28))
-    return library.Model(inputs, layers.Dense(10)(layers.LSTM(units)(inputs)))
+def measured(network: Network, target: str, path: Path) -> tuple[float, float, int]:
+    """Writes a file for a target; the share of its outputs that are the simulation's, decibels, and its size."""
+    keras.utils.set_random_seed(0)
+    model = trained_like(network.make())
+    calibration, held = halves(network.samples(model, _SAMPLES))
+    q = tfopt.quantize(model, calibration, tfopt.QuantConfig.for_target(target), strict=True)
+    exported = tfopt.export(q, path, strict=True)
+    if exported.float_operators:
+        raise RuntimeError(f"{path}: {exported.float_operators}")
+    (output,) = tfopt.verify(q, path, held).outputs
+    exact, found = (each.predict(held, verbose=0) for each in (model, q))
+    return output.equal, decibels(exact, found), path.stat().st_size
 
 
-def vit(library: Any, width: int = 32, heads: int = 4, blocks: int = 2) -> Any:
-    """A small vision transformer: patches of 4 x 4 pixels of an image of 28 x 28; logits."""
-    layers = library.layers
-    inputs = library.Input((28, 28, 1))
-    x = layers.Reshape((49, width))(layers.Conv2D(width, 4, strides=4)(inputs))
-    for _ in range(blocks):
-        y = layers.LayerNormalization(epsilon=1e-5)(x)
-        x = layers.Add()([x, layers.MultiHeadAttention(heads, width // heads)(y, y)])
-        y = layers.Dense(2 * width, activation="relu")(layers.LayerNormalization(epsilon=1e-5)(x))
-        x = layers.Add()([x, layers.Dense(width)(y)])
-    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization(epsilon=1e-5)(x))
-    return library.Model(inputs, layers.Dense(10)(x))
+def on_cpu(operators: tuple[CpuOperator, ...]) -> str:
+    """What Vela leaves to the CPU, by name."""
+    counts = Counter(op.operator for op in operators)
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
 
 
-def autoencoder(library: Any) -> Any:
-    """The anomaly detector of MLPerf Tiny (269,992 parameters): ten dense layers around a bottleneck of 8."""
-    layers = library.layers
-    x = inputs = library.Input((640,))
-    for units in (128, 128, 128, 128, 8, 128, 128, 128, 128):
-        x = layers.Activation("relu")(layers.BatchNormalization()(layers.Dense(units)(x)))
-    return library.Model(inputs, layers.Dense(640)(x))
+def main() -> None:
+    names = sys.argv[1:] or [*NETWORKS, *LARGE]
+    reasons: dict[tuple[str, str], None] = {}
+    print("| network | LiteRT: equal | dB | bytes | TFLM: equal | dB | bytes | U55: operators | on its CPU |")
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|:--|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        for name in names:
+            network = {**NETWORKS, **LARGE}[name]
+            cells = [
+                f"{equal:.0%} | {db:.1f} | {size:,}"
+                for equal, db, size in (measured(network, target, path) for target in ("litert", "ethos-u"))
+            ]
+            report = estimate_npu(path, "ethos-u55-128")
+            reasons |= {(op.operator, op.reason.partition(" (")[0]): None for op in report.cpu}
+            print(f"| {name} | {' | '.join(cells)} | {report.operators} | {on_cpu(report.cpu)} |", flush=True)
+    print()
+    for operator, reason in reasons:
+        print(f"- {operator}: {reason.rstrip('.') or 'no reason given'}.")
+
+
+if __name__ == "__main__":
+    main()

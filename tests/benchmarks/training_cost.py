@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 import tfopt
-from tests.benchmarks.networks import mobilenet_v2, resnet8
+from tests.benchmarks.peers.networks import mobilenet_v2, resnet8
 from tfopt._report import Table
 
 STEPS, ROUNDS = 8, 5

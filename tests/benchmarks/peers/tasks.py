@@ -19,8 +19,8 @@ import keras
 import numpy as np
 
 import tfopt
-from tests.benchmarks import networks
 from tests.benchmarks.data_folder import Arrays, cifar10, find, mnist
+from tests.benchmarks.peers import networks
 from tests.benchmarks.peers.work import Work, weights_of
 
 CALIBRATION = 256

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks import networks
+from tests.benchmarks.peers import networks
 
 BATCH = 64
 
