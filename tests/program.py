@@ -22,6 +22,11 @@ LOADED = [
 ]
 
 
+def environment():
+    """That of a user, who has not asked for TensorFlow's messages."""
+    return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+
+
 def run_tfopt(*arguments: object, cwd: Path | str | None = None) -> subprocess.CompletedProcess[str]:
     """`tfopt ARGUMENTS` in a folder: its exit status, standard output and standard error."""
     given = [str(argument) for argument in arguments]

@@ -9,7 +9,8 @@ import keras
 import pytest
 from keras import layers, ops
 
-from tests.conversion.cases import CASES, FORMS, ISLANDS
+from tests.conversion.cases import CASES, ISLANDS
+from tests.conversion.forms import FORMS
 from tests.conversion.masked import MASKED_RECURRENT
 from tests.conversion.recurrent import RECURRENT
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS
+from tests.conversion.cases import CASES
+from tests.conversion.forms import FORMS
 from tests.conversion.rows import RECURRENT_ROWS, by_row, side_by_side
 from tests.models import samples_for, trained_like
 from tfopt.runtimes import TFLiteFile

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, ISLANDS
+from tests.conversion.cases import CASES, ISLANDS
+from tests.conversion.forms import FORMS
 from tests.conversion.rows import QUICK_ROWS, build, by_row, quick, side_by_side
 from tests.models import MODELS, samples_for, trained_like
 from tfopt.quantization import FakeQuantize

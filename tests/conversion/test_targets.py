@@ -3,7 +3,8 @@
 import pytest
 
 import tfopt
-from tests.conversion.cases import CASES, FORMS, ISLANDS
+from tests.conversion.cases import CASES, ISLANDS
+from tests.conversion.forms import FORMS
 from tests.conversion.inexact import INEXACT
 from tests.conversion.rows import QUICK_ROWS, RECURRENT_ROWS, build, by_row, quick, side_by_side
 from tests.models import samples_for, trained_like

@@ -36,7 +36,7 @@ def gptq(work: Work) -> Any:
         for first in range(0, len(work.calibration), 32):
             yield [work.calibration[first : first + 32]]
 
-    config = mct.gptq.get_keras_gptq_config(n_epochs=20 * work.epochs)
+    config = mct.gptq.get_keras_gptq_config(n_epochs=50)  # as its tutorials have it
     model, _ = mct.gptq.keras_gradient_post_training_quantization(
         work.model, representative, config, target_platform_capabilities=TFLITE
     )
