@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.test_cli import run
+from tests.program import run_tfopt
 from tfopt.cli import COMMANDS
 from tfopt.commands._read_commands import commands, flags_of
 from tfopt.commands.completion import SHELLS
@@ -51,12 +51,12 @@ def test_values_of_flags_are_known():
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["compress", "quantize", "export", "inspect", "bench"])
 def test_they_are_the_flags_that_help_lists(command):
-    listed = re.findall(r"^  --(\[no\])?(\w+)", run(command, "--help").stdout, re.M)
+    listed = re.findall(r"^  --(\[no\])?(\w+)", run_tfopt(command, "--help").stdout, re.M)
     assert sorted(listed) == sorted(("[no]" * flag.is_switch, flag.name) for flag in flags_of(command))
 
 
 @pytest.mark.slow
 def test_the_command_prints_the_script():
-    assert run("completion", "fish").stdout == SCRIPTS["fish"]
-    wrong = run("completion", "csh")
+    assert run_tfopt("completion", "fish").stdout == SCRIPTS["fish"]
+    wrong = run_tfopt("completion", "csh")
     assert wrong.returncode == 2 and "one of bash, zsh, fish. Got 'csh'" in wrong.stderr

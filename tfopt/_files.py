@@ -101,7 +101,7 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and not error.filename:  # of a write, which knows no name
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a write knows no name
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 

@@ -120,7 +120,9 @@ def test_nothing_is_converted_for_a_path_that_cannot_be_written(pair, tmp_path, 
 
 
 def test_bad_arguments_teach(pair, tmp_path):
-    with pytest.raises(ValueError, match=r"'batch_size' argument must be 1 or more, or None.*Got 0"):
+    with pytest.raises(
+        ValueError, match=r"'batch_size' argument must be an integer of 1 or more, or None.*Got 0"
+    ):
         tfopt.export(pair[1], tmp_path / "a.tflite", batch_size=0)
     with pytest.raises(ValueError, match=r"or the path of one.*Nothing is at 'model'"):
         tfopt.export("model", tmp_path / "a.tflite")

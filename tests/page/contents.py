@@ -84,15 +84,16 @@ def _sensitivity(name):
 def _search(name):
     points = tuple(
         Point(
-            cost,
+            {"compressed_bytes": bytes_, "latency": 0.25},
             loss,
-            (LayerChoice(name, bits, 0.0), LayerChoice("last", 8, 0.5)),
+            (LayerChoice(name, bits, 0.0), LayerChoice("last", 8, 0.5, 16)),
             "tflm",
-            "compressed_bytes",
+            channels={name: 0.5},
         )
-        for cost, loss, bits in ((500, 0.3, 2), (900, 0.01, 4), (1500, 0.0, 8))
+        for bytes_, loss, bits in ((500, 0.3, 2), (900, 0.01, 4), (1500, 0.0, 8))
     )
-    return SearchReport("net", "compressed_bytes", 1000, None, points, points[1], 950, None, 1.0)
+    budget = {"compressed_bytes": 1000.0, "latency": 0.5}
+    return SearchReport("net", budget, None, points, points[1], dict(points[1].costs), None, 1.0)
 
 
 def everything(name: str = "conv", classes: int = 2) -> Content:

@@ -91,11 +91,12 @@ def learn(
     Example:
 
     >>> import keras, numpy as np
-    >>> from tfopt.budgets import learn
+    >>> from tfopt.budgets import Learned, learn
     >>> layers = [keras.layers.Dense(32, activation="relu", name="a"), keras.layers.Dense(4, name="b")]
     >>> model = keras.Sequential([keras.Input((16,)), *layers])
     >>> x = np.random.default_rng(0).normal(size=(64, 16)).astype("float32")
-    >>> found = learn(model, (x, x[:, :4].argmax(axis=1)), {"mean_bits": 4.5}, {"weight_bits": (8, 4)}, epochs=1)
+    >>> y = x[:, :4].argmax(axis=1)
+    >>> found: Learned = learn(model, (x, y), {"mean_bits": 4.5}, {"weight_bits": (8, 4)}, epochs=1)
     >>> found.point.costs["mean_bits"] <= 4.5, list(found.probabilities["a"])
     (True, [4, 8])
     """

@@ -58,11 +58,12 @@ def refine(
     Example:
 
     >>> import keras, numpy as np
-    >>> from tfopt.budgets import Objective, refine
+    >>> from tfopt.budgets import Objective, RefineReport, refine
     >>> model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(32, name="a")])
     >>> x = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     >>> objective = Objective(model, x, {"bytes": None}, {"weight_bits": (8, 4)})
-    >>> refine(objective, trials=4).points[0].layers[0].bits
+    >>> report: RefineReport = refine(objective, trials=4)
+    >>> report.points[0].layers[0].bits
     4
     """
     if not isinstance(trials, int) or trials < 1:

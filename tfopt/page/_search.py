@@ -15,40 +15,41 @@ def search(content: Content) -> list[Block]:
     report = content.report("search")
     if not report or not report["points"]:
         return []
-    form = report["form"].replace("_", " ")
-    svg = draw("front", f"growth of the loss against {form}", _front(report, form))
+    plots = tuple(_plot(report, budget, f"front-{number}") for number, budget in enumerate(report["budget"]))
+    return [Plots(plots), _table(report)]
+
+
+def _plot(report: Mapping[str, Any], budget: str, mark: str) -> Plot:
+    form = budget.replace("_", " ")
+    svg = draw(mark, f"growth of the loss against {form}", _front(report, budget, mark))
     caption = (
-        f"Each point is a choice of bits and zeros for every layer, of which none is better in both: {form} as "
-        "foreseen and the growth of the mean loss, the sum over layers. The larger mark is what was taken; the line is "
-        "the budget."
+        f"Each point is a choice for every layer, of which none is better in everything: {form}, and the growth of the "
+        "mean loss without training. The larger mark is what was taken; the line is the budget."
     )
-    return [Plots((Plot(svg, f"Loss against {form}", caption),)), _table(report, form)]
+    return Plot(svg, f"Loss against {form}", caption)
 
 
-def _front(report: Mapping[str, Any], form: str) -> Any:
+def _front(report: Mapping[str, Any], budget: str, mark: str) -> Any:
     def make(axes: Any) -> Mapping[str, str]:
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        points, hints = report["points"], {}
-        axes.plot(
-            [one["cost"] for one in points],
-            [one["loss"] for one in points],
-            color=SERIES[0],
-            linewidth=1,
-            drawstyle="steps-post",  # what is between two points cannot be had
-        )
+        form = budget.replace("_", " ")
+        points = sorted(report["points"], key=lambda one: one["costs"][budget])
+        hints = {}
+        if len(report["budget"]) == 1:  # of several budgets a point may be worse in this one
+            costs = [one["costs"][budget] for one in points]
+            losses = [one["loss"] for one in points]
+            # What is between two points cannot be had.
+            axes.plot(costs, losses, color=SERIES[0], linewidth=1, drawstyle="steps-post")
         for at, one in enumerate(points):
-            size = 11 if one == report["best"] else 6
-            mark = f"front-{at}"
-            axes.plot(
-                one["cost"], one["loss"], "o", color=SERIES[0], markersize=size, gid=mark, clip_on=False
-            )
-            hints[mark] = f"{one['cost']:,} {form}, loss +{one['loss']:.4f}, {_bits(one)}"
-        if report["budget"] is not None:
-            axes.axvline(report["budget"], color=MUTED, linewidth=1, linestyle="--")
+            size, cost, name = 11 if one == report["best"] else 6, one["costs"][budget], f"{mark}-{at}"
+            axes.plot(cost, one["loss"], "o", color=SERIES[0], markersize=size, gid=name, clip_on=False)
+            hints[name] = f"{_figure(cost)} {form}, loss +{one['loss']:.4f}, {_bits(one)}"
+        if report["budget"][budget] is not None:
+            axes.axvline(report["budget"][budget], color=MUTED, linewidth=1, linestyle="--")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _figure(value)))
         axes.set_xlabel(form)
         axes.set_ylabel("growth of the loss")
         return hints
@@ -56,16 +57,33 @@ def _front(report: Mapping[str, Any], form: str) -> Any:
     return make
 
 
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or float(value).is_integer() else f"{value:.3g}"
+
+
 def _bits(point: Mapping[str, Any]) -> str:
     bits = sorted({layer["bits"] for layer in point["layers"]})
     return f"{bits[0]} bits" if len(bits) == 1 else f"{bits[0]} to {bits[-1]} bits"
 
 
-def _table(report: Mapping[str, Any], form: str) -> DataTable:
+def _table(report: Mapping[str, Any]) -> DataTable:
     chosen = report["best"] or report["points"][0]
     lines = tuple(
-        (layer["path"], str(layer["bits"]), percent(layer["sparsity"])) for layer in chosen["layers"]
+        (
+            layer["path"],
+            str(layer["bits"]),
+            percent(layer["sparsity"]),
+            str(layer["n_clusters"] or "-"),
+            _left(chosen, layer["path"]),
+        )
+        for layer in chosen["layers"]
     )
     taken = "What was taken" if report["best"] else "No point is within the budget; this is the cheapest"
-    caption = f"{taken}: {chosen['cost']:,} {form} as foreseen."
-    return DataTable(caption, ("layer", "bits", "zeros"), lines, frozenset({0}))
+    costs = ", ".join(f"{_figure(cost)} {name.replace('_', ' ')}" for name, cost in chosen["costs"].items())
+    heads = ("layer", "bits", "zeros", "values", "channels or rank left")
+    return DataTable(f"{taken}: {costs}.", heads, lines, frozenset({0}))
+
+
+def _left(point: Mapping[str, Any], path: str) -> str:
+    part = {**point["channels"], **point["ranks"]}.get(path)
+    return "-" if part is None else percent(part)
