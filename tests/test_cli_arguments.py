@@ -32,6 +32,7 @@ def test_damaged_files_get_one_sentence(tmp_path, name):
     assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_too_much_is_refused_unless_it_is_allowed(tmp_path):
     """A file of 300 kB that takes 300 MB, and a model of 3 kB that asks for 4 GB."""
     bomb, config = tmp_path / "bomb.npz", keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])

@@ -70,6 +70,7 @@ def refused(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", REFUSED)
 def test_what_was_refused_computes_in_integers(report, refused):
     output, exact, rounded = refused[report]

@@ -36,12 +36,14 @@ before, environment, start = set(sys.modules), dict(os.environ), time.process_ti
 import tfopt
 seconds = time.process_time() - start
 new = sorted(set(sys.modules) - before)
-print(json.dumps([new, seconds, dict(os.environ) == environment, dir(tfopt) == tfopt.__all__]))
+harmless = [new, seconds, dict(os.environ) == environment, dir(tfopt) == tfopt.__all__]
+from tfopt.quantization import quantize
+print(json.dumps([*harmless, sorted(name for name in sys.modules if name.startswith("tfopt."))]))
 """
 
 
-def test_importing_is_harmless_and_cheap():
-    modules, seconds, same_environment, names_are_there = run_python(IMPORT)
+def test_importing_is_harmless_and_cheap_and_one_feature_does_not_load_another():
+    modules, seconds, same_environment, names_are_there, quantizing = run_python(IMPORT)
     assert same_environment
     assert names_are_there
     assert {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names) == {
@@ -50,6 +52,9 @@ def test_importing_is_harmless_and_cheap():
     }
     assert [module for module in modules if module.startswith("tfopt")] == ["tfopt", "tfopt._serialization"]
     assert seconds <= 0.1
+    packages = {name.split(".")[1] for name in quantizing}
+    assert "quantization" in packages
+    assert not packages & {"conversion", "distillation", "legacy", "pruning", "runtimes", "shrinking"}
 
 
 REACH = """
@@ -64,19 +69,6 @@ print(json.dumps(sorted(heavy & set(sys.modules))))
 
 def test_packages_are_reached_without_what_they_need():
     assert run_python(REACH) == []
-
-
-QUANTIZE = """
-import json, sys, keras
-from tfopt.quantization import quantize
-print(json.dumps(sorted(name for name in sys.modules if name.startswith("tfopt."))))
-"""
-
-
-def test_one_feature_does_not_load_another():
-    packages = {name.split(".")[1] for name in run_python(QUANTIZE)}
-    assert "quantization" in packages
-    assert not packages & {"conversion", "distillation", "legacy", "pruning", "runtimes", "shrinking"}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
@@ -121,9 +113,11 @@ def test_every_registered_class_is_in_the_table():
 LOAD = """
 import json, sys
 {imports}
+import numpy as np
 model = keras.models.load_model(sys.argv[1])
 found = [type(keras.saving.deserialize_keras_object(config)).__name__ for config in json.load(open(sys.argv[2]))]
 distiller = keras.models.load_model(sys.argv[3])
+np.save(sys.argv[5], keras.models.load_model(sys.argv[4]).predict(np.load(sys.argv[6]), verbose=0))
 print(json.dumps([type(model).__name__, found, type(distiller).__name__]))
 """
 
@@ -131,7 +125,7 @@ print(json.dumps([type(model).__name__, found, type(distiller).__name__]))
 @pytest.mark.parametrize(
     "imports", ["import keras, tfopt", pytest.param("import tfopt; import keras", marks=pytest.mark.slow)]
 )
-def test_what_was_saved_loads_in_another_process_after_importing_tfopt(imports, tmp_path):
+def test_what_was_saved_loads_and_computes_the_same_in_another_process(imports, tmp_path):
     configs = {
         name: keras.saving.serialize_keras_object(thing) for name, thing in sorted(serializable().items())
     }
@@ -139,31 +133,18 @@ def test_what_was_saved_loads_in_another_process_after_importing_tfopt(imports, 
     configs = json.loads(json.dumps(configs).replace('"module": "tfopt.', '"module": "tfopt.moved_since.'))
     (tmp_path / "configs.json").write_text(json.dumps(list(configs.values())))
     teacher = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
-    student = tfopt.quantize(teacher, calibration=np.ones((4, 3)))
+    x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
+    student = tfopt.quantize(teacher, calibration=x)
     distiller = tfopt.Distiller(student, teacher, losses=[tfopt.SoftTargets(temperature=2.0)])
     distiller.compile("adam", "mse")
     distiller.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
     distiller.save(tmp_path / "distiller.keras")
     student.save(tmp_path / "student.keras")
     old = OLD_FILE if OLD_FILE_LOADS else tmp_path / "student.keras"
-    paths = (old, tmp_path / "configs.json", tmp_path / "distiller.keras")
-    loaded = run_python(LOAD.format(imports=imports), *paths)
-    assert loaded == ["QuantizedModel", list(configs), "Distiller"]
-
-
-PREDICT = """
-import json, sys, numpy as np, keras, tfopt
-q = keras.models.load_model(sys.argv[1])
-np.save(sys.argv[2], q.predict(np.load(sys.argv[3]), verbose=0))
-print("true")
-"""
-
-
-def test_a_quantized_model_computes_the_same_in_another_process(tmp_path):
-    x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu")])
-    q = tfopt.quantize(model, calibration=x)
-    q.save(tmp_path / "q.keras")
     np.save(tmp_path / "x.npy", x)
-    assert run_python(PREDICT, *(tmp_path / name for name in ("q.keras", "y.npy", "x.npy")))
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), q.predict(x, verbose=0))
+    made = [
+        tmp_path / name for name in ("configs.json", "distiller.keras", "student.keras", "y.npy", "x.npy")
+    ]
+    loaded = run_python(LOAD.format(imports=imports), old, *made)
+    assert loaded == ["QuantizedModel", list(configs), "Distiller"]
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), student.predict(x, verbose=0))

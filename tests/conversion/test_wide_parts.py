@@ -71,7 +71,8 @@ def masked_by_hand(x, ids):
     ]
 
 
-@pytest.mark.parametrize("target", ["litert", pytest.param("tflm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["litert", "tflm"])
 def test_a_mask_applied_by_hand_costs_no_codes(target, tmp_path):
     """On a grid that reaches down to it, scores would be a few codes, or one."""
     scores, ids = keras.Input((6, 6), name="scores"), keras.Input((6,), dtype="int32", name="ids")

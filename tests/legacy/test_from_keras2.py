@@ -38,16 +38,19 @@ def converted() -> dict[str, Any]:
     return run("-m", "tests.legacy.convert_rows")
 
 
+@pytest.mark.slow
 def test_every_stock_layer_has_a_row(converted):
     assert converted["missing"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_computes_the_same(converted, name):
     assert not isinstance(converted[name], str), converted[name]
     assert converted[name] <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_counterpart_is_named(converted, name):
     assert REFUSED[name][1] in str(converted[f"refused {name}"])

@@ -37,9 +37,10 @@ def calls(function):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [{}, pytest.param({"equalize": True, "correct_bias": True, "rounding": "gptq"}, marks=pytest.mark.slow)],
+    [{}, {"equalize": True, "correct_bias": True, "rounding": "gptq"}],
 )
 def test_calls_grow_linearly(options):
     x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype("float32")

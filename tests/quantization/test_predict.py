@@ -79,6 +79,7 @@ def test_a_moved_weight_needs_no_new_trace(monkeypatch):
     assert q.predict_function is traced
 
 
+@pytest.mark.slow
 def test_predict_on_several_devices_follows_the_weights():
     with two_devices().scope():
         q = quantized()
@@ -88,6 +89,7 @@ def test_predict_on_several_devices_follows_the_weights():
     np.testing.assert_array_equal(q.predict(x, verbose=0), np.asarray(q(x, training=False)))
 
 
+@pytest.mark.slow
 def test_a_saved_model_has_no_held_numbers(tmp_path):
     q = quantized()
     x = samples_for(q, 4)

@@ -98,7 +98,7 @@ STREAMS = {"before the branch": (6, 6), "behind the sum": (4, 5)}
 @pytest.mark.parametrize(
     "target, norm",
     [
-        ("litert", "before the branch"),
+        pytest.param("litert", "before the branch", marks=SLOW),
         *(pytest.param("tflm", norm, marks=SLOW) for norm in STREAMS),
         pytest.param("litert", "behind the sum", marks=SLOW),
     ],
