@@ -107,6 +107,24 @@ def test_every_budget_is_met_as_measured(net, target, parts, space):
         assert dict(recipe.shrink.layers) == dict(report.best.channels)
 
 
+@SLOW
+def test_a_budget_of_time_is_met_as_measured():
+    """Of a net whose convolutions take most of the time: what a call takes by itself cannot be saved."""
+    x = np.random.default_rng(0).normal(size=(64, 24, 24, 8)).astype("float32")
+    h = inputs = keras.Input((24, 24, 8))
+    for number, filters in enumerate((32, 32, 64)):
+        h = LAYERS.Conv2D(filters, 3, padding="same", activation="relu", name=f"conv{number}")(h)
+    model = keras.Model(inputs, LAYERS.Dense(4)(LAYERS.GlobalAveragePooling2D()(h)))
+    data = x, model.predict(x, verbose=0).argmax(axis=1)
+    still = {"channels": (1.0,), "weight_bits": (8,), "sparsity": (0.0,)}
+    whole = tfopt.search(model, data, {"latency": 1e9}, still)
+    budget = 0.6 * whole.measured["latency"]
+    report = tfopt.search(model, data, {"latency": budget})
+    assert report.measured["latency"] <= budget and report.best.channels
+    path = report.best.shape.make(model)
+    assert count_macs(path) < 0.7 * count_macs(model)
+
+
 def test_targets_have_their_budgets(net):
     model, data = net
     for target, name in (("litert", "arena"), ("tflm", "cycles")):
