@@ -96,7 +96,7 @@ def _run_console(session: str) -> str:
 
 def _command(line: str) -> str:
     if line.startswith("tfopt ") and not set("|&;<>$*") & set(line):  # as most are: nothing for a shell
-        return _printed(line, run_tfopt(*shlex.split(line)))
+        return _printed(line, run_tfopt(*shlex.split(line)[1:]))
     words = re.sub(r"^tfopt\b", f"{sys.executable} -m tfopt", line)
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
