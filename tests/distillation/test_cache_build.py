@@ -112,7 +112,7 @@ def killing(self, number, entries):
     write(self, number, dict(list(entries.items())[:1]) if number == 2 else entries)
     if number == 2 and sys.argv[2] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    write(self, number, entries)
+    return write(self, number, entries)
 _cache_teacher.Store.write_shard = killing
 td.cache_teacher(teacher, x, sys.argv[1], verbose=0)
 """

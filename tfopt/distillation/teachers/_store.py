@@ -105,7 +105,7 @@ class Store:
                     while block := stream.read(1 << 22):
                         checksum = zlib.crc32(block, checksum)
                 same = checksum == shard["crc32"].get(name)
-        except (OSError, ValueError, EOFError, TypeError) as error:
+        except (OSError, ValueError, EOFError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"The teacher cache's file {str(path)!r} cannot be read: {error}. Delete {str(self.directory)!r}, and "
                 "make the cache again."
