@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from tfopt._report import Report
-from tfopt.commands._arguments import is_tflite, load_model, take
+from tfopt.commands._arguments import is_tflite, load_model, reading, take
 from tfopt.commands._output import show, wants_json
 from tfopt.runtimes import inspect
 
@@ -34,5 +34,9 @@ def _inspected(path: str) -> Report:
         # Imported here: a .tflite file is read without Keras and TensorFlow.
         from tfopt._inspect_model import inspect_model, inspect_saved_model
 
-        return inspect_saved_model(path) if Path(path).is_dir() else inspect_model(load_model(path))
+        if Path(path).is_dir():
+            return inspect_saved_model(path)
+        model = load_model(path)
+        with reading(path):  # what a file says of a layer may only fail when the layer is called
+            return inspect_model(model)
     return inspect(path)
