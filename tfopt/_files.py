@@ -10,6 +10,8 @@ from pathlib import Path
 
 # A temporary file that is older was left by a process that was killed, in seconds.
 _LEFTOVER = 3600.0
+# Its name: that of the file, and random letters.
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{16}", flags=re.S)
 
 
 def check_parent(path: str | os.PathLike, argument: str) -> Path:
@@ -106,11 +108,18 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
         raise
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Removes what writers of any file in a folder left behind that were killed; nobody else may write there now."""
+    for old in folder.iterdir():
+        if _TEMPORARY.fullmatch(old.name):
+            old.unlink()
+
+
 def _remove_leftovers(path: Path) -> None:
     """Removes what writers of this file left behind that were killed."""
-    pattern = re.compile(re.escape(f".{path.name[:200]}.") + "[0-9a-f]{16}")
     for old in path.parent.iterdir():
-        if pattern.fullmatch(old.name):
+        found = _TEMPORARY.fullmatch(old.name)
+        if found and found[1] == path.name[:200]:
             with contextlib.suppress(OSError):
                 if time.time() - old.stat().st_mtime > _LEFTOVER:
                     old.unlink()

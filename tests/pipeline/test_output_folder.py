@@ -54,3 +54,15 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     for path, overwrite, message in rows:
         with pytest.raises(ValueError, match=message):
             check_output_folder(path, overwrite)
+
+
+def test_what_a_killed_writer_left_is_not_among_the_results(tmp_path):
+    """Else the next run would refuse the folder, as it holds a file of someone else's."""
+    wanted, left = tmp_path / "out", ".report.md." + 16 * "a"
+    with pytest.raises(KeyboardInterrupt), output_folder(wanted, resume=True) as work:
+        (work / left).write_text("half")
+        (work / ".kept").write_text("by someone")
+        raise KeyboardInterrupt
+    with output_folder(wanted, resume=True) as work:
+        (work / "report.md").write_text("whole")
+    assert {path.name for path in wanted.iterdir()} == {"report.md", ".kept"}

@@ -11,10 +11,11 @@ from absl import flags
 import tfopt
 from tfopt._export_from import load_saved
 from tfopt._files import check_parent, is_same_file
-from tfopt.commands._arguments import is_tflite, load_samples, reading, take
+from tfopt.commands._arguments import is_tflite, load_samples, reading, take, try_files
 from tfopt.commands._output import show
 from tfopt.compression import CompressionReport, compress_weights
 from tfopt.conversion import ExportReport, write_c_array
+from tfopt.runtimes import TFLiteFile
 
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4", "int8", "int16")
 _TYPES = ("int8", "uint8", "int16", "float32")
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> None:
         )
     report: ExportReport | CompressionReport
     try:
-        report = compress_weights(model, path) if _is_file(model) else _export(model, path)
+        report = _compressed(model, path) if _is_file(model) else _export(model, path)
     except ImportError as error:  # which names the package to install
         raise RuntimeError(str(error)) from error
     show(report, [path])
@@ -57,6 +58,19 @@ def main(arguments: list[str]) -> None:
 def _is_file(model: str) -> bool:
     """Whether the model is a file already, and only to be compressed."""
     return is_tflite(model) and _COMPRESS.value
+
+
+def _compressed(file: str, path: str) -> CompressionReport:
+    """A file from outside runs in a process of its own first."""
+    read = TFLiteFile.read(file)
+    try_files([file], ["tflm"])
+    try:
+        return compress_weights(file, path)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:
+        raise ValueError(
+            f"The 'path' argument must name a whole .tflite file. Got {read.name}, which is damaged "
+            f"({type(error).__name__}: {error}). Export the model again."
+        ) from error
 
 
 def _export(model: str, path: str) -> ExportReport:

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tfopt._files import remove_leftovers
+
 # What a folder of results holds; a folder with anything else is not replaced.
 FILES = ("model.keras", "model.tflite", "recipe.yaml", "report.html", "report.json", "report.md")
 
@@ -77,7 +79,9 @@ def output_folder(path: Path, resume: bool = False) -> Iterator[Path]:
     with _alone(work, path):
         if old.exists():  # killed behind the renames below, or between them where there is no exchange
             shutil.rmtree(old) if path.exists() else os.rename(old, path)
-        if not resume:
+        if resume:
+            remove_leftovers(work)
+        else:
             _clear(work)
         try:
             yield work

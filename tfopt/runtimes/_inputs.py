@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._text import short_repr
 from tfopt.runtimes._tensors import Tensor
 
 
@@ -58,6 +59,6 @@ def _check_shape(array: np.ndarray, tensor: Tensor, argument: str) -> None:
     if len(got) != len(wanted) or any(w not in (None, g) for w, g in zip(wanted, got, strict=True)):
         expected = ", ".join(["n", *("any" if size is None else str(size) for size in wanted)])
         raise ValueError(
-            f"The '{argument}' argument must have the shape ({expected}) for the input '{tensor.name}'. "
+            f"The '{argument}' argument must have the shape ({expected}) for the input {short_repr(tensor.name)}. "
             f"Got {array.shape} instead. Put the samples along the first dimension, as model.predict takes them."
         )

@@ -1,8 +1,9 @@
 """LiteRT, with each of the three sets of kernels that it can run a file with."""
 
+import contextlib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -63,8 +64,9 @@ class LiteRT(Runtime):
 
     def set_inputs(self, arrays: Sequence[np.ndarray]) -> None:
         self._resize([array.shape for array in arrays])
-        for tensor, array in zip(self.file.inputs, arrays, strict=True):
-            self.interpreter.set_tensor(tensor.index, array)
+        with self._failing():
+            for tensor, array in zip(self.file.inputs, arrays, strict=True):
+                self.interpreter.set_tensor(tensor.index, array)
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
         """Gives open dimensions the sizes of the samples."""
@@ -81,13 +83,24 @@ class LiteRT(Runtime):
 
     def reset(self) -> None:
         if self.file.has_state and self._shapes:
-            self.interpreter.reset_all_variables()
+            with self._failing():
+                self.interpreter.reset_all_variables()
 
     def invoke(self) -> None:
-        self.interpreter.invoke()
+        with self._failing():
+            self.interpreter.invoke()
 
     def tensor(self, tensor: Tensor) -> np.ndarray:
-        return self.interpreter.get_tensor(tensor.index)
+        with self._failing():
+            return self.interpreter.get_tensor(tensor.index)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """A file that was loaded may be damaged all the same: what it says then names it."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            raise _cannot_run(self.file, error) from error
 
 
 class LiteRTBuiltin(LiteRT):

@@ -143,6 +143,11 @@ def _read(
 def _steps(one: Written, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The file's codes minus the simulation's."""
     tensor = one.tensor
+    if codes.shape != values.shape:
+        raise ValueError(
+            f"The file's tensor {tensor.name!r} has {codes[:1].size} values a sample, and what the model computes "
+            f"there {values[:1].size}. Check that the file was exported from this model."
+        )
     expected = quantize_values(values, tensor.scale or 1.0, tensor.zero_point, tensor.dtype)
     return codes - expected.astype(np.int32)
 

@@ -123,6 +123,11 @@ class TFLiteMicro(Runtime):
     def tensor(self, tensor: Tensor) -> np.ndarray:
         if self._kept:
             return np.array(self.interpreter.GetTensor(tensor.index, 0)["tensor_data"])
+        if tensor.index not in self._positions:
+            raise CannotRunError(
+                f"TFLite Micro cannot give {tensor.name!r} of {self.file.name}: the file's signature names it, but its "
+                "graph does not write it. The file is damaged; export it again."
+            )
         return np.array(self.interpreter.get_output(self._positions[tensor.index]))
 
     def _measure(self) -> Arena:
