@@ -15,6 +15,7 @@ from tfopt.compression._strip import renumber, strip
 from tfopt.conversion import Flatbuffer
 from tfopt.kernels import TARGETS, Target
 from tfopt.runtimes import Arena, TFLiteFile
+from tfopt.runtimes._tflite_file import damaged
 
 
 def compress_weights(
@@ -68,7 +69,10 @@ def compress_weights(
     row = check_decoder(target)
     source = TFLiteFile.read(path)
     output = check_parent(path if output is None else output, "output")
-    made, arenas = _within(source, row, max_arena)
+    try:
+        made, arenas = _within(source, row, max_arena)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError) as error:  # found only here
+        raise damaged(source.name, error) from error
     write_whole(output, made.content)
     return CompressionReport(
         str(output), len(source.content), made.stripped, len(made.content), made.kernels, *arenas

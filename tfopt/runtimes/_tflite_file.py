@@ -84,10 +84,7 @@ class TFLiteFile:
         except (
             Exception
         ) as error:  # why: a truncated flatbuffer fails as struct.error, IndexError, TypeError, ...
-            raise ValueError(
-                f"The 'path' argument must name a whole .tflite file. Got {name}, which is damaged "
-                f"({type(error).__name__}: {error}). Export the model again."
-            ) from error
+            raise damaged(name, error) from error
 
     @classmethod
     def of(cls, model: Any, content: bytes = b"", name: str = "<bytes>") -> "TFLiteFile":
@@ -206,4 +203,16 @@ def _with_grid_of(kernel: Tensor, unpacked: Tensor) -> Tensor:
         return kernel
     return dataclasses.replace(
         kernel, scales=unpacked.scales, zero_points=unpacked.zero_points, axis=unpacked.axis
+    )
+
+
+def damaged(name: str, error: Exception) -> ValueError:
+    """What to raise where a file's content makes no sense.
+
+    >>> str(damaged("a.tflite", IndexError("list index out of range")))[-79:]
+    'which is damaged (IndexError: list index out of range). Export the model again.'
+    """
+    return ValueError(
+        f"The 'path' argument must name a whole .tflite file. Got {name}, which is damaged "
+        f"({type(error).__name__}: {error}). Export the model again."
     )
