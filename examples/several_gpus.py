@@ -2,7 +2,7 @@
 
 pip install 'tfopt[examples]'
 python examples/several_gpus.py --epochs 6
-python examples/several_gpus.py --devices CPU:0 --devices CPU:1    # as the tests do, on two logical CPUs
+python examples/several_gpus.py --cpus 2    # without a GPU: on two logical CPUs, to try it
 
 Only the scope is new: models are made and compiled inside it. Masks and ranges are the same on all replicas, so that
 the file is the one that a single device would give, up to the rounding of sums.
@@ -20,12 +20,15 @@ import tfopt
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--epochs", type=int, default=10, help="of each training (default: 10)")
-parser.add_argument(
-    "--devices", action="append", help="a device such as GPU:0; give several (default: all GPUs)"
-)
+parser.add_argument("--cpus", type=int, help="logical CPUs to train on (default: all GPUs instead)")
 args = parser.parse_args()
 
-strategy = tf.distribute.MirroredStrategy(args.devices) if args.devices else tfopt.distribute.strategy()
+if args.cpus:
+    one = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one] * args.cpus)
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(args.cpus)])
+else:
+    strategy = tfopt.distribute.strategy()
 batch_size = 32 * strategy.num_replicas_in_sync
 print(f"{strategy.num_replicas_in_sync} replicas, {batch_size} samples a step")
 

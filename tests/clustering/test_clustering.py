@@ -8,6 +8,7 @@ from keras import layers
 
 import tfopt
 from tests.distillation.models import classifier
+from tests.strategies import two_devices
 from tfopt.clustering import Clustering, HalvingClusters
 
 LOSS = "sparse_categorical_crossentropy"
@@ -148,7 +149,7 @@ def test_a_distilled_student_is_clustered_and_the_teacher_is_not(blobs):
 @pytest.mark.parametrize("gradient", ["straight_through", "centroid"])
 @SLOW
 def test_replicas_agree(blobs, gradient):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_devices()
     with strategy.scope():
         model = compiled(net())
     model.fit(*blobs, batch_size=32, epochs=2, verbose=0, callbacks=[Clustering(8, gradient=gradient)])

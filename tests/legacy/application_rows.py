@@ -52,6 +52,8 @@ def main(names: list[str]) -> None:
     from tfopt.legacy import from_keras2
     from tfopt.legacy._compare import compare
 
+    # In float32 a hundred layers differ by rounding as much as by a small mistake, and by another amount on each CPU.
+    tf_keras.backend.set_floatx("float64")
     results = {}
     for name in names:
         size = APPLICATIONS[name]

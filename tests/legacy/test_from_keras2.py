@@ -61,7 +61,7 @@ def test_what_has_no_counterpart_is_named(converted, name):
 def test_a_network_of_tf_keras_applications(name):
     difference = run("-m", "tests.legacy.application_rows", name)[name]
     assert not isinstance(difference, str), difference
-    assert difference <= 1e-5
+    assert difference <= 1e-7  # constants of a float64 network are float32 here and there
 
 
 FILES = """
