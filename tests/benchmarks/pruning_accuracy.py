@@ -5,7 +5,8 @@
 The protocol, the same for every way to prune: MLPerf Tiny's ResNet8, fine-tuned (`cifar10.float_model`); `--epochs`
 of pruning; `--qat_epochs` of quantization-aware training that keeps the zeros; an int8 file. With `--epochs=0` all is
 done in one fit: the zeros grow while the model trains on the int8 grid. Batches of 64, flips and shifts by 4 pixels.
-`--sparsity` is that of ALL kernel weights: where some layers stay dense, others hold more zeros.
+`--sparsity` is that of ALL kernel weights: where some layers stay dense, others hold more zeros. `--clusters` lets the
+codes of each kernel share so few values in the second training.
 """
 
 import os
@@ -22,6 +23,7 @@ from absl import app, flags
 
 import tfopt
 from tests.benchmarks import cifar10
+from tfopt.compression import sizes
 from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, find_targets, parse_pattern
 from tfopt.pruning._patterns import NofM
 
@@ -38,6 +40,7 @@ _WHERE = flags.DEFINE_string("where", None, "As for Pruning; '.*' prunes the fir
 _DISTIL = flags.DEFINE_bool("distil", False, "Let the float model teach, in both trainings.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "At the start of pruning; falls on a cosine.")
 _QAT_LEARNING_RATE = flags.DEFINE_float("qat_learning_rate", 3e-4, "The same for the training after it.")
+_CLUSTERS = flags.DEFINE_integer("clusters", 0, "Distinct codes of each kernel; 0 for all.")
 
 
 def final_sparsity(model: keras.Model) -> float:
@@ -87,9 +90,12 @@ def main(_: list[str]) -> None:
 
     student = tfopt.quantize(model, calibration=x[:512])
     second = pruning(ConstantSparsity(final) if _EPOCHS.value else ramp, samples)
-    cifar10.train_with(helper, student, batches, _QAT_EPOCHS.value, _QAT_LEARNING_RATE.value, [second])
+    shared = [tfopt.Clustering(_CLUSTERS.value, _WHERE.value)] if _CLUSTERS.value else []
+    callbacks = [second, *shared]
+    cifar10.train_with(helper, student, batches, _QAT_EPOCHS.value, _QAT_LEARNING_RATE.value, callbacks)
     scores["int8 in Keras"] = cifar10.accuracy(student, test)
     path = Path(tempfile.mkdtemp()) / "int8.tflite"
+    tfopt.export(teacher, path.with_name("float.tflite"))
     tfopt.export(student, path)
     row = tfopt.compare({"int8": path}, *test).rows[0]
     scores["int8 file"] = 100.0 * (row.metric or 0.0)
@@ -98,7 +104,7 @@ def main(_: list[str]) -> None:
     for name, score in scores.items():
         print(f"{name:<14}{score:8.2f} %{score - scores['float']:+8.2f}")
     print(f"zeros in the file's kernels: {cifar10.zeros_in(path)}")
-    print(f"file: {row.raw_bytes:,} bytes, gzip {row.gzip_bytes:,}")
+    print(sizes({"float": path.with_name("float.tflite"), "int8": path}))
     print(f"epochs: {_EPOCHS.value} + {_QAT_EPOCHS.value}; CPU minutes: {minutes}")
 
 
