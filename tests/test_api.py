@@ -118,6 +118,7 @@ def serializable():
         "Iterative": tfopt.Iterative(0.8, begin_step=1, end_step=9, rounds=3),
         "OneShot": tfopt.OneShot(0.5, step=3),
         "RigL": tfopt.RigL(end_step=9),
+        "SRSTE": tfopt.SRSTE(end_step=9, decay=0.1),
         "SET": tfopt.SET(end_step=9, drop_fraction=0.2),
         "DIST": tfopt.DIST(beta=2.0, gamma=0.5, teacher_from_logits=True),
         "DecoupledTargets": tfopt.DecoupledTargets(alpha=0.5, temperature=2.0),

@@ -104,6 +104,7 @@ WAYS: dict[str, Way] = {
         where="conv$", pattern="channels", criterion="batch_norm", scope="global"
     ),
     "random, SET": _pruned(criterion="random", regrowth=SET),
+    "2:4, SRSTE": _pruned(pattern="2:4", regrowth=tfopt.SRSTE(end_step=8, frequency=2)),
     "wanda, RigL": _pruned(criterion="wanda", regrowth=RIGL, data=DATA),
     "lamp, global": _pruned(criterion="lamp", scope="global"),
     "soft_threshold": _pruned(criterion="soft_threshold"),

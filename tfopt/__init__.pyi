@@ -54,6 +54,7 @@ from .factorization import FactorizationReport, factorize
 from .pipeline import CompressResult, compress
 from .pruning import (
     SET,
+    SRSTE,
     ConstantSparsity,
     CosineDecay,
     ExponentialDecay,
@@ -82,6 +83,7 @@ __version__: str
 __all__ = [
     "DIST",
     "SET",
+    "SRSTE",
     "AccuracyReport",
     "AttentionMaps",
     "AttentionTransfer",

@@ -37,6 +37,7 @@ SERIALIZABLE: dict[str, tuple[str, ...]] = {
     ),
     "pruning": (
         "SET",
+        "SRSTE",
         "ConstantSparsity",
         "CosineDecay",
         "ExponentialDecay",

@@ -24,7 +24,7 @@ from absl import app, flags
 import tfopt
 from tests.benchmarks import cifar10
 from tfopt.compression import sizes
-from tfopt.pruning import ConstantSparsity, PolynomialDecay, Pruning, find_targets, parse_pattern
+from tfopt.pruning import SRSTE, ConstantSparsity, PolynomialDecay, Pruning, find_targets, parse_pattern
 from tfopt.pruning._patterns import NofM
 
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of pruning in float; 0 to prune on the int8 grid.")
@@ -35,6 +35,11 @@ _RAMP = flags.DEFINE_float(
 )
 _PATTERN = flags.DEFINE_string("pattern", "unstructured", "As for Pruning.")
 _SCOPE = flags.DEFINE_enum("scope", "global", ["layer", "global", "erk"], "As for Pruning.")
+_SRSTE = flags.DEFINE_float(
+    "srste",
+    0.0,
+    "Let pruned weights move on until this fraction of the steps of that training; 0: they do not.",
+)
 _CRITERION = flags.DEFINE_string("criterion", "magnitude", "As for Pruning.")
 _WHERE = flags.DEFINE_string("where", None, "As for Pruning; '.*' prunes the first and the last layer too.")
 _DISTIL = flags.DEFINE_bool("distil", False, "Let the float model teach, in both trainings.")
@@ -54,7 +59,7 @@ def final_sparsity(model: keras.Model) -> float:
     return _SPARSITY.value * sizes[1] / sizes[0]
 
 
-def pruning(schedule: Any, samples: Any) -> Pruning:
+def pruning(schedule: Any, samples: Any, regrowth: SRSTE | None = None) -> Pruning:
     """The callback of both trainings."""
     return Pruning(
         schedule,
@@ -63,6 +68,7 @@ def pruning(schedule: Any, samples: Any) -> Pruning:
         scope=_SCOPE.value,
         criterion=_CRITERION.value,
         data=samples,
+        regrowth=regrowth,
     )
 
 
@@ -82,14 +88,15 @@ def main(_: list[str]) -> None:
     ramp = PolynomialDecay(
         final, end_step=max(1, round(steps * _RAMP.value)), frequency=max(1, len(batches) // 8)
     )
+    regrowth = SRSTE(round(_SRSTE.value * steps)) if _SRSTE.value else None
     if _EPOCHS.value:
-        first = pruning(ramp, samples)
+        first = pruning(ramp, samples, regrowth)
         cifar10.train_with(helper, model, batches, _EPOCHS.value, _LEARNING_RATE.value, [first])
         print(first.report)
     scores = {"float": cifar10.accuracy(teacher, test), "pruned": cifar10.accuracy(model, test)}
 
     student = tfopt.quantize(model, calibration=x[:512])
-    second = pruning(ConstantSparsity(final) if _EPOCHS.value else ramp, samples)
+    second = pruning(ConstantSparsity(final), samples) if _EPOCHS.value else pruning(ramp, samples, regrowth)
     shared = [tfopt.Clustering(_CLUSTERS.value, _WHERE.value)] if _CLUSTERS.value else []
     callbacks = [second, *shared]
     cifar10.train_with(helper, student, batches, _QAT_EPOCHS.value, _QAT_LEARNING_RATE.value, callbacks)

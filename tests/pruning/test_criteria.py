@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from tests.pruning.nets import LOSS, drive
-from tfopt.pruning import SET, ConstantSparsity, PolynomialDecay, Pruning, RigL, lamp
+from tfopt.pruning import SET, SRSTE, ConstantSparsity, PolynomialDecay, Pruning, RigL, lamp
 from tfopt.pruning._criteria import CRITERIA
 from tfopt.pruning._find_groups import find_groups
 from tfopt.pruning._statistics import Samples, collect
@@ -151,8 +151,22 @@ ERRORS = [
     ),
     ({"criterion": "taylor"}, ValueError, r"'data'.*samples for criterion='taylor'. Got None instead"),
     ({"regrowth": RigL(9)}, ValueError, r"'data'.*samples for regrowth=RigL\(end_step=9.*Got None instead"),
-    ({"regrowth": 0.3}, TypeError, r"'regrowth'.*a RigL, a SET or None. Got 0.3 instead"),
-    ({"regrowth": SET(9), "pattern": "2:4"}, ValueError, r"'regrowth'.*None for pattern '2:4'.*Got SET"),
+    ({"regrowth": 0.3}, TypeError, r"'regrowth'.*a SET, an SRSTE or None. Got 0.3 instead"),
+    (
+        {"regrowth": SET(9), "pattern": "2:4"},
+        ValueError,
+        r"'regrowth'.*an SRSTE or None for pattern '2:4'.*Got SET",
+    ),
+    (
+        {"regrowth": SRSTE(9), "pattern": "channels"},
+        ValueError,
+        r"'regrowth'.*SRSTE.*for pattern 'channels': what leads to a unit.*both zero",
+    ),
+    (
+        {"regrowth": SRSTE(9), "criterion": "soft_threshold"},
+        ValueError,
+        r"'criterion'.*'soft_threshold' beside SRSTE.*Use criterion='magnitude'",
+    ),
     ({"unit": "epochs"}, ValueError, r"'unit'.*'step' or 'epoch'. Got 'epochs' instead"),
     (
         {"pattern": "2:4", "scope": "erk"},

@@ -11,6 +11,7 @@ from keras import layers
 from tests.pruning.nets import LOSS, drive
 from tfopt.pruning import (
     SET,
+    SRSTE,
     ConstantSparsity,
     CosineDecay,
     ExponentialDecay,
@@ -190,6 +191,7 @@ REGROWTH = {
     "rigl_blocks": (RigL(24, drop_fraction=0.4, frequency=4), {"pattern": "1x4"}),
     "set": (SET(24, drop_fraction=0.4, frequency=4), {}),
     "set_erk": (SET(24, drop_fraction=0.4, frequency=4), {"scope": "erk"}),
+    "srste": (SRSTE(24, frequency=4, decay=0.01), {"scope": "global"}),
 }
 
 
@@ -205,6 +207,33 @@ def test_regrowth_moves_masks_at_constant_sparsity(name: str, blobs: Any) -> Non
     zeros, size = kernel_zeros(pruning)
     # What grows starts at zero, and stays there as long as its gradient is zero (behind a dead ReLU).
     assert round(0.75 * size) - 4 <= zeros <= 0.80 * size
+
+
+@pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
+def test_pruned_weights_move_on_out_of_sight(pattern: str) -> None:
+    """Zhou et al. 2021, equation 9, with SGD: `w <- w - rate * gradient(m * w) - decay * (1 - m) * w`, masks anew."""
+    rng = np.random.default_rng(0)
+    x, target = rng.normal(size=(64, 8)).astype("float32"), rng.normal(size=(8, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    full = model.layers[0].kernel.numpy()
+    pruning = Pruning(
+        ConstantSparsity(0.5), ".*", pattern=pattern, regrowth=SRSTE(6, frequency=2, decay=0.25)
+    )
+    model.fit(x, x @ target, batch_size=8, shuffle=False, verbose=0, callbacks=[pruning])
+
+    def masked(w: np.ndarray) -> np.ndarray:
+        rows = w.T.reshape(-1, 4) if pattern == "2:4" else w.reshape(1, -1)
+        kept = np.argsort(np.argsort(-np.abs(rows), axis=1), axis=1) < rows.shape[1] // 2
+        return kept.reshape(w.T.shape).T if pattern == "2:4" else kept.reshape(w.shape)
+
+    mask = masked(full)
+    for step, part in enumerate(np.split(x, 8)):
+        # Masks for step n are made before the batch that leads to it.
+        mask = masked(full) if step + 1 in (1, 2, 4) else mask
+        gradient = part.T @ (part @ (full * mask) - part @ target) * 2 / (8 * 4)
+        full = np.where(mask, full, 0.75 * full) - 0.5 * gradient
+    np.testing.assert_allclose(model.layers[0].kernel, np.where(mask, full, 0.0), atol=1e-5)
 
 
 def test_rewinding_brings_back_the_weights_of_its_step(blobs: Any) -> None:

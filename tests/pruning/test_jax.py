@@ -78,7 +78,7 @@ for name, row in ROWS.items():
     size = sum(model.get_layer(n).kernel.numpy().size for n in ("conv", "dense"))
     assert abs(zeros / size - 0.5) < (0.02 if name == "channels" else 1e-4), (name, zeros, size)
 
-for regrowth in (tp.RigL(10, 0.4, frequency=3), tp.SET(10, 0.4, frequency=3)):
+for regrowth in (tp.RigL(10, 0.4, frequency=3), tp.SET(10, 0.4, frequency=3), tp.SRSTE(10, frequency=3)):
     pruning = tp.Pruning(tp.ConstantSparsity(0.75), "dense", regrowth=regrowth, data=(x, y))
     model = net()
     history = model.fit(x, y, batch_size=32, epochs=3, verbose=0, callbacks=[pruning]).history

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tfopt.pruning import (
     SET,
+    SRSTE,
     ConstantSparsity,
     CosineDecay,
     ExponentialDecay,
@@ -189,6 +190,7 @@ ERRORS = [
         ValueError,
         "'end_step' argument of SET must be an integer of at least 1. Got 0 instead",
     ),
+    (lambda: SRSTE(9, decay=1), ValueError, "'decay' argument of SRSTE.*in \\[0, 1\\). Got 1 instead"),
     (lambda: ConstantSparsity(0.5, begin_step=-3), ValueError, "'begin_step'.*Got -3 instead"),
 ]
 

@@ -13,7 +13,7 @@ from ._masks import (
 from ._patterns import Block, Lanes, NofM, Pattern, parse_pattern
 from ._pruning import Pruning
 from ._ramps import CosineDecay, ExponentialDecay
-from ._regrowth import SET, Regrowth, RigL
+from ._regrowth import SET, SRSTE, Regrowth, RigL
 from ._report import LayerSparsity, PruningReport
 from ._rounds import Iterative, OneShot
 from ._schedules import ConstantSparsity, PolynomialDecay, SparsitySchedule
@@ -22,6 +22,7 @@ from ._targets import Target, find_targets
 
 __all__ = [
     "SET",
+    "SRSTE",
     "Block",
     "ConstantSparsity",
     "CosineDecay",

@@ -13,13 +13,12 @@ from tfopt._training_state import in_force, take_off
 from tfopt.pruning._backend import (
     compiled,
     count_true,
-    create_masks,
     host_array,
     remove_masks,
     variable_scope,
 )
 from tfopt.pruning._budgets import Bounds
-from tfopt.pruning._constraint import MaskConstraint, left_behind, own_constraint
+from tfopt.pruning._constraint import MaskConstraint, constraints_for, left_behind
 from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import apply_mask, regrow_mask, soft_threshold
@@ -37,10 +36,17 @@ class MaskSet:
         criterion: which weights are pruned first.
         scope: how zeros are divided between layers.
         bounds: least and most sparsity of a layer, for the global scope.
+        decay: part of a pruned weight that a step takes off it, out of sight; None: pruned weights do not move.
     """
 
     def __init__(
-        self, model: keras.Model, groups: Sequence[Group], criterion: Criterion, scope: str, bounds: Bounds
+        self,
+        model: keras.Model,
+        groups: Sequence[Group],
+        criterion: Criterion,
+        scope: str,
+        bounds: Bounds,
+        decay: float | None = None,
     ) -> None:
         self.model = model
         self.groups = groups
@@ -55,10 +61,7 @@ class MaskSet:
         self._units: list[Any] = []
         variables = [member.variable for member in self.members]
         remove_masks(model, left_behind(variables))
-        self._constraints = [
-            MaskConstraint(mask, own_constraint(variable))
-            for mask, variable in zip(create_masks(model, variables), variables, strict=True)
-        ]
+        self._constraints = constraints_for(model, variables, decay)
         for variable, constraint in zip(variables, self._constraints, strict=True):
             variable.constraint = constraint
 
@@ -78,6 +81,9 @@ class MaskSet:
         self, sparsity: float, statistics: Statistics, before_masking: Callable[[], None] | None = None
     ) -> None:
         """Choose which weights are zero, and make them zero. `before_masking` may change weights in between."""
+        with variable_scope(self.model):
+            for member, constraint in zip(self.members, self._constraints, strict=True):
+                constraint.reveal(member.variable)
         self._choose(choose_units(self.groups, self.criterion, statistics, sparsity, self.scope, self.bounds))
         if before_masking is not None:
             before_masking()
@@ -124,7 +130,12 @@ class MaskSet:
             for member, constraint in zip(self.members, self._constraints, strict=True):
                 weight, mask = map(ops.convert_to_tensor, (member.variable, constraint.mask))
                 known = host_array(weight), host_array(mask)
-                if constraint.inner is None and known[0] is not None and known[1] is not None:
+                if (
+                    type(constraint) is MaskConstraint
+                    and constraint.inner is None
+                    and known[0] is not None
+                    and known[1] is not None
+                ):
                     member.variable.assign(np.where(known[1], known[0], np.zeros((), known[0].dtype)))
                 else:
                     member.variable.assign(constraint(weight))
@@ -173,11 +184,17 @@ class MaskSet:
                     f"'{member.variable.path}' selected by both instead. Give each callback layers of its own."
                 )
 
+    def forget(self) -> None:
+        """Let pruned weights be nothing but zero: what other callbacks write into weights is not theirs."""
+        with variable_scope(self.model):
+            for constraint in self._constraints:
+                constraint.forget()
+
     def remove(self) -> None:
         """Put the weights' own constraints back."""
         for member, constraint in zip(self.members, self._constraints, strict=True):
             take_off(member.variable, constraint)
-        remove_masks(self.model, [constraint.mask for constraint in self._constraints])
+        remove_masks(self.model, [one for constraint in self._constraints for one in constraint.state])
 
 
 def kernels_of(groups: Sequence[Group]) -> list[Member]:

@@ -38,7 +38,7 @@ def check_options(schedule: Any, pattern: Any, scope: str, regrowth: Any, unit: 
         raise ValueError(f"The 'unit' argument of Pruning must be 'step' or 'epoch'. Got {unit!r} instead.")
     if regrowth is not None and not isinstance(regrowth, Regrowth):
         raise TypeError(
-            f"The 'regrowth' argument of Pruning must be a RigL, a SET or None. Got {regrowth!r} instead. "
+            f"The 'regrowth' argument of Pruning must be a RigL, a SET, an SRSTE or None. Got {regrowth!r} instead. "
             "For RigL pass RigL(end_step=1000)."
         )
     parsed = parse_pattern(pattern)
@@ -47,12 +47,17 @@ def check_options(schedule: Any, pattern: Any, scope: str, regrowth: Any, unit: 
             f"The 'scope' argument of Pruning must be 'layer' or 'global' for pattern {pattern!r}. Got 'erk' instead. "
             "ERK is a rule about the shapes of single kernels."
         )
+    if pattern in ("channels", "heads") and regrowth is not None and regrowth.decay is not None:
+        raise ValueError(
+            f"The 'regrowth' argument of Pruning must not be {regrowth!r} for pattern {pattern!r}: what leads to a "
+            "unit and what reads it are both zero, so no gradient would move either. Use another regrowth or None."
+        )
     if not isinstance(parsed, NofM):
         return
-    if regrowth is not None:
+    if regrowth is not None and regrowth.needs is not None:
         raise ValueError(
-            f"The 'regrowth' argument of Pruning must be None for pattern {pattern!r}, whose groups it would break. "
-            f"Got {regrowth!r} instead. Use pattern='unstructured' or blocks."
+            f"The 'regrowth' argument of Pruning must be an SRSTE or None for pattern {pattern!r}, whose groups others "
+            f"would break. Got {regrowth!r} instead. Use SRSTE, or pattern='unstructured' or blocks."
         )
     end_step = getattr(schedule, "end_step", None)
     last = schedule(end_step) if end_step is not None else parsed.final
@@ -63,11 +68,18 @@ def check_options(schedule: Any, pattern: Any, scope: str, regrowth: Any, unit: 
         )
 
 
+def check_scheduled(sparsity: float, step: int) -> None:
+    """Raise unless a schedule gave a sparsity."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(
+            f"The 'schedule' argument of Pruning must return a float in [0, 1). Got {sparsity!r} at step {step} "
+            "instead. For 80 % zeros return 0.8."
+        )
+
+
 def growth_of(regrowth: Regrowth | None) -> Criterion | None:
-    """The criterion that chooses the units to grow."""
-    if regrowth is None:
-        return None
-    return _BY_GRADIENT if regrowth.needs == "gradient" else _BY_CHANCE
+    """The criterion that chooses the units to grow; None where masks are made anew."""
+    return None if regrowth is None or regrowth.needs is None else _GROWTHS[regrowth.needs]
 
 
 def _gradient_size(weight: Any, gradient: Any) -> Any:
@@ -78,14 +90,18 @@ def _chance(weight: Any, noise: Any) -> Any:
     return noise
 
 
-_BY_GRADIENT = Criterion(_gradient_size, ("gradient",))
-_BY_CHANCE = Criterion(_chance, ("noise",))
+_GROWTHS = {"gradient": Criterion(_gradient_size, ("gradient",)), "noise": Criterion(_chance, ("noise",))}
 
 
 def check_data(
     data: Any, name: Any, criterion: Criterion, regrowth: Regrowth | None, growth: Criterion | None
 ) -> None:
     """Raise if samples are needed and there are none."""
+    if criterion.shrinks and regrowth is not None and regrowth.decay is not None:
+        raise ValueError(
+            f"The 'criterion' argument of Pruning must not be {name!r} beside {regrowth!r}: it would shrink the kept "
+            "weights each time masks are made. Use criterion='magnitude'."
+        )
     reader = None
     if criterion.needs_data:
         reader = f"criterion={name!r}"

@@ -13,7 +13,7 @@ from tfopt.pruning._criteria import get_criterion
 from tfopt.pruning._find_groups import find_groups
 from tfopt.pruning._in_steps import in_steps, warn_if_unfinished
 from tfopt.pruning._mask_set import MaskSet, kernels_of, zeros_in
-from tfopt.pruning._options import check_data, check_options, check_where, growth_of
+from tfopt.pruning._options import check_data, check_options, check_scheduled, check_where, growth_of
 from tfopt.pruning._regrowth import Regrowth
 from tfopt.pruning._report import LayerSparsity, PruningReport
 from tfopt.pruning._restored import after_other_callbacks, warn_of_restored, warn_of_unmasked_steps
@@ -77,7 +77,8 @@ class Pruning(keras.callbacks.Callback):
             generator of a few such batches. Gradients are those of the model's own compiled loss.
         bounds: lowest and highest sparsity of a layer for `scope="global"`: a pair, or a dict from regular expressions
             (the first that is found in the kernel's path counts) to pairs. A target outside of them takes precedence.
-        regrowth: `RigL` or `SET`, to exchange weights at constant sparsity; None to never bring weights back.
+        regrowth: `RigL` or `SET`, to exchange weights at constant sparsity; `SRSTE`, to let pruned weights move on and
+            choose again, also in groups of `"N:M"`; None to never bring weights back.
         unit: what the schedule and regrowth count: `"step"`, or `"epoch"`; `frequency` is in steps in both cases.
         log_layers: whether to log the sparsity of every layer too, as `sparsity/` and the kernel's path.
 
@@ -158,7 +159,8 @@ class Pruning(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Find the weights, and attach a mask to each that keeps everything."""
         self._groups, self._dense = find_groups(self.model, self.where, self.pattern)
-        self._masks = MaskSet(self.model, self._groups, self._criterion, self.scope, self.bounds)
+        decay = self.regrowth.decay if self.regrowth else None
+        self._masks = MaskSet(self.model, self._groups, self._criterion, self.scope, self.bounds, decay)
         self._counter = StepCounter(self.model, [member.variable for member in self._masks.kernels])
         # A train function that was traced before does not know the constraints.
         self.model.make_train_function(force=True)
@@ -181,9 +183,7 @@ class Pruning(keras.callbacks.Callback):
         if self._counter.learn(batch):
             self._set_unit()
         done = batch + self.model.steps_per_execution
-        steps = (self.params or {}).get("steps")
-        if steps:
-            done = min(done, steps)
+        done = min(done, (self.params or {}).get("steps") or done)
         self._watch(self._counter.at(batch))
         self._prune_for_step(self._counter.at(done))
 
@@ -214,6 +214,7 @@ class Pruning(keras.callbacks.Callback):
             return  # training had ended already: this is a second call
         masks, self._masks = self._masks, None
         reconcile(self.model)
+        masks.forget()
         if not masks.mask_averages():
             self._prune_restored(masks)
         masks.remove()
@@ -263,18 +264,14 @@ class Pruning(keras.callbacks.Callback):
         # A LossScaleOptimizer skips updates, so the step read at the next epoch may be an earlier one.
         self._step = max(step, self._step)
         sparsity = self._in_steps(self._step)
+        turn = self._regrowth.turn(self._step) if self._regrowth else None
         if sparsity != self._sparsity:
-            if not 0 <= sparsity < 1:
-                raise ValueError(
-                    f"The 'schedule' argument of Pruning must return a float in [0, 1). Got {sparsity!r} at step "
-                    f"{self._step} instead. For 80 % zeros return 0.8."
-                )
+            check_scheduled(sparsity, self._step)
             self._new_round(sparsity)
             self._sparsity = sparsity
-        elif self._regrowth is not None and self._turn != self._regrowth.turn(self._step):
+        elif turn != self._turn:
             self._exchange()
-        if self._regrowth is not None:
-            self._turn = self._regrowth.turn(self._step)
+        self._turn = turn
 
     def _new_round(self, sparsity: float) -> None:
         """Rank the weights as they are now, rewind the kept ones if the schedule asks for it, and mask the others."""
@@ -289,9 +286,12 @@ class Pruning(keras.callbacks.Callback):
 
     def _exchange(self) -> None:
         """Replace active weights by others, as `regrowth` says."""
-        if not self._sparsity or self._growth is None or self._regrowth is None:
+        if not self._sparsity:
             return
         synchronize(self.model)
+        if self._growth is None or self._regrowth is None:
+            self._running.prune(self._sparsity, self._collect(self._criterion.needs))
+            return
         statistics = self._collect((*self._criterion.needs, *self._growth.needs))
         self._running.regrow(self._regrowth(self._step), self._growth, statistics)
 

@@ -10,22 +10,26 @@ import keras
 from tfopt.pruning._checks import check_integer, check_number
 
 
-@dataclasses.dataclass(frozen=True)
 class Regrowth:
-    """Base of the ways to regrow: when, how much, and by which score units become active again."""
+    """Base of the ways to regrow: when masks change, until they stand for good.
+
+    Attributes:
+        end_step: optimizer step from which masks stay as they are.
+        frequency: optimizer steps between two changes.
+        needs: what chooses the units that grow reads: `gradient` (of samples) or `noise`; None: all units are chosen
+            anew, by the criterion of Pruning.
+        decay: part of a pruned weight that each optimizer step takes off it, out of sight; None: pruned weights do not
+            move.
+    """
 
     end_step: int
-    drop_fraction: float = 0.3
-    frequency: int = 100
-
-    # What `grow` needs besides the shape: `gradient` (reads samples) or `noise`.
-    needs: ClassVar[str] = "gradient"
+    frequency: int
+    needs: ClassVar[str | None] = None
+    decay: float | None = None
 
     def __call__(self, step: int) -> float:
-        """The part of the active weights that is replaced at `step`: `drop_fraction`, on a cosine down to 0."""
-        if not 0 < step < self.end_step:
-            return 0.0
-        return self.drop_fraction / 2.0 * (1.0 + math.cos(math.pi * step / self.end_step))
+        """The part of the active weights that may be replaced at `step`: all."""
+        return 1.0
 
     def turn(self, step: int) -> int:
         """How many times masks have changed up to `step`; new ones are due when this number changes."""
@@ -33,7 +37,7 @@ class Regrowth:
 
     def get_config(self) -> dict[str, Any]:
         """Every constructor argument by name."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Regrowth":
@@ -43,13 +47,32 @@ class Regrowth:
     def __post_init__(self) -> None:
         check_integer(self, "end_step", minimum=1)
         check_integer(self, "frequency", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange(Regrowth):
+    """Base of those that replace a part of the active weights, a part that falls on a cosine."""
+
+    end_step: int
+    drop_fraction: float = 0.3
+    frequency: int = 100
+    needs: ClassVar[str | None] = "gradient"
+
+    def __call__(self, step: int) -> float:
+        """The part of the active weights that is replaced at `step`: `drop_fraction`, on a cosine down to 0."""
+        if not 0 < step < self.end_step:
+            return 0.0
+        return self.drop_fraction / 2.0 * (1.0 + math.cos(math.pi * step / self.end_step))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         valid, way_out = (lambda x: 0 < x < 1), "The usual one is 0.3."
         check_number(self, "drop_fraction", numbers.Real, valid, "a float in (0, 1)", way_out)
 
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
-class RigL(Regrowth):
+class RigL(Exchange):
     """Every `frequency` steps the lowest weights are replaced by those whose gradient is largest.
 
     Trains a sparse network from scratch, at constant sparsity, often as good as a dense one that is pruned. Evci et
@@ -78,7 +101,7 @@ class RigL(Regrowth):
 
 @keras.saving.register_keras_serializable(package="tfopt")
 @dataclasses.dataclass(frozen=True)
-class SET(Regrowth):
+class SET(Exchange):
     """Every `frequency` steps the lowest weights are replaced by others, chosen at random.
 
     Mocanu et al. (2018), "Scalable training of artificial neural networks with adaptive sparse connectivity",
@@ -101,3 +124,51 @@ class SET(Regrowth):
     """
 
     needs = "noise"
+
+
+@keras.saving.register_keras_serializable(package="tfopt")
+@dataclasses.dataclass(frozen=True)
+class SRSTE(Regrowth):
+    """Pruned weights go on moving out of sight, and every `frequency` steps masks are made anew from all of them.
+
+    Zhou et al. (2021), "Learning N:M fine-grained structured sparse neural networks from scratch",
+    https://arxiv.org/abs/2102.04010: the layer computes with the masked weight `m * w`, its gradient moves all of `w`
+    as if there were no mask (straight-through), and what is masked decays, so that masks settle:
+
+    `w <- w - update(gradient at m * w) - decay * (1 - m) * w`
+
+    The only regrowth that keeps groups of `"N:M"` whole; it suits `ConstantSparsity` and rising schedules, which then
+    choose among all weights too. Needs no data, and a float for each pruned weight while `fit` runs. A run that is
+    resumed begins with pruned weights of zero.
+
+    Args:
+        end_step: optimizer step from which masks stay as they are; leave the last quarter of training to them.
+        frequency: optimizer steps between two makings of masks; the paper's is 1.
+        decay: part of a pruned weight that each optimizer step takes off it: the paper's 2e-4 times its learning rate
+            of 0.1 by default.
+
+    Raises:
+        ValueError: a value is out of range.
+        TypeError: an argument is not a number, or a step is not an integer.
+
+    >>> import keras, numpy as np, tfopt
+    >>> keras.utils.set_random_seed(0)
+    >>> model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(10, name="head")])
+    >>> model.compile(keras.optimizers.SGD(0.1), "mse")
+    >>> x = np.random.default_rng(0).normal(size=(64, 16)).astype("float32")
+    >>> pruning = tfopt.Pruning(
+    ...     tfopt.ConstantSparsity(0.5), pattern="2:4", regrowth=tfopt.pruning.SRSTE(end_step=6, frequency=2)
+    ... )
+    >>> history = model.fit(x, x[:, :10], batch_size=8, epochs=1, callbacks=[pruning], verbose=0)
+    >>> history.history["sparsity"], history.history["mask_change"][0] > 0.5
+    ([0.5], True)
+    """
+
+    end_step: int
+    frequency: int = 100
+    decay: float = 2e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid, way_out = (lambda x: 0 <= x < 1), "The usual one is 2e-5."
+        check_number(self, "decay", numbers.Real, valid, "a float in [0, 1)", way_out)
