@@ -67,11 +67,12 @@ def net() -> keras.Model:
     return random_weights(keras.Model(list(ends.values()), outputs))
 
 
-def test_full_rank_computes_the_same(net):
+@pytest.mark.parametrize("seen", [False, True], ids=["kernels alone", "with samples"])
+def test_full_rank_computes_the_same(net, seen):
     ranks = {name.replace(" ", "_"): row[2] for name, row in LAYERS.items()}
-    full = tfopt.factorize(net, ranks=ranks)
     rng = np.random.default_rng(0)
     x = [rng.integers(0, 9, (3, *t.shape[1:])).astype(t.dtype) for t in net.inputs]
+    full = tfopt.factorize(net, ranks=ranks, calibration=x if seen else None)
     for name, got, expected in zip(
         LAYERS, full.predict(x, verbose=0), net.predict(x, verbose=0), strict=True
     ):
@@ -163,6 +164,24 @@ def test_a_shared_layer_has_shared_factors_and_attention_is_opened():
     assert small.count_params() == model.count_params() + 16 * 16
     budget = tfopt.factorize(model, macs=0.7)
     assert budget.report.macs[1] <= 0.7 * budget.report.macs[0]
+
+
+@pytest.mark.parametrize("name", ["Dense", "EinsumDense of two axes", "Conv1D", "Conv2D", "pointwise Conv2D"])
+def test_samples_in_two_directions_keep_their_outputs_at_rank_two(name):
+    make, shape, full = LAYERS[name]
+    layer = make()
+    layer.name = "layer"
+    model = random_weights(keras.Sequential([keras.Input(shape), layer]))
+    rng = np.random.default_rng(2)
+    directions = shape[-2:] if name == "EinsumDense of two axes" else shape[-1:]
+    x = rng.normal(size=(64, *shape[: -len(directions)], 2)) @ rng.normal(size=(2, np.prod(directions)))
+    x = x.reshape(64, *shape).astype("float32")
+    ranks = (2,) if len(full) == 1 else (2, full[1])
+    exact, errors = model.predict(x, verbose=0), []
+    for calibration in (None, x):
+        small = tfopt.factorize(model, ranks={"layer": ranks}, calibration=calibration)
+        errors.append(np.linalg.norm(small.predict(x, verbose=0) - exact) / np.linalg.norm(exact))
+    assert errors[1] < 0.03 and errors[1] < 0.1 * errors[0], errors
 
 
 @settings(deadline=None)

@@ -47,13 +47,13 @@ class Shape:
 
         Args:
             model: the whole model. It is not changed.
-            x: inputs to measure the statistics of batch norms again with.
+            x: inputs to measure the statistics of batch norms again with, and to take layers apart by.
         """
         small = shrink(model, channels=self.channels, divisor=DIVISOR) if self.channels else model
         if self.channels and x is not None:
             with without_structure_warning():
                 update_batch_norm(small, x)
-        return factorize(small, ranks=self.ranks) if self.ranks else small
+        return factorize(small, ranks=self.ranks, calibration=x) if self.ranks else small
 
 
 @dataclasses.dataclass(frozen=True)

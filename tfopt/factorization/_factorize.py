@@ -10,6 +10,7 @@ import numpy as np
 
 from tfopt._replicas import average_statistics
 from tfopt.factorization._factors import Factors, factors_of
+from tfopt.factorization._inputs import Inputs, measure_inputs
 from tfopt.factorization._report import FactorizationReport, FactorizedLayer
 from tfopt.factorization._select import Ranks, as_given, by_energy, within_budget
 from tfopt.graph import (
@@ -38,6 +39,7 @@ def factorize(
     bytes: float | None = None,
     ranks: Mapping[str, float | Sequence[int]] | None = None,
     where: LayerFilter = None,
+    calibration: Any = None,
 ) -> keras.Model:
     """Replaces layers with large kernels by several with small ones, whose product is close to them.
 
@@ -47,8 +49,12 @@ def factorize(
     bias and activation. A layer is factorized only where its factors are cheaper; the report says why one is not.
     Fine-tune the result afterwards.
 
-    Exactly one argument says how far to go. The budgets find the largest part of its energy, the sum of the squares of
-    the singular values, that every layer can keep within them.
+    With samples in `calibration` factors keep what a layer makes of its inputs (`|X W - X A B|` is least) rather than
+    its kernel (`|W - A B|`), which is far better wherever inputs lie in few directions: no inputs, no error. Energies
+    and errors are then those of the outputs.
+
+    Exactly one of the first five arguments says how far to go. The budgets find the largest part of its energy, the
+    sum of the squares of the singular values, that every layer can keep within them.
 
     Args:
         model: a built Keras model of any form, not quantized. It is not changed.
@@ -60,6 +66,7 @@ def factorize(
             its inputs and of its outputs. Others are left as they are.
         where: which layers may be factorized: a regular expression searched in the layer's path, or a function
             `layer -> bool`. All by default.
+        calibration: samples as for `quantize`, a few hundred; more rows than a layer has inputs. None: kernels alone.
 
     Returns:
         A new, uncompiled Functional model, and a `report` attribute: a `FactorizationReport`.
@@ -87,7 +94,7 @@ def factorize(
     average_statistics(model)
     graph = capture(model)
     check_finite(model)
-    factors, reasons = _find(graph, where)
+    factors, reasons = _find(graph, where, calibration)
     if not factors:
         why = "; ".join(f"{path}: {reason}" for path, reason in reasons.values()) or "it has no kernels"
         raise ValueError(
@@ -119,15 +126,21 @@ def _one(arguments: dict[str, Any]) -> tuple[str, Any]:
     return name, value
 
 
-def _find(graph: Graph, where: LayerFilter) -> tuple[dict[int, Factors], dict[int, tuple[str, str]]]:
+def _find(
+    graph: Graph, where: LayerFilter, calibration: Any
+) -> tuple[dict[int, Factors], dict[int, tuple[str, str]]]:
     """The layers that have factors, and the path of each other one with a kernel, and why it has none."""
+    read: dict[int, Inputs] = {}
+    if calibration is not None:
+        nodes = [node for node in graph.nodes if selects(where, node.op, node.path)]
+        read = measure_inputs(graph, nodes, calibration)
     factors: dict[int, Factors] = {}
     reasons: dict[int, tuple[str, str]] = {}
     for node in graph.nodes:
         key = id(node.op)
         if key in reasons:
             continue
-        found = factors_of(node)
+        found = factors_of(node, read.get(key))
         if isinstance(found, str):
             if found:
                 reasons[key] = node.path, found

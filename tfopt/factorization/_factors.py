@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from tfopt.factorization._decompositions import low_rank, product, spectrum, tucker, unfolded
+from tfopt.factorization._inputs import Inputs
 from tfopt.graph import Node, einsum_axes, einsum_letters, kind
 
 # Bytes in an int8 file besides the kernel: a bias, and a step and a zero point of kernel and bias for each channel;
@@ -51,11 +52,11 @@ class Factors:
     Args:
         op: the layer.
         path: its path in the model.
-        kernel: its kernel, as the decomposition takes it.
+        kernel: its kernel, as the decomposition takes it: times the root of its inputs' moment, where that is known.
         spectra: the energies of its ranks, one for a matrix, two for a convolution's inputs and outputs.
         whole: what its kernel costs.
         parts: what the factors of some ranks cost.
-        product: the kernel that these stand for.
+        product: what these stand for in place of `kernel`.
         split: their kernels.
         make: the layers that hold these, in the order in which they run.
         others: the same layer where it is called again, on tensors of other sizes perhaps.
@@ -78,8 +79,13 @@ class Factors:
         return own + sum(call.cost(ranks, of) for call in self.others if of == "macs")
 
 
-def factors_of(node: Node) -> Factors | str:
-    """The factors of a node's layer, or why it has none; empty for an operation without a kernel."""
+def factors_of(node: Node, inputs: Inputs | None = None) -> Factors | str:
+    """The factors of a node's layer, or why it has none; empty for an operation without a kernel.
+
+    Args:
+        node: the node.
+        inputs: what the layer reads, to keep what it makes of that; None to keep its kernel.
+    """
     op = node.op
     rule = RULES.get(kind(op))
     if node.opaque or rule is None:
@@ -87,11 +93,12 @@ def factors_of(node: Node) -> Factors | str:
         return (node.opaque or f"{kind(op)} has no factors") if kernels else ""
     if getattr(op, "quantization_mode", None):
         return "its weights are quantized"
-    return rule(node)
+    return rule(node, inputs)
 
 
 def _matrix(
     node: Node,
+    inputs: Inputs | None,
     matrix: np.ndarray,
     positions: tuple[int | None, int | None],
     make: Callable[[tuple[int, ...]], list[layers.Layer]],
@@ -99,6 +106,12 @@ def _matrix(
 ) -> Factors:
     """The factors of a layer whose kernel is a matrix; `positions` are those of the first and of the second."""
     (m, n), (before, after) = matrix.shape, positions
+    matrix = matrix if inputs is None else inputs.root @ matrix
+
+    def split(ranks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+        left, right = low_rank(matrix, ranks[0])
+        return back(left if inputs is None else inputs.inverse @ left, right)
+
     return Factors(
         op=node.op,
         path=node.path,
@@ -107,7 +120,7 @@ def _matrix(
         whole=Part(m * n, n, after),
         parts=lambda ranks: [Part(m * ranks[0], ranks[0], before), Part(ranks[0] * n, n, after)],
         product=lambda ranks: product(low_rank(matrix, ranks[0])),
-        split=lambda ranks: back(*low_rank(matrix, ranks[0])),
+        split=split,
         make=make,
     )
 
@@ -125,23 +138,25 @@ def _named(layer: layers.Layer, part: str) -> dict[str, Any]:
     return {"name": f"{layer.name}_{part}", "dtype": layer.dtype_policy}
 
 
-def _dense(node: Node) -> Factors:
+def _dense(node: Node, inputs: Inputs | None) -> Factors:
     layer, at = node.op, _positions(node.output.shape[1:-1])
     return _matrix(
         node,
+        inputs,
         np.asarray(layer.kernel),
         (at, at),
         lambda ranks: [layers.Dense(ranks[0], use_bias=False, **_named(layer, "factor")), _again(layer)],
     )
 
 
-def _embedding(node: Node) -> Factors | str:
+def _embedding(node: Node, inputs: Inputs | None) -> Factors | str:
     layer = node.op
     if layer.mask_zero:
         return "it makes a mask"
     size = layer.embeddings.shape[1]
     return _matrix(
         node,
+        inputs,
         np.asarray(layer.embeddings),
         (0, _positions(node.output.shape[1:-1])),
         lambda ranks: [
@@ -151,7 +166,7 @@ def _embedding(node: Node) -> Factors | str:
     )
 
 
-def _einsum_dense(node: Node) -> Factors | str:
+def _einsum_dense(node: Node, inputs: Inputs | None) -> Factors | str:
     layer, axes = node.op, einsum_axes(node.op)
     if axes is None:
         return f"its equation {layer.equation!r} is no product with a matrix"
@@ -176,6 +191,7 @@ def _einsum_dense(node: Node) -> Factors | str:
     at = _positions(rows)
     return _matrix(
         node,
+        inputs,
         kernel.transpose(*axes.summed, *axes.kept).reshape(math.prod(summed), -1),
         (at, at),
         make,
@@ -183,7 +199,7 @@ def _einsum_dense(node: Node) -> Factors | str:
     )
 
 
-def _convolution(node: Node) -> Factors | str:
+def _convolution(node: Node, inputs: Inputs | None) -> Factors | str:
     layer, kernel = node.op, np.asarray(node.op.kernel)
     if layer.groups > 1:
         return "its groups of channels are apart"
@@ -200,6 +216,7 @@ def _convolution(node: Node) -> Factors | str:
         ones = [1] * len(layer.kernel_size)
         return _matrix(
             node,
+            inputs,
             kernel.reshape(kernel.shape[-2:]),
             (after, after),
             lambda ranks: [
@@ -208,11 +225,12 @@ def _convolution(node: Node) -> Factors | str:
             ],
             lambda a, b: (a.reshape(*ones, *a.shape), b.reshape(*ones, *b.shape)),
         )
-    return _tucker(node, kernel, (before, after), plain, moved, pointwise)
+    return _tucker(node, inputs, kernel, (before, after), plain, moved, pointwise)
 
 
 def _tucker(
     node: Node,
+    read: Inputs | None,
     kernel: np.ndarray,
     positions: tuple[int | None, int | None],
     plain: dict[str, Any],
@@ -223,12 +241,14 @@ def _tucker(
     layer, (before, after) = node.op, positions
     stock, (inputs, outputs) = getattr(layers, kind(layer)), kernel.shape[-2:]
     area, ones = math.prod(layer.kernel_size), [1] * len(layer.kernel_size)
+    kernel = kernel if read is None else np.einsum("rs,...st->...rt", read.root, kernel)
 
     def chosen(ranks: tuple[int, ...], first: Any, core: Any, last: Any) -> list[Any]:
         return [*[first] * (ranks[0] < inputs), core, *[last] * (ranks[1] < outputs)]
 
     def split(ranks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
         first, core, last = tucker(kernel, *ranks)
+        first = first if read is None else read.inverse @ first
         if ranks[0] == inputs:
             core = np.einsum("sa,...ab->...sb", first, core)
         if ranks[1] == outputs:
@@ -265,7 +285,7 @@ def _tucker(
 
 
 # Kind of layer -> its factors, or why it has none. A new one adds a row.
-RULES: dict[str, Callable[[Node], Factors | str]] = {
+RULES: dict[str, Callable[[Node, Inputs | None], Factors | str]] = {
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
     "Embedding": _embedding,

@@ -91,7 +91,8 @@ def _shrink(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
 
 def _factorize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applied:
     settings = dataclasses.asdict(section)
-    small = factorize(model, ranks=settings.pop("layers") or None, **settings)
+    ranks = settings.pop("layers") or None
+    small = factorize(model, ranks=ranks, calibration=run.calibration(), **settings)
     before, after = model.count_params(), small.count_params()
     return Applied(small, lambda: f"{before:,} parameters became {after:,}", lambda: small.report)
 
