@@ -83,14 +83,36 @@ class Move:
         return next((value for value in self.values if value < now), None)
 
 
-def moves_of(model: keras.Model, space: Mapping[str, Sequence[float]]) -> list[Move]:
-    """All that may become narrower in a model."""
+def moves_of(
+    model: keras.Model,
+    space: Mapping[str, Sequence[float]],
+    layers: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Move]:
+    """All that may become narrower in a model, but for layers whose rows say how much is left."""
     found = []
-    for field, name, layers in (("channels", "channels", _coupled), ("ranks", "rank", _with_factors)):
+    for field, name, ways in (("channels", "channels", _coupled), ("ranks", "rank", _with_factors)):
         values = tuple(sorted((one for one in space[name] if one < 1), reverse=True))
-        if values:
-            found += [Move(", ".join(paths), paths, field, values) for paths in layers(model)]
+        said = {path for path, row in (layers or {}).items() if name in row}
+        found += [
+            Move(", ".join(paths), paths, field, values)
+            for paths in (ways(model) if values else ())
+            if not said.intersection(paths)
+        ]
     return found
+
+
+def said_shape(layers: Mapping[str, Mapping[str, float]]) -> Shape:
+    """The shape that rows of single layers say.
+
+    >>> from tfopt.budgets._shapes import said_shape
+    >>> said_shape({"a": {"channels": 0.5}, "b": {"channels": 1.0, "weight_bits": 4}})
+    Shape(channels={'a': 0.5}, ranks={})
+    """
+    parts = (
+        {path: row[name] for path, row in layers.items() if row.get(name, 1.0) < 1}
+        for name in ("channels", "rank")
+    )
+    return Shape(*parts)
 
 
 def _coupled(model: keras.Model) -> Iterator[tuple[str, ...]]:
