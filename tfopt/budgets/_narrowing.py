@@ -78,8 +78,10 @@ def narrow(
         costs = {**cost(small), "params": float(small.count_params())}
         return Narrowed(shape, small, costs, loss(small) - exact)
 
-    whole = Narrowed(Shape(), model, {**cost(model), "params": float(model.count_params())}, 0.0)
-    path = [whole if start == Shape() else made(start)]
+    if start == Shape():
+        path = [Narrowed(start, model, {**cost(model), "params": float(model.count_params())}, 0.0)]
+    else:
+        path = [made(start)]
     queue = [(0.0, number) for number in range(len(moves))]
     while queue and (not limits or _over(path[-1].costs, limits, _MARGIN)):
         now, tried = path[-1], {}

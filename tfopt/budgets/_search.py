@@ -79,8 +79,8 @@ def search(
         `tfopt.budgets.apply_point` makes a model without training.
 
     Raises:
-        ValueError: the budget, the space, `layers` or `by` is none of the above, the target has no such budget, or there
-            is nothing to measure `max_drop` by.
+        ValueError: `budget`, `space`, `layers` or `by` is none of the above, the target has no such budget, or there is
+            nothing to measure `max_drop` by.
 
     Example:
 
