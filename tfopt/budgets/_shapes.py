@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from tfopt.channels import channel_groups, exactly_removable
+from tfopt.channels import Channels, channel_groups, exactly_removable
 from tfopt.factorization import factorize, factors_of
 from tfopt.graph import capture
 from tfopt.shrinking import shrink, update_batch_norm
@@ -90,7 +90,7 @@ def moves_of(
 ) -> list[Move]:
     """All that may become narrower in a model, but for layers whose rows say how much is left."""
     found = []
-    for field, name, ways in (("channels", "channels", _coupled), ("ranks", "rank", _with_factors)):
+    for field, name, ways in (("channels", "channels", _with_channels), ("ranks", "rank", _with_factors)):
         values = tuple(sorted((one for one in space[name] if one < 1), reverse=True))
         said = {path for path, row in (layers or {}).items() if name in row}
         found += [
@@ -115,9 +115,13 @@ def said_shape(layers: Mapping[str, Mapping[str, float]]) -> Shape:
     return Shape(*parts)
 
 
-def _coupled(model: keras.Model) -> Iterator[tuple[str, ...]]:
+def _with_channels(model: keras.Model) -> Iterator[tuple[str, ...]]:
+    return coupled(exactly_removable(channel_groups(capture(model))))
+
+
+def coupled(channels: Channels) -> Iterator[tuple[str, ...]]:
     """The layers that make channels that can be removed, those together that make the same ones."""
-    left = [set(group.makers) for group in exactly_removable(channel_groups(capture(model))).groups]
+    left = [set(group.makers) for group in channels.groups]
     while left:
         together = left.pop(0)
         while touching := [one for one in left if one & together]:
