@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfopt._samples import gather, some
-from tfopt.analysis import judge_of, sensitivity
+from tfopt.analysis import judge_of, parts, sensitivity
 from tfopt.budgets._budgets import BUDGETS, check_budget, is_of_shapes
 from tfopt.budgets._closing import close, closed, effective_scores, zero_what_goes
 from tfopt.budgets._gated_model import GatedKernel, GatedModel
@@ -134,7 +134,8 @@ def learn(
         gated.compile(keras.optimizers.Adam(learning_rate), task.loss)
         gated.fit(x, y, batch_size=batch_size, epochs=last, verbose=0)
     zero_what_goes(gated, base, point)
-    update_batch_norm(base, some(x, None, _SAMPLES)[0])  # they saw kernels between their widths
+    # They saw kernels between their widths; now each is rounded to its own.
+    update_batch_norm(gated, parts(*some(x, y, _SAMPLES), batch_size))
     return Learned(point, base, probabilities)
 
 
