@@ -104,7 +104,7 @@ def test_subnets_learn(trained):
     assert right[0] > 0.5 > right[1]
 
 
-def test_a_dense_net_trains_and_is_cut():
+def test_a_dense_net_trains_and_is_cut(tmp_path):
     """Without blocks and kernels to change; its outputs are logits, which subnets learn by."""
     keras.utils.set_random_seed(0)
     layers = [LAYERS.Dense(16, activation="relu", name="a"), LAYERS.Dense(8, activation="relu", name="b")]
@@ -121,6 +121,12 @@ def test_a_dense_net_trains_and_is_cut():
     small = supernet.subnet(shape)
     assert [layer.units for layer in small.layers[1:]] == [8, 8, 3]
     np.testing.assert_allclose(small(x), supernet.masked(x, shape), atol=1e-6)
+    supernet.save_weights(tmp_path / "supernet.weights.h5")
+    again = Supernet(model, channels=(0.5, 1.0))
+    again.load_weights(tmp_path / "supernet.weights.h5")
+    np.testing.assert_array_equal(again.masked(x, shape), supernet.masked(x, shape))
+    with pytest.raises(NotImplementedError, match="must be saved as its weights"):
+        supernet.save(tmp_path / "supernet.keras")
     for wrong, message in (
         (SubnetShape({"a": 0.3}), r"give 'a' one of \(1.0, 0.5\) as channels. Got 0.3"),
         (SubnetShape(blocks={"c": 0.0}), "what can become smaller as blocks: none. Got 'c'"),

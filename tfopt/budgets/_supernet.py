@@ -32,7 +32,8 @@ class Supernet(keras.Model):
     are drawn learn by what the whole model says just then (the sandwich rule and in-place distillation, Yu & Huang
     2019, arXiv 1903.05134). A step costs as much as one of the whole model for each of these.
 
-    `compile` and `fit` are those of any Keras model; calling and evaluating it does the same with the whole model.
+    `compile` and `fit` are those of any Keras model; calling and evaluating it does the same with the whole model. It
+    is saved by `save_weights`, and loaded into a supernet of the same model.
 
     Args:
         model: a built float Keras model, trained or not. It is not changed.
@@ -168,6 +169,13 @@ class Supernet(keras.Model):
             ValueError: the budget is none of the above.
         """
         return search_subnets(self, data, budget, target, samples)
+
+    def get_config(self) -> dict[str, Any]:
+        """Raises a NotImplementedError: which channels come first is not in a config."""
+        raise NotImplementedError(
+            "A Supernet must be saved as its weights: its channels are in the order of the model it was made of. Got a "
+            "call of 'save'. Call save_weights, and load_weights in a Supernet of the same model; or save its subnets."
+        )
 
     def _drawn(self) -> Iterator[list[Any]]:
         """The smallest subnet, and some in which each choice is as likely."""
