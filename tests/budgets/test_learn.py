@@ -32,7 +32,8 @@ def test_masks_keep_the_first_in_multiples():
 
 
 @pytest.mark.slow
-def test_a_budget_is_kept(tmp_path):
+@pytest.mark.parametrize("norms, least", [([], 0.85), ([LAYERS.BatchNormalization(name="norm")], 0.8)])
+def test_a_budget_is_kept(norms, least):
     """Two thirds of `large` are of no use to the labels: it is the one that becomes smaller."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
@@ -41,7 +42,9 @@ def test_a_budget_is_kept(tmp_path):
     model = keras.Sequential(
         [
             keras.Input((8,)),
-            LAYERS.Dense(32, activation="relu", name="large"),
+            LAYERS.Dense(32, name="large"),
+            *norms,
+            LAYERS.ReLU(),
             LAYERS.Dense(2, activation="softmax", name="head"),
         ]
     )
@@ -53,8 +56,16 @@ def test_a_budget_is_kept(tmp_path):
     assert found.point.channels["large"] in (0.5, 0.25)
     assert all(sum(row.values()) == pytest.approx(1.0, abs=1e-4) for row in found.probabilities.values())
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    # Channels that were shut in the training are those that go, and batch norms are of what is left.
+    small = found.point.shape.make(found.model)
+    np.testing.assert_allclose(small(x), found.model(x), atol=1e-5)
+    for norm in norms:
+        kernel, bias = found.model.get_layer("large").get_weights()
+        rounded = mixed(kernel, (found.point.layers[0].bits,), np.ones(1, "float32"), (-1,))
+        mean = (x @ np.asarray(rounded) + bias).mean(axis=0)
+        np.testing.assert_allclose(found.model.get_layer(norm.name).moving_mean, mean, atol=1e-5)
     q = apply_point(found.model, found.point, x)
-    assert np.mean(q.predict(x, verbose=0).argmax(axis=1) == y) > 0.85
+    assert np.mean(q.predict(x, verbose=0).argmax(axis=1) == y) > least
     again = learn(model, (x, y), budget, space, epochs=4, learning_rate=0.01)
     assert again.point == found.point
 

@@ -73,27 +73,31 @@ def test_the_path_goes_by_what_is_lost_for_what_is_saved(net, limit):
 
 
 @pytest.mark.parametrize(
-    "target, parts, space",
+    "target, parts, space, said",
     [
-        ("litert", {"macs": 0.6}, {}),
-        pytest.param("tflm", {"arena": 0.8, "compressed_bytes": 0.8}, {"weight_bits": (8, 4)}, marks=SLOW),
-        pytest.param("ethos-u", {"cycles": 0.9, "macs": 0.7}, {"channels": (1.0, 0.5)}, marks=SLOW),
+        ("litert", {"macs": 0.6}, {}, {"stem": {"channels": 0.75}, "head": {"weight_bits": 4}}),
+        pytest.param(
+            "tflm", {"arena": 0.8, "compressed_bytes": 0.8}, {"weight_bits": (8, 4)}, {}, marks=SLOW
+        ),
+        pytest.param("ethos-u", {"cycles": 0.9, "macs": 0.7}, {"channels": (1.0, 0.5)}, {}, marks=SLOW),
         pytest.param(
             "litert",
             {"bytes": 0.97},
             {"weight_bits": (8,), "n_clusters": (0, 16), "rank": (1.0, 0.25)},
+            {"inner": {"rank": 0.5}, "outer": {"rank": 1.0, "n_clusters": 0}},
             marks=SLOW,
         ),
     ],
 )
-def test_every_budget_is_met_as_measured(net, target, parts, space):
+def test_every_budget_is_met_as_measured(net, target, parts, space, said):
     model, data = net
     loose = {name: 1e12 for name in parts}
     whole = tfopt.search(
         model, data, loose, {"channels": (1.0,), "weight_bits": (8,), "sparsity": (0.0,)}, target=target
     )
     budget = {name: part * whole.measured[name] for name, part in parts.items()}
-    report = tfopt.search(model, data, budget, space, target=target)
+    report = tfopt.search(model, data, budget, space, target=target, layers=said)
+    _keeps(report.points, said)
     assert report.best is not None and all(report.measured[name] <= most for name, most in budget.items())
     assert report.best in report.points and report.best.costs == report.measured
     for name in parts:
@@ -105,6 +109,39 @@ def test_every_budget_is_met_as_measured(net, target, parts, space):
     if "macs" in parts:
         assert count_macs(report.best.shape.make(model)) == report.measured["macs"]
         assert dict(recipe.shrink.layers) == dict(report.best.channels)
+
+
+def _keeps(points, said):
+    """Every point has what was decided for single layers."""
+    for point in points:
+        layers = {one.path: one for one in point.layers}
+        has = {"channels": point.channels, "rank": point.ranks}
+        for path, row in said.items():
+            for name, value in row.items():
+                fields = {"weight_bits": "bits", "n_clusters": "n_clusters"}
+                got = getattr(layers[path], fields[name]) if name in fields else has[name].get(path, 1.0)
+                assert got == value, (path, name)
+
+
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        ({"inner": {"bits": 4}}, "give 'inner' some of 'weight_bits', .* Got 'bits'"),
+        ({"inner": {"weight_bits": 9}}, "give 'inner' one of bits from 1 to 8 .* Got 9"),
+        pytest.param(
+            {"iner": {"weight_bits": 4}},
+            "'weight_bits' to layers that have it: stem, inner, outer, head. Got 'iner'",
+            marks=SLOW,
+        ),
+        pytest.param(
+            {"head": {"channels": 0.5}}, "'channels' to layers that have it: .*stem.* Got 'head'", marks=SLOW
+        ),
+    ],
+)
+def test_what_cannot_be_decided_for_a_layer(net, said, message):
+    model, (x, y) = net
+    with pytest.raises(ValueError, match=message):
+        tfopt.search(model, (x[:8], y[:8]), {"macs": 1e9}, {"channels": (1.0,)}, layers=said)
 
 
 @SLOW

@@ -187,11 +187,14 @@ def test_bits_are_found_for_so_many_bytes(classifier, samples, tmp_path, target,
 @SLOW
 def test_channels_and_bits_are_found_for_several_budgets(classifier, samples, tmp_path):
     full = count_macs(classifier)
-    recipe = Recipe(budget={"bytes": 4_000, "macs": 0.6 * full}, train=ONE)
+    own = Quantize(layers={"head": 8}, weight_bits=6)  # which the search keeps
+    recipe = Recipe(budget={"bytes": 4_000, "macs": 0.6 * full}, quantize=own, train=ONE)
     result = tfopt.compress(classifier, samples, recipe, output_dir=tmp_path / "out")
     size = (tmp_path / "out" / "model.tflite").stat().st_size
     assert size <= 4_000 and result.passed and result.epochs == 1
     assert any(note.startswith(f"The file takes {size:,} bytes, ") for note in result.notes)
+    assert result.recipe.quantize.layers["head"] == 8 == result.model.get_layer("head").weight_bits
+    assert max(result.recipe.quantize.layers.values()) == 8 and result.recipe.quantize.weight_bits == 6
     assert result.recipe.shrink.layers and "multiply-accumulates" in result.done["shrink"]
     with pytest.raises(ValueError, match="'budget' key must be something that the model can be brought to"):
         tfopt.compress(classifier, samples, dataclasses.replace(recipe, budget={"bytes": 300}))

@@ -7,7 +7,7 @@ import pytest
 
 import tfopt
 from tests.pipeline.net import net
-from tfopt.recipes import Cluster, Export, Prune, Recipe, Train
+from tfopt.recipes import Cluster, Export, Prune, Recipe, Shrink, Train
 
 CLUSTERED = Recipe(cluster=Cluster(n_clusters=8), train=Train(epochs=1))
 
@@ -20,6 +20,10 @@ REFUSED = {
     "format and int8": (
         dataclasses.replace(Recipe(), export=dataclasses.replace(Recipe().export, format="float16")),
         "for files that are not quantized. Got 'float16'",
+    ),
+    "channels that a budget cannot keep": (
+        Recipe(budget={"macs": 100}, shrink=Shrink(layers={"first": 0.5})),
+        "'shrink' section beside a 'budget' must have 'layers' and divisor: 4 alone",
     ),
     "unknown loss": (Recipe(train=Train(loss="mes")), "must be a loss of Keras. Got 'mes'"),
     "compressed for LiteRT": (Recipe(export=Export(compress=True)), "a target whose runtime decodes kernels"),

@@ -5,6 +5,9 @@ from ._objective import Objective
 from ._refine import refine
 from ._report import LayerChoice, Point, RefineReport, SearchReport
 from ._search import search
+from ._subnet_report import SubnetPoint, SubnetReport
+from ._subnet_shape import SubnetShape
+from ._supernet import Supernet
 
 __all__ = [
     "LayerChoice",
@@ -13,6 +16,10 @@ __all__ = [
     "Point",
     "RefineReport",
     "SearchReport",
+    "SubnetPoint",
+    "SubnetReport",
+    "SubnetShape",
+    "Supernet",
     "apply_point",
     "learn",
     "measure_file",

@@ -15,7 +15,7 @@ from tfopt.graph import kind
 from tfopt.kernels import TARGETS, is_packed
 from tfopt.pruning import layout_of
 from tfopt.runtimes import TFLiteFile, estimate_npu, load, measure_latency, measure_size
-from tfopt.shrinking import count_macs
+from tfopt.shrinking import count_macs, estimate_bytes
 
 # Kernels that are stored two codes to a byte where their bits allow that.
 _PACKED = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
@@ -41,7 +41,7 @@ class Written:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """A row of the table. Either weights decide it (`price`), or shapes do (`exact` or `combine`).
+    """A row of the table. Weights decide it (`price`), shapes do (`exact` or `combine`), or both.
 
     Attributes:
         unit: what it counts.
@@ -49,6 +49,7 @@ class Budget:
         price: what a kernel takes of it, by its codes and option, for a target.
         averaged: whether prices are divided by the number of weights.
         exact: the number of a float model, where it takes no file.
+        estimate: about the number of a float model's 8-bit file, where shapes tell it.
         combine: from what files of single layers take to what the model takes: their sum, or the largest.
         check: raises where a target has no such thing.
     """
@@ -58,6 +59,7 @@ class Budget:
     price: Callable[[Spot, Any, Option, str], int] | None = None
     averaged: bool = False
     exact: Callable[[keras.Model], float] | None = None
+    estimate: Callable[[keras.Model], float] | None = None
     combine: Callable[[Iterable[float]], float] | None = None
     check: Callable[[str], Any] = lambda target: None
 
@@ -124,7 +126,7 @@ def _is_ethos_u(target: str) -> None:
 
 # What a budget may be of. Bytes are those of the file, as it is or with kernels that TFLite Micro decodes.
 BUDGETS: dict[str, Budget] = {
-    "bytes": Budget("bytes", _file_bytes, _stored),
+    "bytes": Budget("bytes", _file_bytes, _stored, estimate=estimate_bytes),
     "compressed_bytes": Budget("bytes", _file_bytes, _compressed, check=check_decoder),
     "nonzeros": Budget(
         "weights", _nonzeros, lambda spot, codes, option, target: int(np.count_nonzero(codes))

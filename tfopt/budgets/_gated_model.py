@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfopt.budgets._gates import gumbel, mixed, prefix_masks, relaxed
-from tfopt.budgets._shapes import DIVISOR, Move
-from tfopt.channels import MADE, READ, Channels
+from tfopt.budgets._gates import gumbel, mixed, relaxed
+from tfopt.budgets._shapes import Move
+from tfopt.budgets._width_masks import WidthMasks
+from tfopt.channels import Channels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,24 +70,11 @@ class GatedModel(keras.Model):
         self.temperature = self.add_weight(shape=(), initializer="ones", trainable=False, name="temperature")
         self.bit_gates = [self._gate(len(one.bits)) for one in self.kernels]
         self.width_gates = [self._gate(len(one.values) + 1) for one in self.moves]
-        self._find_masks(channels, scores)
+        self.widths = WidthMasks(self.moves, channels, scores)
         self.built = True
 
     def _gate(self, size: int) -> keras.Variable:
         return self.add_weight(shape=(size,), initializer="zeros", name="gate")
-
-    def _find_masks(self, channels: Channels, scores: np.ndarray) -> None:
-        """The masks of units for each width, and on which axes of which weights they lie."""
-        self.unit_masks: list[tuple[np.ndarray, np.ndarray]] = []
-        for move in self.moves:
-            groups = [group for group in channels.groups if set(group.makers) & set(move.layers)]
-            units = np.concatenate([group.units for group in groups])
-            order = np.argsort(-scores[units], kind="stable")
-            self.unit_masks.append((units, prefix_masks(order, (1.0, *move.values), DIVISOR)))
-        self.slots: dict[int, list[tuple[int, np.ndarray, str]]] = {}
-        for slot in channels.slots:
-            self.slots.setdefault(id(slot.variable), []).append((slot.axis, slot.units, slot.role))
-        self.unit_count = channels.count
 
     def gates(self, training: bool) -> tuple[list[Any], list[Any]]:
         """The probabilities of bits of each kernel, and of widths of each group of channels."""
@@ -97,21 +85,11 @@ class GatedModel(keras.Model):
 
         return [open_(gate) for gate in self.bit_gates], [open_(gate) for gate in self.width_gates]
 
-    def _unit_parts(self, widths: Sequence[Any]) -> Any:
-        """For each unit of channels how much of it is there; one more for indices that stay."""
-        parts = ops.ones((self.unit_count + 1,))
-        for (units, masks), chosen in zip(self.unit_masks, widths, strict=True):
-            parts = ops.scatter_update(parts, units[:, None].astype("int32"), ops.matmul(chosen, masks))
-        return parts
-
     def costs(self, bits: Sequence[Any], parts: Any) -> dict[str, Any]:
         """What the model takes of each budget on average."""
         found = dict.fromkeys(self.limits, 0.0)
         for kernel, chosen in zip(self.kernels, bits, strict=True):
-            left = 1.0
-            for _, units, role in self.slots.get(id(kernel.variable), ()):
-                if role in (MADE, READ):
-                    left = left * ops.mean(ops.take(parts, units))
+            left = self.widths.left(kernel.variable, parts)
             for name in found:
                 own = (
                     kernel.macs
@@ -124,7 +102,7 @@ class GatedModel(keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """The base model's outputs with gated weights."""
         bits, widths = self.gates(training)
-        parts = self._unit_parts(widths)
+        parts = self.widths.parts(widths)
         chosen = {id(one.variable): (one, p) for one, p in zip(self.kernels, bits, strict=True)}
         values = []
         for variable in self.base.trainable_variables:
@@ -132,11 +110,7 @@ class GatedModel(keras.Model):
             if id(variable) in chosen:
                 kernel, probabilities = chosen[id(variable)]
                 value = mixed(value, kernel.bits, probabilities, kernel.channel_axes)
-            for axis, units, role in self.slots.get(id(variable), ()):
-                if role != READ:
-                    shape = [-1 if at == axis else 1 for at in range(len(variable.shape))]
-                    value = value * ops.reshape(ops.take(parts, units), shape)
-            values.append(value)
+            values.append(self.widths.masked(variable, value, parts))
         kept = self.base.non_trainable_variables
         outputs, updated = self.base.stateless_call(values, kept, inputs, training=training)
         if training:

@@ -32,7 +32,8 @@ class LayerCosts:
         self.model, self.target = model, target
         self.names = tuple(names)
         self.table: dict[tuple[Any, ...], Cost] = {}
-        self.measured = tuple(name for name in self.names if BUDGETS[name].combine is not None)
+        self.measured = tuple(name for name in self.names if BUDGETS[name].exact is None)
+        self.combined = tuple(name for name in self.names if BUDGETS[name].combine is not None)
         self.rest = dict.fromkeys(self.measured, 0.0)
         if self.measured:
             whole, foreseen = self._of_file(model), self.of(model)
@@ -42,15 +43,25 @@ class LayerCosts:
         """What a float model is foreseen to cost."""
         found: Cost = {}
         rows = (
-            [self._row(node) for node in capture(model).nodes if _has_kernel(node)] if self.measured else []
+            [self._row(node) for node in capture(model).nodes if _has_kernel(node)] if self.combined else []
         )
         for name in self.names:
             budget = BUDGETS[name]
             if budget.exact is not None:
                 found[name] = float(budget.exact(model))
+            elif budget.estimate is not None:
+                found[name] = budget.estimate(model) + self.rest[name]
             else:
                 found[name] = budget.combine(row[name] for row in rows) + self.rest[name]  # type: ignore[misc]
         return found
+
+    def measure(self, model: keras.Model) -> Cost:
+        """What a float model costs, by its own file where a budget is of one."""
+        files = self._of_file(model) if self.measured else {}
+        return {
+            name: files[name] if name in files else float(BUDGETS[name].exact(model))  # type: ignore[misc]
+            for name in self.names
+        }
 
     def _row(self, node: Node) -> Cost:
         config = node.op.get_config() if hasattr(node.op, "get_config") else {}

@@ -5,25 +5,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfopt._samples import gather, some
-from tfopt.analysis import judge_of, sensitivity
+from tfopt.analysis import judge_of, parts, sensitivity
 from tfopt.budgets._budgets import BUDGETS, check_budget, is_of_shapes
-from tfopt.budgets._front import front
+from tfopt.budgets._closing import close, closed, effective_scores, zero_what_goes
 from tfopt.budgets._gated_model import GatedKernel, GatedModel
 from tfopt.budgets._layer_costs import alone
 from tfopt.budgets._options import Option, Prices, channel_axes
-from tfopt.budgets._report import LayerChoice, Point
-from tfopt.budgets._shapes import Shape, kernel_sizes, moves_of
+from tfopt.budgets._report import Point
+from tfopt.budgets._shapes import moves_of
 from tfopt.budgets._space import check_space
+from tfopt.budgets._width_masks import WidthMasks
 from tfopt.channels import channel_groups, exactly_removable
 from tfopt.graph import build_model, capture
 from tfopt.quantization import QuantConfig
-from tfopt.shrinking import count_macs, score
+from tfopt.shrinking import count_macs, score, update_batch_norm
 
 # The temperature of the gates falls from the one to the other over the epochs.
 _WARM, _COLD = 2.0, 0.3
+# The part of the epochs, the last, in which gates are closed and weights learn what is left.
+_LAST = 0.25
+# Samples that batch norms are measured again with.
+_SAMPLES = 1024
 _LEARNABLE = [name for name in BUDGETS if not is_of_shapes(name)] + ["macs"]
 
 
@@ -33,7 +37,8 @@ class Learned:
 
     Attributes:
         point: what each layer becomes.
-        model: the float model, trained with the gates: `apply_point(learned.model, learned.point, samples)`.
+        model: the float model, trained with the gates; channels that are to go are zero:
+            `apply_point(learned.model, learned.point, samples)`.
         probabilities: of each value that could be chosen, by layer.
 
     Example: see `learn`.
@@ -62,10 +67,10 @@ def learn(
 
     Each kernel is the mean of itself rounded to every width, and each channel is as present as the widths that have it,
     by probabilities that are trained too; what all of it costs on average beyond the budget is added to the loss (see
-    `GatedModel`). In the end each gate is closed: the likeliest widths within the budget, then the bits whose
-    probabilities have the largest product within what is left, by the knapsack of `search`. Activations stay float
-    meanwhile. Where `search` measures damage without training, this sees what training makes up for; it takes a
-    training.
+    `GatedModel`). Before the last quarter of the epochs each gate is closed: the likeliest widths within the budget, of
+    the channels that are largest by then, and the bits whose probabilities have the largest product within what is
+    left, by the knapsack of `search`; weights go on with these. Activations stay float meanwhile. Where `search`
+    measures damage without training, this sees what training makes up for; it takes a training.
 
     Args:
         model: a built float Keras model. It is not changed.
@@ -115,12 +120,23 @@ def learn(
     totals = {name: most * size if BUDGETS[name].averaged else most for name, most in limits.items()}
     gated = GatedModel(base, kernels, moves, found, score(found, "magnitude", base), totals, strength, seed)
     gated.compile(_TwoRates(learning_rate, gate_learning_rate, gated), task.loss)
-    ratio = (_COLD / _WARM) ** (1 / max(epochs - 1, 1))
+    last = int(_LAST * epochs)
+    ratio = (_COLD / _WARM) ** (1 / max(epochs - last - 1, 1))
     cool = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: gated.temperature.assign(_WARM * ratio**epoch)
     )
-    gated.fit(x, y, batch_size=batch_size, epochs=epochs, callbacks=[cool], verbose=0)
-    return _closed(gated, base, limits, target, prices)
+    gated.fit(x, y, batch_size=batch_size, epochs=epochs - last, callbacks=[cool], verbose=0)
+    point, probabilities = closed(gated, base, limits, target, prices)
+    close(gated, point)
+    # What the training made large is kept, not what was large before it.
+    gated.widths = WidthMasks(moves, found, effective_scores(found, base))
+    if last:
+        gated.compile(keras.optimizers.Adam(learning_rate), task.loss)
+        gated.fit(x, y, batch_size=batch_size, epochs=last, verbose=0)
+    zero_what_goes(gated, base, point)
+    # They saw kernels between their widths; now each is rounded to its own.
+    update_batch_norm(gated, parts(*some(x, y, _SAMPLES), batch_size))
+    return Learned(point, base, probabilities)
 
 
 class _TwoRates(keras.optimizers.Adam):
@@ -174,84 +190,3 @@ def _kernels(
             )
         )
     return found, prices
-
-
-def _closed(
-    gated: GatedModel, base: keras.Model, limits: Mapping[str, float], target: str, prices: Prices
-) -> Learned:
-    """The likeliest choices within the budget."""
-    bits, widths = ([np.asarray(one) for one in several] for several in gated.gates(training=False))
-    shape = _shape(gated, base, widths, limits)
-    small = shape.make(base)
-    sizes = kernel_sizes(small)
-    parts = {one.path: sizes[one.path] / prices.sizes[one.path] for one in gated.kernels}
-    names = [name for name in limits if not is_of_shapes(name)]
-    weight_sum = sum(sizes[one.path] for one in gated.kernels)
-    totals = {n: limits[n] * weight_sum if BUDGETS[n].averaged else limits[n] for n in names}
-
-    def price(kernel: GatedKernel, at: int, name: str) -> float:
-        return kernel.prices[name][at] * parts[kernel.path]
-
-    choices = []
-    for kernel, p in zip(gated.kernels, bits, strict=True):
-        costs = [max((price(kernel, at, n) / totals[n] for n in names), default=0.0) for at in range(len(p))]
-        choices.append(
-            [(round(1e6 * cost), float(-np.log(q + 1e-9))) for cost, q in zip(costs, p, strict=True)]
-        )
-    fitting = [
-        one
-        for one in front(choices)
-        if all(
-            sum(price(k, at, n) for k, at in zip(gated.kernels, one.picks, strict=True)) <= totals[n]
-            for n in names
-        )
-    ]
-    if not fitting:
-        raise ValueError(
-            f"The 'budget' argument must be something that the space reaches. Got {dict(limits)}. Allow fewer bits or "
-            "channels, or raise it."
-        )
-    best = min(fitting, key=lambda one: one.damage)
-    layers = tuple(
-        LayerChoice(kernel.path, kernel.bits[at])
-        for kernel, at in zip(gated.kernels, best.picks, strict=True)
-    )
-    taken: dict[str, float] = {"macs": count_macs(small)} if "macs" in limits else {}
-    for name in names:
-        total = sum(price(k, at, name) for k, at in zip(gated.kernels, best.picks, strict=True))
-        taken[name] = round(total / weight_sum, 4) if BUDGETS[name].averaged else round(total)
-    shown: dict[str, dict[Any, float]] = {
-        k.path: dict(zip(k.bits, map(float, p), strict=True))
-        for k, p in zip(gated.kernels, bits, strict=True)
-    }
-    for move, p in zip(gated.moves, widths, strict=True):
-        shown[f"channels of {move.name}"] = dict(zip((1.0, *move.values), map(float, p), strict=True))
-    point = Point({name: taken[name] for name in limits}, 0.0, layers, target, dict(shape.channels), {})
-    return Learned(point, base, shown)
-
-
-def _shape(
-    gated: GatedModel, base: keras.Model, widths: Sequence[np.ndarray], limits: Mapping[str, float]
-) -> Shape:
-    """The likeliest widths; while these cost too much, the next one that is least unlikely is narrower."""
-    picks = [int(p.argmax()) for p in widths]
-
-    def made() -> Shape:
-        shape = Shape()
-        for move, pick in zip(gated.moves, picks, strict=True):
-            shape = move.apply(shape, move.values[pick - 1]) if pick else shape
-        return shape
-
-    while "macs" in limits and count_macs(made().make(base)) > limits["macs"]:
-        steps = [
-            (float(np.log(p[pick] + 1e-9) - np.log(p[pick + 1] + 1e-9)), at)
-            for at, (p, pick) in enumerate(zip(widths, picks, strict=True))
-            if pick + 1 < len(p)
-        ]
-        if not steps:
-            raise ValueError(
-                f"The 'budget' argument must leave as many 'macs' as the narrowest model of the space has. Got "
-                f"{limits['macs']:,}. Allow fewer channels, or raise it."
-            )
-        picks[min(steps)[1]] += 1
-    return made()

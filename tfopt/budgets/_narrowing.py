@@ -53,6 +53,7 @@ def narrow(
     loss: Callable[[keras.Model], float],
     x: Any,
     limits: Mapping[str, float],
+    start: Shape | None = None,
 ) -> list[Narrowed]:
     """The whole model, and shapes of it until one is well below every limit, or nothing is left to narrow.
 
@@ -67,15 +68,20 @@ def narrow(
         loss: of a float model.
         x: inputs, for the statistics of batch norms.
         limits: what costs may be; empty to go on to the end, by parameters.
+        start: a shape to begin with in place of the whole model.
     """
-    exact = loss(model) if moves else 0.0
+    start = start or Shape()
+    exact = loss(model) if moves or start != Shape() else 0.0
 
     def made(shape: Shape) -> Narrowed:
         small = shape.make(model, x)
         costs = {**cost(small), "params": float(small.count_params())}
         return Narrowed(shape, small, costs, loss(small) - exact)
 
-    path = [Narrowed(Shape(), model, {**cost(model), "params": float(model.count_params())}, 0.0)]
+    if start == Shape():
+        path = [Narrowed(start, model, {**cost(model), "params": float(model.count_params())}, 0.0)]
+    else:
+        path = [made(start)]
     queue = [(0.0, number) for number in range(len(moves))]
     while queue and (not limits or _over(path[-1].costs, limits, _MARGIN)):
         now, tried = path[-1], {}

@@ -19,6 +19,7 @@ from tfopt.clustering import Clustering
 from tfopt.graph import filters_by_value
 from tfopt.pruning import ConstantSparsity, Pruning
 from tfopt.quantization import QuantConfig
+from tfopt.shrinking import update_batch_norm
 
 # From a name and its values to one of these: `Choice` of KerasTuner, `suggest_categorical` of Optuna.
 Choose = Callable[[str, Sequence[Any]], Any]
@@ -183,6 +184,7 @@ class Objective:
             ]
             for epoch in range(self.epochs):
                 q.fit(self.x, self.y, batch_size=64, epochs=1, callbacks=callbacks, verbose=0)
+                update_batch_norm(q, self.calibration)  # a short training leaves them behind the weights
                 if report is not None and epoch < self.epochs - 1:
                     report(epoch, mean_loss(q, self.held[0], self.judge))
         return mean_loss(q, self.held[0], self.judge)

@@ -15,8 +15,8 @@ from tfopt.budgets._layer_costs import LayerCosts
 from tfopt.budgets._narrowing import Narrowed, mean_loss, narrow
 from tfopt.budgets._options import Option, Prices
 from tfopt.budgets._report import SearchReport
-from tfopt.budgets._shapes import kernel_sizes, moves_of
-from tfopt.budgets._space import check_space, options_of
+from tfopt.budgets._shapes import kernel_sizes, moves_of, said_shape
+from tfopt.budgets._space import allows, check_layers, check_paths, check_space, options_of, widened
 from tfopt.budgets._weights import Weights
 from tfopt.quantization import QuantConfig
 
@@ -31,6 +31,7 @@ def search(
     budget: Mapping[str, float | None],
     space: Mapping[str, Sequence[float]] | None = None,
     *,
+    layers: Mapping[str, Mapping[str, float]] | None = None,
     target: str = "litert",
     by: str = "loss",
     max_drop: float | None = None,
@@ -63,6 +64,8 @@ def search(
             share; 0 for no clusters), by default 8, 6, 5, 4, 3 and 2 bits with no zeros, 50 % and 80 % under the first
             four budgets; `channels` and `rank` (parts that are left), by default all, three quarters, half and a
             quarter of the channels under the others.
+        layers: what you have decided for single layers, by their paths: `{"head": {"weight_bits": 8}, "conv":
+            {"channels": 0.5}}`. The search keeps it, and finds the rest.
         target: the runtime, as for `QuantConfig.for_target`.
         by: what stands for the damage of options of weights: `"loss"`, as it is measured, or a proxy: `"fisher"` or
             `"hessian"`, which take a fraction of the time.
@@ -76,7 +79,7 @@ def search(
         `tfopt.budgets.apply_point` makes a model without training.
 
     Raises:
-        ValueError: the budget, the space or `by` is none of the above, the target has no such budget, or there is
+        ValueError: `budget`, `space`, `layers` or `by` is none of the above, the target has no such budget, or there is
             nothing to measure `max_drop` by.
 
     Example:
@@ -92,10 +95,12 @@ def search(
     begin = time.perf_counter()
     budget = check_budget(budget, target, max_drop)
     full = check_space(space or {}, budget)
+    check_layers(layers or {})
     if by not in _BY:
         raise ValueError(f"The 'by' argument must be {', '.join(map(repr, _BY))}. Got {by!r} instead.")
     x, y = gather(data, getattr(model, "inputs", None) or 1, "data")
-    found, notes = candidates(model, x, y, budget, full, target=target, by=by, samples=samples, metric=metric)
+    options = {"target": target, "by": by, "samples": samples, "metric": metric}
+    found, notes = candidates(model, x, y, budget, full, layers or {}, **options)  # type: ignore[arg-type]
     drop = None
     if max_drop is None:
         best = found.within(budget)  # type: ignore[arg-type]
@@ -125,6 +130,7 @@ def candidates(
     y: Any,
     budget: Mapping[str, float | None],
     space: Mapping[str, Sequence[float]],
+    rows: Mapping[str, Mapping[str, float]],
     *,
     target: str,
     by: str = "loss",
@@ -139,12 +145,13 @@ def candidates(
         y: labels, or None.
         budget: limits by budget, checked.
         space: values by dimension, all of them.
+        rows: what is decided for single layers.
         target: the runtime.
         by: what stands for the damage of options of weights.
         samples: how many are used at most.
         metric: what `judge_of` takes.
     """
-    options = options_of(space)
+    options = options_of(widened(space, rows))
     of_weights = {name: most for name, most in budget.items() if not is_of_shapes(name)}
     prices = Prices({name: BUDGETS[name].price for name in of_weights}, target)  # type: ignore[misc]
     report = sensitivity(
@@ -157,10 +164,12 @@ def candidates(
         samples=samples,
         config=QuantConfig.for_target(target),
     )
-    layers = _layers(report, options)
+    layers = _layers(report, options, space, rows)
     if not layers:
         raise ValueError(f"The model {model.name!r} must have layers with quantized weights. Got none.")
-    shapes = _shapes(model, *some(x, y, samples), budget, space, target, metric)
+    for name in ("weight_bits", "sparsity", "n_clusters"):
+        check_paths(rows, name, layers)
+    shapes = _shapes(model, *some(x, y, samples), budget, space, rows, target, metric)
     weights = [_weights_of(one, layers, prices, of_weights) for one in shapes]
     return Candidates(model, x, shapes, weights, budget, target), report.notes
 
@@ -171,14 +180,18 @@ def _shapes(
     y: Any,
     budget: Mapping[str, float | None],
     space: Mapping[str, Sequence[float]],
+    rows: Mapping[str, Mapping[str, float]],
     target: str,
     metric: Any,
 ) -> list[Narrowed]:
     limits = {name: most for name, most in budget.items() if is_of_shapes(name) and most is not None}
     costs = LayerCosts(model, limits, target)
     judge = judge_of(model, x, y, metric)
-    moves = moves_of(model, space)
-    return narrow(model, moves, costs.of, lambda one: mean_loss(one, x, judge), x, limits)
+    for name in ("channels", "rank") if rows else ():
+        every = moves_of(model, {"channels": (), "rank": (), name: (0.5,)})
+        check_paths(rows, name, (path for move in every for path in move.layers))
+    moves, start = moves_of(model, space, rows), said_shape(rows)
+    return narrow(model, moves, costs.of, lambda one: mean_loss(one, x, judge), x, limits, start)
 
 
 def _weights_of(
@@ -199,13 +212,19 @@ def _weights_of(
     return Weights(layers, prices, parts, limits, frozenset(apart))
 
 
-def _layers(report: SensitivityReport, options: Sequence[Option]) -> dict[str, dict[Option, float]]:
+def _layers(
+    report: SensitivityReport,
+    options: Sequence[Option],
+    space: Mapping[str, Sequence[float]],
+    rows: Mapping[str, Mapping[str, float]],
+) -> dict[str, dict[Option, float]]:
     """The damage of each option of each layer that has them."""
     by_name = {one.name: one for one in options}
     found: dict[str, dict[Option, float]] = {}
     for row in report.rows:
-        if not row.reason:
-            found.setdefault(row.path, {})[by_name[row.technique]] = _damage(row)
+        option = by_name[row.technique]
+        if not row.reason and allows(space, rows.get(row.path, {}), option):
+            found.setdefault(row.path, {})[option] = _damage(row)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from tfopt.channels import channel_groups, exactly_removable
+from tfopt.channels import Channels, channel_groups, exactly_removable
 from tfopt.factorization import factorize, factors_of
 from tfopt.graph import capture
 from tfopt.shrinking import shrink, update_batch_norm
@@ -83,19 +83,45 @@ class Move:
         return next((value for value in self.values if value < now), None)
 
 
-def moves_of(model: keras.Model, space: Mapping[str, Sequence[float]]) -> list[Move]:
-    """All that may become narrower in a model."""
+def moves_of(
+    model: keras.Model,
+    space: Mapping[str, Sequence[float]],
+    layers: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Move]:
+    """All that may become narrower in a model, but for layers whose rows say how much is left."""
     found = []
-    for field, name, layers in (("channels", "channels", _coupled), ("ranks", "rank", _with_factors)):
+    for field, name, ways in (("channels", "channels", _with_channels), ("ranks", "rank", _with_factors)):
         values = tuple(sorted((one for one in space[name] if one < 1), reverse=True))
-        if values:
-            found += [Move(", ".join(paths), paths, field, values) for paths in layers(model)]
+        said = {path for path, row in (layers or {}).items() if name in row}
+        found += [
+            Move(", ".join(paths), paths, field, values)
+            for paths in (ways(model) if values else ())
+            if not said.intersection(paths)
+        ]
     return found
 
 
-def _coupled(model: keras.Model) -> Iterator[tuple[str, ...]]:
+def said_shape(layers: Mapping[str, Mapping[str, float]]) -> Shape:
+    """The shape that rows of single layers say.
+
+    >>> from tfopt.budgets._shapes import said_shape
+    >>> said_shape({"a": {"channels": 0.5}, "b": {"channels": 1.0, "weight_bits": 4}})
+    Shape(channels={'a': 0.5}, ranks={})
+    """
+    parts = (
+        {path: row[name] for path, row in layers.items() if row.get(name, 1.0) < 1}
+        for name in ("channels", "rank")
+    )
+    return Shape(*parts)
+
+
+def _with_channels(model: keras.Model) -> Iterator[tuple[str, ...]]:
+    return coupled(exactly_removable(channel_groups(capture(model))))
+
+
+def coupled(channels: Channels) -> Iterator[tuple[str, ...]]:
     """The layers that make channels that can be removed, those together that make the same ones."""
-    left = [set(group.makers) for group in exactly_removable(channel_groups(capture(model))).groups]
+    left = [set(group.makers) for group in channels.groups]
     while left:
         together = left.pop(0)
         while touching := [one for one in left if one & together]:

@@ -67,6 +67,64 @@ def check_space(space: Mapping[str, Sequence[float]], budgets: Iterable[str]) ->
     return full
 
 
+def check_layers(layers: Mapping[str, Mapping[str, float]]) -> None:
+    """Raises a ValueError unless rows of single layers hold values of known dimensions."""
+    for path, row in layers.items():
+        for name, value in row.items():
+            if name not in SPACE:
+                raise ValueError(
+                    f"The 'layers' argument must give {path!r} some of {', '.join(map(repr, SPACE))}. Got {name!r}."
+                )
+            if not SPACE[name].accepts(value):
+                raise ValueError(
+                    f"The 'layers' argument must give {path!r} one of {SPACE[name].wanted} as {name!r}. Got {value!r}."
+                )
+
+
+def check_paths(layers: Mapping[str, Mapping[str, float]], name: str, known: Iterable[str]) -> None:
+    """Raises a ValueError where a row has a dimension that its layer has not.
+
+    Args:
+        layers: rows by path.
+        name: the dimension.
+        known: paths of the layers that have it.
+    """
+    known = tuple(known)
+    for path, row in layers.items():
+        if name in row and path not in known:
+            raise ValueError(
+                f"The 'layers' argument must give {name!r} to layers that have it: {', '.join(known) or 'none'}. Got "
+                f"{path!r}. Leave it out."
+            )
+
+
+def widened(
+    space: Mapping[str, Sequence[float]], layers: Mapping[str, Mapping[str, float]]
+) -> dict[str, tuple[float, ...]]:
+    """The space with what rows of single layers say.
+
+    >>> from tfopt.budgets._space import widened
+    >>> widened({"weight_bits": (4, 2)}, {"head": {"weight_bits": 8}})
+    {'weight_bits': (4, 2, 8)}
+    """
+    return {
+        name: (*values, *dict.fromkeys(row[name] for row in layers.values() if name in row))
+        for name, values in space.items()
+    }
+
+
+def allows(space: Mapping[str, Sequence[float]], row: Mapping[str, float], option: Option) -> bool:
+    """Whether a layer may have an option: what its row says, else what the space has.
+
+    >>> from tfopt.budgets._space import allows
+    >>> space = {"weight_bits": (4, 2), "sparsity": (0.0,), "n_clusters": (0,)}
+    >>> [allows(space, row, Option(8)) for row in ({}, {"weight_bits": 8})]
+    [False, True]
+    """
+    of_option = {"weight_bits": option.bits, "sparsity": option.sparsity, "n_clusters": option.n_clusters}
+    return all(value in ((row[name],) if name in row else space[name]) for name, value in of_option.items())
+
+
 def options_of(space: Mapping[str, Sequence[float]]) -> list[Option]:
     """What the weights of a layer may become; clusters are of 8 bits, which hold any values.
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tfopt._files import write_whole
 from tfopt._samples import count
-from tfopt.budgets import measure_file, search
+from tfopt.budgets import Point, measure_file, search
 from tfopt.pipeline._run import Run
-from tfopt.recipes import read_recipe, recipe_text
+from tfopt.recipes import Recipe, read_recipe, recipe_text
 
 # What a killed run has found: where time is measured, another search might find something else.
 _FOUND = "found.yaml"
@@ -29,7 +29,7 @@ def meet_budget(run: Run, state: Path | None) -> Run:
         state: a folder for what was found, which a resumed run takes from there; None for none.
 
     Raises:
-        ValueError: nothing within the budget was found.
+        ValueError: nothing within the budget was found, or a section says what the search cannot keep.
     """
     if not run.recipe.budget:
         return run
@@ -38,12 +38,14 @@ def meet_budget(run: Run, state: Path | None) -> Run:
         return dataclasses.replace(run, recipe=read_recipe(path))
     run.say("Searching for what each layer becomes")
     x, most = run.calibration(), run.recipe.quantize.weight_bits if run.recipe.quantize else 8
+    said = _said(run.recipe)
     labels = None if run.train[1] is None else run.train[1][: count(x)]
     found = search(
         run.original,
         x if labels is None else (x, labels),
         limits_of(run),
-        {"weight_bits": [one for one in SEARCHED if one <= most], "sparsity": (0.0,)},
+        {"weight_bits": [most, *(one for one in SEARCHED if one < most)], "sparsity": (0.0,)},
+        layers=said,
         target=run.recipe.target,
     )
     if found.best is None:
@@ -53,15 +55,46 @@ def meet_budget(run: Run, state: Path | None) -> Run:
             f"the least of each that was found, without training, is {least}. Raise it, or start from a smaller model."
         )
     own = found.best.recipe
+    bits = {
+        one.path: one.bits
+        for one in found.best.layers
+        if one.bits != most or "weight_bits" in said.get(one.path, {})
+    }
     recipe = dataclasses.replace(
         run.recipe,
         shrink=own.shrink,
         factorize=own.factorize,
-        quantize=dataclasses.replace(run.recipe.quantize or own.quantize, layers=own.quantize.layers),  # type: ignore[type-var,union-attr]
+        quantize=dataclasses.replace(run.recipe.quantize or own.quantize, layers=bits),  # type: ignore[type-var]
     )
     if path is not None:
         write_whole(path, recipe_text(recipe).encode())
     return dataclasses.replace(run, recipe=recipe)
+
+
+def _said(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """What a recipe says of single layers, which the search keeps, by path.
+
+    Raises:
+        ValueError: its section of channels says how else they are chosen.
+    """
+    said: dict[str, dict[str, float]] = {}
+    for name, section in (
+        ("channels", recipe.shrink),
+        ("rank", recipe.factorize),
+        ("weight_bits", recipe.quantize),
+    ):
+        for path, value in section.layers.items() if section else ():
+            said.setdefault(path, {})[name] = value
+    for name, key in (("shrink", "channels"), ("factorize", "ranks")):
+        own = getattr(recipe, name)
+        searched = own and getattr(Point({}, 0.0, (), recipe.target, **{key: own.layers}).recipe, name)
+        if own != searched:
+            rounds = f" and divisor: {searched.divisor}" if name == "shrink" else ""
+            raise ValueError(
+                f"The {name!r} section beside a 'budget' must have 'layers'{rounds} alone, as the search finds the "
+                f"rest by magnitude. Got {own}. Change that, or leave out the 'budget'."
+            )
+    return said
 
 
 def file_figures(run: Run, path: Path) -> tuple[dict[str, float], bool]:

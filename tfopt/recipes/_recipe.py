@@ -45,7 +45,7 @@ class Recipe:
         max_drop: points of accuracy that may be lost (0.5: from 90 % to 89.5 %); for a metric that is an error,
             percent by which it may grow. None to accept any.
         budget: what the file may take, by the budgets of `tfopt.search`: `{"bytes": 100_000, "latency": 5}`. Channels,
-            ranks and bits of each layer are found for it.
+            ranks and bits of each layer are found for it, but where `layers` of those sections says them.
         shrink: remove channels, see `tfopt.recipes.Shrink`.
         factorize: replace large kernels by products of small ones, see `tfopt.recipes.Factorize`.
         prune: make weights zero, see `tfopt.recipes.Prune`.
@@ -97,7 +97,7 @@ class Recipe:
         if self.budget and any(one is not None and not one.layers for one in (self.shrink, self.factorize)):
             raise RecipeError(
                 "The 'budget' key finds channels and ranks. Got a 'shrink' or 'factorize' section beside it, which "
-                "says them. Leave one out.",
+                "says them. Leave one out, or say those of single layers: shrink.layers.",
                 ("budget",),
             )
 

@@ -1,4 +1,4 @@
-from ._costs import cost, count_macs
+from ._costs import cost, count_macs, estimate_bytes
 from ._criteria import score
 from ._cut import cut
 from ._depth import ResidualBlock, residual_blocks, skip_blocks
@@ -15,6 +15,7 @@ __all__ = [
     "cost",
     "count_macs",
     "cut",
+    "estimate_bytes",
     "keep_nonzero",
     "keep_ratio",
     "keep_within",

@@ -178,6 +178,21 @@ def bytes_of(graph: Graph, sizes: Sizes) -> int:
     return total
 
 
+def estimate_bytes(model: keras.Model) -> int:
+    """What the model's int8 .tflite file is estimated to take, by its shapes alone; `shrink(bytes=)` counts these.
+
+    Args:
+        model: a built Keras model; nested and subclassed ones are opened.
+
+    >>> import keras
+    >>> from tfopt.shrinking import estimate_bytes
+    >>> one, two = (keras.Sequential([keras.Input((64,)), keras.layers.Dense(units)]) for units in (10, 20))
+    >>> estimate_bytes(two) - estimate_bytes(one) >= 640
+    True
+    """
+    return bytes_of(capture(model), Sizes())
+
+
 def _weight_bytes(node: Node, sizes: Sizes) -> int:
     name = kind(node.op)
     last = sizes.shape(tensors_in(node.outputs)[0])[-1] if node.op.weights else 0
