@@ -74,8 +74,12 @@ def apply_technique(
     Raises:
         ValueError: the path is neither, its folder does not exist, or the data does not fit the model.
     """
-    if path.suffix not in (".keras", ".tflite"):
-        raise ValueError(f"The output must be a .keras or .tflite file. Got {str(path)!r} instead.")
+    is_file = path.suffix.lower() == ".tflite"
+    if not is_file and path.suffix != ".keras":
+        raise ValueError(
+            "The output must be a .tflite file, or a .keras file: in small letters, as Keras reads no other. Got "
+            f"{str(path)!r} instead."
+        )
     check_parent(path, "OUTPUT")
     (row,) = [row for row in TECHNIQUES if row.name == name]
     say("Reading the data")
@@ -89,7 +93,7 @@ def apply_technique(
     if (report := applied.report()) is not None:
         reports[name] = report
     result: Any = applied.thing
-    if path.suffix == ".tflite":
+    if is_file:
         say("Exporting and verifying")
         reports["export"] = export(applied.thing, path)
         samples = cut(run.validation[0], slice(0, _VERIFIED))
