@@ -26,7 +26,7 @@ def check_output_folder(path: Path, overwrite: bool, files: Sequence[str] = FILE
         files: the names of results.
 
     Raises:
-        ValueError: it is a file, holds something, or may not be written to.
+        ValueError: it is a file or below one, holds something, or may not be written to.
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"The output must be a folder. Got the file {str(path)!r} instead.")
@@ -43,7 +43,11 @@ def check_output_folder(path: Path, overwrite: bool, files: Sequence[str] = FILE
             f"{', '.join(others[:3])}. Choose another folder."
         )
     parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not parent.is_dir():
+        raise ValueError(
+            f"The output folder must be in a folder. Got {str(path)!r}, but {str(parent)!r} is a file."
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise ValueError(
             f"The output folder must be where you may write. Got {str(path)!r}, in {str(parent)!r}."
         )
