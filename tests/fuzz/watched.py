@@ -35,6 +35,7 @@ READ = (
     "/etc/",
     "/usr/",
     "/lib",
+    str(Path.home() / ".keras"),  # the settings of Keras and of Keras 2
 )
 
 

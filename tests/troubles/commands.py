@@ -65,7 +65,7 @@ COMMANDS = {
         lambda s, t: [str(s / "net.keras"), str(s.parent / "beside.keras"), *_data(s), "--report", t],
         ".html",
     ),
-    "shrink": Command(lambda s, t: [str(s / "net.keras"), t, *_data(s), "--params", "0.5"], ".keras"),
+    "shrink": Command(lambda s, t: [str(s / "net.keras"), t, *_data(s), "--params", "0.7"], ".keras"),
     "pack": Command(lambda s, t: [str(s / "int8.tflite"), t], ".tfpk"),
     "unpack": Command(lambda s, t: [str(s / "small.tfpk"), t], ".tflite"),
     "report": Command(lambda s, t: [str(s / "result"), "--output", t], ".html"),
