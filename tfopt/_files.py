@@ -6,7 +6,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # A temporary file that is older was left by a process that was killed, in seconds.
@@ -69,6 +69,25 @@ def is_same_file(first: str | os.PathLike, second: str | os.PathLike) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samefile(first, second)
     return False
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """While a library writes a file: an error that knows no file, as on a full disk, names this one.
+
+    >>> from tfopt._files import naming
+    >>> with naming("net.keras"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'net.keras'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> None:

@@ -11,7 +11,7 @@ import keras
 
 from tfopt import data as readers
 from tfopt._export_from import export
-from tfopt._files import check_parent, write_whole
+from tfopt._files import check_parent, naming, write_whole
 from tfopt._report import TERMINAL_WIDTH, Report
 from tfopt.pipeline._attempt import measure
 from tfopt.pipeline._run import cut, prepare
@@ -101,7 +101,8 @@ def apply_technique(
         result = path
     else:
         with tempfile.TemporaryDirectory() as folder:
-            applied.thing.save(Path(folder) / "model.keras")
+            with naming(Path(folder) / "model.keras"):
+                applied.thing.save(Path(folder) / "model.keras")
             write_whole(path, (Path(folder) / "model.keras").read_bytes())
     say("Comparing")
     reports["compare"] = measure(run, {path.name: result})
