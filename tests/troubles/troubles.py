@@ -135,7 +135,7 @@ _FULL, _EVERYWHERE = "No space left on device", ("file", "folder", "none")
 TROUBLES = {
     "read-only folder": Trouble(_read_only, "that you may write to|where you may write"),
     "a file for a folder": Trouble(_below_a_file, "there is no folder|is a file"),
-    "folder and file": Trouble(_other_kind, "Got the (folder|file)"),
+    "folder and file": Trouble(_other_kind, "Got the (folder|file)|is a file"),
     "no folder": Trouble(_no_folder, "there is no folder", takes=("file",)),
     "a pipe for a file": Trouble(_pipe, "Got the (device or pipe|file)"),
     "full disk": Trouble(_full(0), _FULL),
