@@ -23,8 +23,9 @@ LOADED = [
 
 
 def environment():
-    """That of a user, who has not asked for TensorFlow's messages."""
-    return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    """That of a user, who has asked neither for TensorFlow's messages nor for output without a buffer."""
+    asked = {"TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED"}
+    return {name: value for name, value in os.environ.items() if name not in asked}
 
 
 def run_tfopt(*arguments: object, cwd: Path | str | None = None) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfopt._files import check_parent, is_same_file, write_whole
+from tfopt._files import check_parent, is_same_file, write_together, write_whole
 
 
 def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path) -> None:
@@ -50,6 +50,27 @@ def test_a_failure_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OSError, match="No space left"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
+
+
+def test_files_that_belong_together_are_all_old_or_all_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk with room for one of two."""
+    paths = [tmp_path / "a.h", tmp_path / "a.cc"]
+    for path in paths:
+        path.write_bytes(b"old")
+    real, synced = os.fsync, []
+
+    def full_at_the_second(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 2:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
+    with pytest.raises(OSError, match=r"No space left .*a\.cc"):
+        write_together(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"old", b"old"] and len(os.listdir(tmp_path)) == 2
 
 
 def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import secrets
 import stat
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # A temporary file that is older was left by a process that was killed, in seconds.
@@ -70,6 +71,25 @@ def is_same_file(first: str | os.PathLike, second: str | os.PathLike) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """While a library writes a file: an error that knows no file, as on a full disk, names this one.
+
+    >>> from tfopt._files import naming
+    >>> with naming("net.keras"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'net.keras'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 def write_whole(path: str | os.PathLike, content: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, but never a part of it.
 
@@ -87,25 +107,52 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
     ...     os.listdir(folder)
     ['a']
     """
-    path = Path(os.path.realpath(path))
-    _remove_leftovers(path)
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-    # Of a new file: what the user's umask leaves of this.
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[str | os.PathLike, bytes]) -> None:
+    """Writes files that belong together as `write_whole` does: the first takes its name when all are on the disk.
+
+    Args:
+        contents: files to create or replace, and all of their bytes.
+
+    >>> import os, tempfile
+    >>> from tfopt._files import write_together
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_together({os.path.join(folder, name): b"whole" for name in "ab"})
+    ...     sorted(os.listdir(folder))
+    ['a', 'b']
+    """
+    temporaries: dict[Path, Path] = {}
     try:
+        for name, content in contents.items():
+            path = Path(os.path.realpath(name))
+            _remove_leftovers(path)
+            temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+            temporaries[temporary] = path
+            _write(temporary, path, content)
+        for temporary, path in temporaries.items():
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary in temporaries:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        raise
+
+
+def _write(temporary: Path, path: Path, content: bytes) -> None:
+    """Writes a file that is to take the place of another, with its permissions; errors name that one."""
+    try:
+        # Of a new file: what the user's umask leaves of this.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno and not error.filename:  # a write knows no name
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def remove_leftovers(folder: Path) -> None:

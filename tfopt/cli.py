@@ -8,10 +8,12 @@ import importlib
 import logging
 import os
 import re
+import signal
 import sys
 from types import ModuleType
 
 from tfopt.commands._process import go_on_apart
+from tfopt.commands._streams import close_output, open_streams
 
 # Command -> what it does, in one line.
 COMMANDS = {
@@ -39,25 +41,23 @@ DOES_NOT_HOLD, CANNOT, INTERRUPTED = 1, 2, 130
 
 def run() -> None:
     """Entry point of the console script."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal may know fewer letters than a name has
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in COMMANDS and not _HELP & set(sys.argv[2:]):
-        go_on_apart(name)
     try:
+        open_streams()
+        if name in COMMANDS and not _HELP & set(sys.argv[2:]):
+            go_on_apart(name)
         code = _usage() if name in ("--help", "-h", "help") else _command(name, sys.argv[2:])
-        sys.stdout.flush()
+        failed = close_output()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and libraries may take a while to end
     except KeyboardInterrupt:
         print(f"\ntfopt {name}: interrupted", file=sys.stderr)
         sys.stderr.flush()
         os._exit(INTERRUPTED)  # the threads of libraries are not waited for, nor do they say anything
-    except (
-        BrokenPipeError
-    ):  # who reads the output has seen enough; Python would complain once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = CANNOT
-    sys.exit(code)
+    except OSError as error:  # nobody reads the output, or it has no room
+        code, failed = 0, close_output() or error
+    if failed is not None and code != CANNOT and not isinstance(failed, BrokenPipeError):
+        print(f"tfopt {name}: {_sentence(failed)}: standard output", file=sys.stderr)
+    sys.exit(CANNOT if failed is not None else code)
 
 
 def _command(name: str, given: list[str]) -> int:

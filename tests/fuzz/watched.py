@@ -35,6 +35,7 @@ READ = (
     "/etc/",
     "/usr/",
     "/lib",
+    str(Path.home() / ".keras"),  # the settings of Keras and of Keras 2
 )
 
 
@@ -237,7 +238,9 @@ def _hear(opened: list[str], job: Job) -> None:
         name = os.path.realpath(os.fsdecode(given[0])) if given and given[0] else ""
         writes = event != "open" or (isinstance(given[1], str) and set(given[1]) & set("wxa+"))
         # Temporary files, and what TensorFlow looks for.
-        if name.startswith((inside, "/tmp/tmp", "/dev/", "/proc/")) or name == "/tmp":
+        if name.startswith((inside, "/tmp/tmp", "/tmp/__autograph", "/dev/", "/proc/")) or name == "/tmp":
+            return
+        if event == "subprocess.Popen" and name == os.path.realpath(sys.executable):  # Vela
             return
         if not writes and name.startswith(readable):
             return

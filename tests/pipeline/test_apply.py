@@ -65,7 +65,7 @@ def test_what_is_written_is_what_was_made(name, model, samples, tmp_path):
 
 def test_a_wrong_output_is_refused_before_anything_is_read(model, tmp_path):
     for path, message in (
-        (tmp_path / "q.txt", "a .keras or .tflite file"),
+        (tmp_path / "q.txt", "a .tflite file, or a .keras file"),
         (tmp_path / "no" / "q.keras", "folder"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ from types import FrameType
 _CANNOT = 2
 # Ctrl-C at a terminal reaches both processes, and a signal that is sent to the first is passed on: it counts once.
 _TWICE = 1.0
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # Windows has no SIGHUP
 _PR_SET_PDEATHSIG = 1  # of Linux, <sys/prctl.h>
 
 
@@ -27,13 +28,19 @@ def go_on_apart(name: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
+    # What nohup, or a shell behind &, has the program ignore, it goes on to ignore.
+    heard = {number for number in _ENDINGS if signal.getsignal(number) != signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, heard)  # until both processes know what to do then
     child = os.fork()
     if not child:
         _end_with(parent)
-        signal.signal(signal.SIGINT, _Interrupt())
+        if signal.SIGINT in heard:
+            signal.signal(signal.SIGINT, _Interrupt())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
         return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in heard:
         signal.signal(number, lambda given, _: _pass_on(child, given))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status >= 0:
         os._exit(status)  # both streams are the child's

@@ -179,10 +179,13 @@ def _loggers() -> list[Any]:
 
     import keras
 
+    from tfopt.pipeline._output_folder import check_place
+
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
             "The '--tensorboard' flag takes TensorBoard. Install it with: pip install tensorboard"
         )
+    check_place(Path(_TENSORBOARD.value) / "train", "The '--tensorboard' folder")
     return [keras.callbacks.TensorBoard(_TENSORBOARD.value, write_graph=False)]
 
 

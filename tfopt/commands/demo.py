@@ -15,7 +15,7 @@ from absl import flags
 from keras import layers
 
 import tfopt
-from tfopt._files import write_whole
+from tfopt._files import naming, write_whole
 from tfopt.page import Content, html_page
 from tfopt.pipeline._output_folder import check_output_folder, output_folder
 from tfopt.runtimes import inspect
@@ -81,7 +81,8 @@ def _write(
 ) -> bool:
     """Files and reports, into a folder that becomes the other one when all are there; whether the file is the model."""
     _say("3/4  Exported and verified")
-    student.save(work / "digits.keras")
+    with naming(work / "digits.keras"):
+        student.save(work / "digits.keras")
     tfopt.export(teacher, work / "float.tflite")
     int8 = str(folder / "int8.tflite")
     exported = dataclasses.replace(tfopt.export(student, work / "int8.tflite", strict=True), path=int8)

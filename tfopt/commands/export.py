@@ -15,6 +15,7 @@ from tfopt.commands._arguments import is_tflite, load_samples, reading, take, tr
 from tfopt.commands._output import show
 from tfopt.compression import CompressionReport, compress_weights
 from tfopt.conversion import ExportReport, write_c_array
+from tfopt.conversion._c_array import check_c_array
 from tfopt.runtimes import TFLiteFile
 
 _FORMATS = ("float32", "float16", "dynamic", "weights_int8", "weights_int4", "int8", "int16")
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> None:
             f"The file to write must not have the ending of a model: it would be taken for one. Got {path!r}. Name it "
             f"{Path(path).with_suffix('.tflite').name!r}."
         )
+    if _C_ARRAY.value:
+        check_c_array(_C_ARRAY.value, "--c_array")
     report: ExportReport | CompressionReport
     try:
         report = _compressed(model, path) if _is_file(model) else _export(model, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfopt._files import check_parent, write_whole
+from tfopt._files import check_parent, write_together
 from tfopt.conversion._op_resolver import resolver_macros
 from tfopt.runtimes import TFLiteFile
 
@@ -51,18 +51,29 @@ def write_c_array(
     >>> print(*[line for line in header.read_text().splitlines() if line.startswith("extern const")])
     extern const unsigned char model_tflite[]; extern const unsigned int model_tflite_len;
     """
-    source = check_parent(path_c, "path_c")
-    if source.suffix not in _ALIGNS:
-        raise ValueError(
-            f"The 'path_c' argument must end in {', '.join(_ALIGNS)}. Got {str(path_c)!r} instead. C++ "
-            f"projects, such as those of TFLite Micro, take {source.stem + '.cc'!r}."
-        )
+    source = check_c_array(path_c, "path_c")
     name = _checked(name) if name is not None else f"{_identifier(source.stem)}_tflite"
     file = TFLiteFile.read(path_tflite)
     header = source.with_suffix(".h")
-    write_whole(header, _header(name, header.name, file.op_counts).encode())
-    write_whole(source, _source(name, header.name, _ALIGNS[source.suffix], file.content).encode())
+    texts = {
+        header: _header(name, header.name, file.op_counts),
+        source: _source(name, header.name, _ALIGNS[source.suffix.lower()], file.content),
+    }
+    # A name of a file may be bytes that are no text: they come back as they were.
+    write_together({path: text.encode(errors="surrogateescape") for path, text in texts.items()})
     return source, header
+
+
+def check_c_array(path: str | os.PathLike, argument: str) -> Path:
+    """The source file's path, if it and its header can be written there."""
+    source = check_parent(path, argument)
+    if source.suffix.lower() not in _ALIGNS:
+        raise ValueError(
+            f"The '{argument}' argument must end in {', '.join(_ALIGNS)}. Got {str(path)!r} instead. C++ "
+            f"projects, such as those of TFLite Micro, take {source.stem + '.cc'!r}."
+        )
+    check_parent(source.with_suffix(".h"), argument)
+    return source
 
 
 def _checked(name: str) -> str:

@@ -37,9 +37,10 @@ def times(before: float, after: float, less: str, more: str) -> str:
     >>> times(8, 2, "smaller", "larger"), times(2, 3, "smaller", "larger"), times(2, 2, "smaller", "larger")
     ('4 times smaller', '1.5 times larger', 'the same')
     """
-    if before == after or not before or not after:
+    if not before or not after:
         return "the same"
-    return f"{before / after:.3g} times {less}" if before > after else f"{after / before:.3g} times {more}"
+    text = f"{max(before / after, after / before):.3g}"
+    return "the same" if text == "1" else f"{text} times {less if before > after else more}"
 
 
 def memory(row: Mapping[str, Any]) -> int | None:

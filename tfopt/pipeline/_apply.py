@@ -11,7 +11,7 @@ import keras
 
 from tfopt import data as readers
 from tfopt._export_from import export
-from tfopt._files import check_parent, write_whole
+from tfopt._files import check_parent, naming, write_whole
 from tfopt._report import TERMINAL_WIDTH, Report
 from tfopt.pipeline._attempt import measure
 from tfopt.pipeline._run import cut, prepare
@@ -74,8 +74,12 @@ def apply_technique(
     Raises:
         ValueError: the path is neither, its folder does not exist, or the data does not fit the model.
     """
-    if path.suffix not in (".keras", ".tflite"):
-        raise ValueError(f"The output must be a .keras or .tflite file. Got {str(path)!r} instead.")
+    is_file = path.suffix.lower() == ".tflite"
+    if not is_file and path.suffix != ".keras":
+        raise ValueError(
+            "The output must be a .tflite file, or a .keras file: in small letters, as Keras reads no other. Got "
+            f"{str(path)!r} instead."
+        )
     check_parent(path, "OUTPUT")
     (row,) = [row for row in TECHNIQUES if row.name == name]
     say("Reading the data")
@@ -89,7 +93,7 @@ def apply_technique(
     if (report := applied.report()) is not None:
         reports[name] = report
     result: Any = applied.thing
-    if path.suffix == ".tflite":
+    if is_file:
         say("Exporting and verifying")
         reports["export"] = export(applied.thing, path)
         samples = cut(run.validation[0], slice(0, _VERIFIED))
@@ -97,7 +101,8 @@ def apply_technique(
         result = path
     else:
         with tempfile.TemporaryDirectory() as folder:
-            applied.thing.save(Path(folder) / "model.keras")
+            with naming(Path(folder) / "model.keras"):
+                applied.thing.save(Path(folder) / "model.keras")
             write_whole(path, (Path(folder) / "model.keras").read_bytes())
     say("Comparing")
     reports["compare"] = measure(run, {path.name: result})

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from tfopt import data as readers
-from tfopt._files import write_whole
+from tfopt._files import naming, write_whole
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
 from tfopt.graph import check_finite, flatten_layers
@@ -287,7 +287,8 @@ def _version(name: str) -> str:
 def _write(result: CompressResult, work: Path) -> None:
     """The files beside `model.tflite`; nothing else is left."""
     shutil.rmtree(work / _STATE)
-    result.model.save(work / "model.keras")
+    with naming(work / "model.keras"):
+        result.model.save(work / "model.keras")
     content, recipe = result.to_dict(), recipe_text(result.recipe)
     for name, text in {
         "recipe.yaml": recipe,

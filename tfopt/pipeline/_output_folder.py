@@ -26,7 +26,7 @@ def check_output_folder(path: Path, overwrite: bool, files: Sequence[str] = FILE
         files: the names of results.
 
     Raises:
-        ValueError: it is a file, holds something, or may not be written to.
+        ValueError: it is a file or below one, holds something, or may not be written to.
     """
     if path.exists() and not path.is_dir():
         raise ValueError(f"The output must be a folder. Got the file {str(path)!r} instead.")
@@ -42,11 +42,24 @@ def check_output_folder(path: Path, overwrite: bool, files: Sequence[str] = FILE
             f"The output folder must hold nothing but older results to be overwritten. Got {str(path)!r} with "
             f"{', '.join(others[:3])}. Choose another folder."
         )
+    check_place(path, "The output folder")
+
+
+def check_place(path: Path, name: str) -> None:
+    """Raises unless a folder can be made at a path.
+
+    Args:
+        path: the folder; it need not exist, nor those above it.
+        name: what error messages call it.
+
+    Raises:
+        ValueError: it is below a file, or may not be written to.
+    """
     parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"The output folder must be where you may write. Got {str(path)!r}, in {str(parent)!r}."
-        )
+    if not parent.is_dir():
+        raise ValueError(f"{name} must be in a folder. Got {str(path)!r}, but {str(parent)!r} is a file.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{name} must be where you may write. Got {str(path)!r}, in {str(parent)!r}.")
 
 
 @contextlib.contextmanager

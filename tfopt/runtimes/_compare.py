@@ -90,12 +90,14 @@ class CompareReport(Report):
         parts = []
         if first.raw_bytes:  # a Keras model without weights has none
             parts = [
-                _times(first.raw_bytes, row.raw_bytes, "smaller", "larger"),
-                _times(first.gzip_bytes, row.gzip_bytes, "smaller gzipped", "larger gzipped"),
+                _times(first.raw_bytes, row.raw_bytes, "as large", "smaller", "larger"),
+                _times(
+                    first.gzip_bytes, row.gzip_bytes, "as large gzipped", "smaller gzipped", "larger gzipped"
+                ),
             ]
         # Only on the same runtime: a Keras call is mostly Python, so its ratio to LiteRT says nothing about the model.
         if first.latency_ms and row.latency_ms and first.runtime == row.runtime:
-            parts.append(_times(first.latency_ms, row.latency_ms, "faster", "slower"))
+            parts.append(_times(first.latency_ms, row.latency_ms, "as fast", "faster", "slower"))
         if first.metric is not None and row.metric is not None:
             change = row.metric - first.metric
             amount = f"{100 * change:+.2f} points" if self._is_fraction() else f"{change:+.4g}"
@@ -215,6 +217,12 @@ def _memory(row: CompareRow) -> str:
     return "-" if needed is None else format_bytes(needed)
 
 
-def _times(first: float, other: float, less: str, more: str) -> str:
+def _times(first: float, other: float, same: str, less: str, more: str) -> str:
+    """How many times less, or more, in three digits.
+
+    >>> _times(2000, 1999, "as large", "smaller", "larger"), _times(2, 3, "as large", "smaller", "larger")
+    ('as large', '1.5 times larger')
+    """
     ratio = first / other
-    return f"{ratio:.3g} times {less}" if ratio >= 1 else f"{1 / ratio:.3g} times {more}"
+    text = f"{max(ratio, 1 / ratio):.3g}"
+    return same if text == "1" else f"{text} times {less if ratio > 1 else more}"
