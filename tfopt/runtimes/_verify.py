@@ -163,7 +163,7 @@ def _compare_inside(
     unmatched: tuple[str, ...] = ()
     if not per_tensor and not any(len(chosen) for chosen in rows.values()):
         return (), ()
-    simulation = Simulation(model)
+    simulation = Simulation(model, x)
     if per_tensor and not simulation.tensors:
         raise ValueError(
             "The 'per_tensor' argument must not be True for a model without FakeQuantize layers. Only these show "
