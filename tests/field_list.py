@@ -132,7 +132,8 @@ IN_WORDS = {
     "inputs with the name of a keyword": "test_field_reports.py::test_inputs_have_any_name_and_order",
     "open dimensions": "test_field_reports.py::test_open_sizes_stay_open",
     "text and look-ups": "test_field_reports.py::test_text_is_cut_off_as_the_error_says",
-    "several signatures": "conversion/test_names.py::test_outputs_of_a_dict_have_its_keys",
+    "dicts of outputs": "conversion/test_names.py::test_outputs_of_a_dict_have_its_keys",
+    "several signatures": "runtimes/test_litert.py::test_of_several_signatures_the_first_runs_and_is_named",
     "an error that is not the cause": "test_field_reports.py::test_the_converters_cause_is_the_one_that_is_told",
     "Lambda, and layers with no config": "test_field_layers.py::test_layers_of_ones_own",
     "functions of keras.ops between layers": (
