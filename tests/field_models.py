@@ -133,7 +133,8 @@ FUNCTIONS = {
     "pad": (lambda x: ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"), ""),
     "space_to_depth": (lambda x: ops.space_to_depth(x, 2), ""),
     "unstack": (lambda x: ops.unstack(x, axis=1)[3], ""),
-    "cumsum": (lambda x: ops.cumsum(x, axis=1), "Cumsum"),
+    "cumsum": (lambda x: ops.cumsum(x, axis=1), ""),
+    "logsumexp": (lambda x: ops.logsumexp(x, axis=-1), ""),
     "floor": (ops.floor, "Floor"),
     "segment_sum": (
         lambda x: ops.transpose(ops.segment_sum(_rows_first(x), HALVES, 4), (1, 0, 2)),

@@ -33,8 +33,12 @@ def test_a_network_in_integers(name, tmp_path):
     q = tfopt.quantize(model, samples, tfopt.QuantConfig.for_target("ethos-u"), strict=True)
     report = tfopt.export(q, tmp_path / "model.tflite", strict=True)
     assert not report.float_operators
-    (parity,) = tfopt.verify(q, tmp_path / "model.tflite", samples).outputs
+    # Windows lie on the axis of the samples in a Swin block, and its operations have the same names again and again.
+    inside = True if name in ("Swin blocks", "DeepLab-like") else None
+    verified = tfopt.verify(q, tmp_path / "model.tflite", samples, per_tensor=inside)
+    (parity,) = verified.outputs
     assert parity.equal == 1.0 and parity.runtime == "tflm"
+    assert verified.first_drift is None and not verified.unmatched
     if name == "LSTM keyword net":
         weights = model.count_params()
         assert (tmp_path / "model.tflite").stat().st_size <= 1.3 * weights

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfopt._keras_model import check_keras_model
 from tfopt._report import Report
 from tfopt.pruning import sparsity_report
 from tfopt.quantization import QuantizedModel
@@ -34,11 +35,7 @@ def report(model: keras.Model) -> Report:
     >>> tfopt.report(tfopt.quantize(model, calibration=np.ones((1, 4)))).layers[0].weight_bits
     8
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"The 'model' argument must be a Keras 3 model. Got {type(model).__name__} instead. Load a saved one with "
-            "keras.saving.load_model(path)."
-        )
+    check_keras_model(model)
     student = getattr(model, "student", model)
     if isinstance(student, QuantizedModel) and student.report is not None:
         return student.report

@@ -37,13 +37,16 @@ def untrained(name: str, size: int) -> keras.Model:
 def run(module: str, check: Callable[[str], bool]) -> int:
     """Checks the networks named on the command line, all by default; returns the exit status.
 
+    What begins with dashes is no network, and is handed on to the processes.
+
     Args:
         module: what Python runs with `-m`, to check one network in a process of its own.
         check: prints a line about a network and returns whether it passes.
     """
-    names = sys.argv[1:] or NETWORKS
+    flags = [word for word in sys.argv[1:] if word.startswith("--")]
+    names = [word for word in sys.argv[1:] if word not in flags] or NETWORKS
     if len(names) == 1:
         return 0 if check(names[0]) else 1
-    passes = [subprocess.run([sys.executable, "-m", module, name]).returncode == 0 for name in names]
+    passes = [subprocess.run([sys.executable, "-m", module, name, *flags]).returncode == 0 for name in names]
     print(f"{sum(passes)} of {len(passes)} pass")
     return 0 if all(passes) else 1

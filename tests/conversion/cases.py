@@ -184,9 +184,11 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "UnitNormalization": (layers.UnitNormalization(), (5, 4)),
     "Var": (lambda x: ops.var(x, axis=1, keepdims=True), (5, 4)),
     "CropImages": (lambda x: ops.image.crop_images(x, 1, 2, target_height=3, target_width=2), (5, 6, 3)),
+    "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
     "Expm1": (after_dense(ops.expm1), (6,)),
     "ExtractPatches": (lambda x: ops.image.extract_patches(x, (2, 3), 2, padding="same"), (5, 6, 3)),
     "FullLike": (lambda x: x + ops.full_like(x, 0.5), (5, 4)),
+    "Logsumexp": (lambda x: ops.logsumexp(x, axis=-1, keepdims=True), (5, 4)),
     "Log1p": (of_positive(ops.log1p), (5, 4)),
     "OnesLike": (lambda x: ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), (5, 6, 3)),
     "PadImages": (lambda x: ops.image.pad_images(x, 1, 2, target_height=8, target_width=9), (5, 6, 3)),
@@ -209,7 +211,7 @@ ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": activation("hard_shrink"),
     "sparse_plus": activation("sparse_plus"),
-    "Cumsum": (lambda x: ops.cumsum(x, axis=1), (5, 4)),
+    "Floor": (ops.floor, (5, 4)),
 }
 
 assert CASES.keys() == {*OPERATIONS, *DECOMPOSED}, CASES.keys() ^ {*OPERATIONS, *DECOMPOSED}

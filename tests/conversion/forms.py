@@ -43,6 +43,11 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "a constant minus x": (lambda x: 1.5 - x, (5, 4)),
     "a constant over x": (of_positive(lambda x: 1.5 / x), (5, 4)),
     "Add of a table": (lambda x: x + np.linspace(-0.3, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
+    # On a batch of 1, `keras.ops.add` takes the second for a bias.
+    "Add of a column": (lambda x: x + ops.sum(x, axis=-1, keepdims=True), (5, 5)),
+    "Add of two columns": (lambda x: ops.max(x, axis=-1, keepdims=True) + x[..., :1], (5, 4)),
+    "Cumsum of the last axis": (lambda x: ops.cumsum(x, axis=-1), (5, 4)),
+    "Logsumexp of several axes": (lambda x: ops.logsumexp(x, axis=(1, 2), keepdims=True), (3, 5, 4)),
     "Multiply with a table": (lambda x: x * np.linspace(-1, 2.0, 20, dtype="float32").reshape(5, 4), (5, 4)),
     "Matmul with a table": (after_dense(lambda x: ops.matmul(x, KERNEL[0, 0])), (5, 4)),
     "Einsum with a table": (after_dense(lambda x: ops.einsum("abc,cd->abd", x, KERNEL[0, 0])), (5, 4)),

@@ -10,6 +10,7 @@ from keras import layers
 import tfopt
 from tests.models import MODELS, samples_for, trained_like
 from tfopt.conversion import _export
+from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.runtimes import TFLiteFile
 
 
@@ -28,6 +29,9 @@ def test_int8_in_and_out_batch_1(pair, tmp_path):
     assert report.size.raw == (tmp_path / "a.tflite").stat().st_size
     assert report.to_dict()["operators"] == file.op_counts
     assert all(len(line) <= 80 for line in str(report).splitlines())
+    flatbuffer = Flatbuffer((tmp_path / "a.tflite").read_bytes())
+    used = {op.opcodeIndex for op in flatbuffer.graph.operators}
+    assert used == set(range(len(flatbuffer.model.operatorCodes)))  # a runtime must have all that are listed
 
 
 def test_float_ends_and_batch_size(pair, tmp_path):

@@ -17,7 +17,18 @@ WIDE = tfopt.QuantConfig(activation_bits=16)
 # bits; of a range of 65,536 steps that is up to 0.15 %. A cast to float16 loses bits that the file keeps.
 LOOKED_UP = (
     *("Exp", "Log", "Rsqrt", "exponential", "gelu", "gelu by tanh", "Resizing", "Cast"),
-    *("Expm1", "Log1p", "celu", "elu", "log_sigmoid", "mish", "selu", "softplus"),
+    *(
+        "Expm1",
+        "Log1p",
+        "Logsumexp",
+        "Logsumexp of several axes",
+        "celu",
+        "elu",
+        "log_sigmoid",
+        "mish",
+        "selu",
+        "softplus",
+    ),
 )
 
 

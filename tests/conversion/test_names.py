@@ -89,7 +89,18 @@ def test_outputs_of_a_dict_have_its_keys(form, tmp_path):
     x = {name: np.random.default_rng(len(name)).normal(size=(8, 3)).astype("float32") for name in inputs}
     if form != "float":
         model = tfopt.quantize(model, x)
-    tfopt.export(model, tmp_path / "a.tflite")
+    if form == "saved and loaded":
+        model.save(tmp_path / "q.keras")
+        model = keras.models.load_model(tmp_path / "q.keras")
+    report = tfopt.export(model, tmp_path / "a.tflite")
+    assert (report.input_names, report.output_names) == (("ant", "zebra"), ("difference", "sum"))
+    in_another_order = dict(reversed(x.items()))
+    verified = tfopt.verify(model, tmp_path / "a.tflite", in_another_order)
+    assert verified.passed and [output.name for output in verified.outputs] == ["difference", "sum"]
+    models = {"keras": model, "file": tmp_path / "a.tflite"}
+    of_one = lambda y, outputs: float(np.mean(outputs["difference"]))  # noqa: E731
+    rows = tfopt.compare(models, in_another_order, np.zeros(8), of_one, latency_runs=1).rows
+    assert rows[0].metric == pytest.approx(rows[1].metric, abs=1e-5)
     values = run(tmp_path / "a.tflite", x).values
     expected = model.predict(x, verbose=0)
     assert values.keys() == expected.keys()

@@ -276,3 +276,12 @@ def test_an_evaluation_leaves_out_what_acts_in_training_only():
     x = np.arange(32, dtype="float32").reshape(2, 4, 4, 1)
     (made,) = Evaluation(graph)(x)
     np.testing.assert_array_equal(made, x)
+
+
+def test_an_evaluation_does_not_train_what_follows_a_resizing():
+    """Keras calls it with training=True unless it is told otherwise, and the layers behind it take that over."""
+    inputs = keras.Input((4, 4, 1))
+    model = keras.Model(inputs, layers.BatchNormalization()(layers.Resizing(2, 2)(inputs)))
+    x = np.arange(32, dtype="float32").reshape(2, 4, 4, 1)
+    (made,) = Evaluation(capture(model))(x)
+    np.testing.assert_array_equal(made, model.predict(x, verbose=0))

@@ -63,6 +63,22 @@ def test_what_is_written_is_what_was_made(name, model, samples, tmp_path):
     assert all(len(line) <= 80 for line in str(result).splitlines())
 
 
+@pytest.mark.slow
+def test_sums_of_residual_blocks_keep_16_bits(tmp_path):
+    x = inputs = keras.Input((4,))
+    for _ in range(2):
+        x = layers.Add()([x, layers.Dense(4)(layers.Dense(4, activation="relu")(x))])
+    rows = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+    recipe = Recipe(quantize=Quantize(residual_bits=16), distill=None)
+    data = (rows, rows[:, :1])
+    result = apply_technique(
+        "quantize", keras.Model(inputs, layers.Dense(1)(x)), data, recipe, tmp_path / "q.keras"
+    )
+    assert "activations of 8, residual sums of 16" in result.words
+    loaded = keras.saving.load_model(tmp_path / "q.keras")
+    assert {one.num_bits for one in loaded.layers if isinstance(one, tfopt.FakeQuantize)} == {8, 16}
+
+
 def test_a_wrong_output_is_refused_before_anything_is_read(model, tmp_path):
     for path, message in (
         (tmp_path / "q.txt", "a .tflite file, or a .keras file"),

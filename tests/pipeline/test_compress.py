@@ -274,9 +274,9 @@ def test_all_that_makes_files_smaller(classifier, samples, tmp_path, monkeypatch
 @SLOW
 def test_a_model_without_weights_or_integers(samples, tmp_path):
     inputs = keras.Input((8,))
-    model = keras.Model(inputs, keras.ops.cumsum(inputs, axis=1))
+    model = keras.Model(inputs, keras.ops.floor(inputs))
     x = samples[0].reshape(-1, 8)
-    result = tfopt.compress(model, (x, x.cumsum(axis=1)), output_dir=tmp_path / "out")
+    result = tfopt.compress(model, (x, np.floor(x)), output_dir=tmp_path / "out")
     assert [row.done for row in result.reports["quantize"].layers] == ["float"]
     assert result.passed and len(result.reports["verify"].tensors) == 1  # its end, which is int8
     assert "computes in float" in (tmp_path / "out" / "report.html").read_text()

@@ -41,6 +41,7 @@ WRONG = {
     "shrink: {}": "must have one budget of channels, macs, params, bytes, layers. Got none",
     "quantize:\n  weight_bits: 9": "line 2: The 'quantize.weight_bits' key must be a whole number from 1 to 8",
     "quantize:\n  activation_bits: 4": "line 2: .* must be 8 or 16. Got 4",
+    "quantize:\n  residual_bits: 12": "line 2: The 'quantize.residual_bits' key must be 8 or 16. Got 12",
     "train: null": "line 1: The 'train' key must be a tfopt.recipes.Train. Got None",
     "train:\n  epochs: 2.5": "line 2: The 'train.epochs' key must be a whole number from 0, or null. Got 2.5",
     "train:\n  learning_rate: .nan": "line 2: The 'train.learning_rate' key must be a number above 0. Got '.nan'",

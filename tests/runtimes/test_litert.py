@@ -1,3 +1,4 @@
+import copy
 import math
 import os
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.runtimes.conftest import convert
 from tfopt._quiet import quiet
-from tfopt.runtimes import LiteRT, TFLiteFile, run
+from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.runtimes import LiteRT, TFLiteFile, load, run
 from tfopt.runtimes._codes import quantize_values
 
 
@@ -112,3 +114,17 @@ def test_what_cannot_run_says_why(flex_file: bytes, files: dict[str, bytes]) -> 
         match=r"'runtime' argument must be one of 'xnnpack', 'builtin', 'reference', 'tflm'. Got 'gpu'",
     ):
         run(files["dense"], np.ones((1, 16)), runtime="gpu")
+
+
+def test_of_several_signatures_the_first_runs_and_is_named() -> None:
+    file = Flatbuffer(convert(keras.Sequential([keras.Input((2,)), keras.layers.ReLU()])))
+    other = copy.deepcopy(file.model.signatureDefs[0])
+    other.signatureKey = b"other"
+    file.model.signatureDefs.append(other)
+    file.changed = True
+    with pytest.warns(
+        UserWarning, match="has 2 signatures. Of these 'serving_default' runs, and not 'other'"
+    ):
+        loaded = load(file.to_bytes())
+    assert loaded.file.signatures == ("serving_default", "other")
+    assert loaded.run([[1.0, -2.0]]).raw["output_0"].tolist() == [[1.0, 0.0]]

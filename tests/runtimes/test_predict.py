@@ -54,3 +54,18 @@ def test_a_quantized_model_gives_what_predict_gives_without_a_trace() -> None:
     values = predict(q, x)
     assert q.predict_function is None
     assert np.array_equal(values["y"], q.predict(x, verbose=0)["y"])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [[np.ones((4, 3))] * 2, np.ones((4, 3)), {"zebra": np.ones((4, 3))}],
+    ids=["a list", "an array", "a key less"],
+)
+def test_what_a_model_of_a_dict_takes_is_said(x: Any) -> None:
+    inputs = {name: keras.Input((3,), name=name) for name in ("zebra", "ant")}
+    model = keras.Model(inputs, keras.layers.Add()(list(inputs.values())))
+    with pytest.raises(
+        ValueError, match=r"instead of \{'zebra': \(None, 3\), 'ant': \(None, 3\)\}\."
+    ) as caught:
+        predict(model, x)
+    assert "inspect" not in str(caught.value)

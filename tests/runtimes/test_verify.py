@@ -134,7 +134,7 @@ def test_the_report_fits_a_terminal_and_json(
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"model": "model.keras"}, TypeError, "'model' argument must be a Keras model. Got str"),
+        ({"model": "model.keras"}, TypeError, "'model' argument must be a Keras 3 model. Got str"),
         (
             {"path": "nowhere.tflite"},
             ValueError,

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import FitCallback
 from tfopt._training_state import innermost, synchronize
 from tfopt.clustering._centroids import STARTS
 from tfopt.clustering._cluster_set import GRADIENTS, ClusterSet
@@ -21,7 +22,7 @@ DOMAINS = (None, "code", "value")
 _MOST = 256
 
 
-class Clustering(keras.callbacks.Callback):
+class Clustering(FitCallback):
     """Lets the weights of each kernel share a few values while the model trains, so that files of it compress.
 
     16 values take an index of 4 bits per weight and a table: what `TFLM_DECODE` of TFLite Micro, Vela and gzip make

@@ -12,6 +12,7 @@ from tfopt.recipes import Export, Quantize, Recipe
 _TARGET = flags.DEFINE_string("target", "litert", "litert, tflm, ethos-u, edgetpu or google-tensor.")
 _WEIGHT_BITS = flags.DEFINE_integer("weight_bits", 8, "Bits of weights, 1 to 8.")
 _ACTIVATION_BITS = flags.DEFINE_integer("activation_bits", 8, "Bits of activations, 8 or 16.")
+_RESIDUAL_BITS = flags.DEFINE_integer("residual_bits", 8, "Bits of the sums of residual blocks, 8 or 16.")
 _RANGES = flags.DEFINE_string("ranges", "minmax", "How ranges are calibrated: minmax, percentile, mse, kl.")
 _ROUNDING = flags.DEFINE_string("rounding", "nearest", "How weights are rounded: nearest, gptq, adaround.")
 _CORRECT_BIAS = flags.DEFINE_bool("correct_bias", False, "Take mean errors out of biases.")
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     section = Quantize(
         weight_bits=_WEIGHT_BITS.value,
         activation_bits=_ACTIVATION_BITS.value,
+        residual_bits=_RESIDUAL_BITS.value,
         ranges=_RANGES.value,
         rounding=_ROUNDING.value,
         correct_bias=_CORRECT_BIAS.value,

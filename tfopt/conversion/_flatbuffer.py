@@ -180,9 +180,10 @@ class Flatbuffer:
         return entries
 
     def to_bytes(self) -> bytes:
-        """The whole file, without the bytes that nothing refers to any more; as it came where nothing changed."""
+        """The whole file, without what nothing refers to any more; as it came where nothing changed."""
         if not self.changed:
             return self.content
+        self._leave_out_unused_codes()
         used = {tensor.buffer for graph in self.model.subgraphs for tensor in graph.tensors}
         used.update(entry.buffer for entry in self.model.metadata or ())
         for number, buffer in enumerate(self.model.buffers):
@@ -191,6 +192,14 @@ class Flatbuffer:
         builder = _aligned_builder()
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _leave_out_unused_codes(self) -> None:
+        """Runtimes look up each operator in the list when they load a file, and refuse it where they lack one."""
+        operators = [op for graph in self.model.subgraphs for op in graph.operators or ()]
+        used = sorted({op.opcodeIndex for op in operators})
+        self.model.operatorCodes = [self.model.operatorCodes[number] for number in used]
+        for op in operators:
+            op.opcodeIndex = used.index(op.opcodeIndex)
 
 
 def _aligned_builder() -> Any:

@@ -24,6 +24,7 @@ from tfopt.conversion._products import (
 from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
+from tfopt.conversion._sums import plain_sum
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -86,7 +87,7 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
     graph = one_operator_each(graph)
     if "TILE" in target.absent:
         graph = graph.map_nodes(join_repeats)
-    graph = sink_reshapes(graph).map_nodes(to_int8_grid)
+    graph = sink_reshapes(graph).map_nodes(to_int8_grid).map_nodes(plain_sum)
     copy = _unrolled if target.fixed_shapes else _in_float32
     return build_model(
         graph, lambda op, name: _own(op, name, theirs) or copy(op, name), batch_size=batch_size

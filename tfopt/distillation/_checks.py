@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import check_keras_model
 from tfopt.distillation.losses._loss import DistillationLoss, same_sizes, symbolic_inputs
 from tfopt.distillation.teachers._teachers import Teacher, flat_teachers
 from tfopt.graph import check_finite
@@ -12,11 +13,7 @@ from tfopt.graph import check_finite
 
 def check_models(student: Any, teacher: Any) -> None:
     """Raise unless the student is a model, and each teacher is valid, built, and another object than the student."""
-    if not isinstance(student, keras.Model):
-        raise TypeError(
-            f"The 'student' argument of Distiller must be a Keras 3 model. Got {type(student).__name__} instead. "
-            "Models of tf_keras (Keras 2) must be rebuilt or loaded with keras first."
-        )
+    check_keras_model(student, "'student' argument of Distiller")
     if isinstance(teacher, (list, tuple)) and not teacher:
         raise ValueError(
             "The 'teacher' argument of Distiller must hold at least one teacher. Got an empty list instead. Pass a "

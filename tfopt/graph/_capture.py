@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import check_keras_model
 from tfopt.graph._augmentations import augments
 from tfopt.graph._graph import Expansion, Graph, Node, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._keras_masks import Masks
@@ -54,12 +55,7 @@ def capture(model: keras.Model, samples: Any = None, constants: bool = False) ->
     >>> [node.path for node in capture(model).nodes]
     ['relu', 'head/dense']
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "The 'model' argument must be a Keras 3 model. Got "
-            f"{type(model).__module__}.{type(model).__name__} instead. Models of tf_keras (Keras 2) must be "
-            "rebuilt, or loaded with keras, first."
-        )
+    check_keras_model(model)
     if is_functional(model):
         graph = edges(model, prefix="")
     else:

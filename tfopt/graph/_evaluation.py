@@ -49,7 +49,9 @@ class Evaluation(keras.Model):
                 if node.drops:  # called alone, it would act as in training
                     values[id(node.output)] = keras.ops.cast(values[id(node.inputs[0])], node.output.dtype)
                     continue
-                outputs = node.op(*substitute(node.args, values), **substitute(node.kwargs, values))
+                # Keras notes the default True of preprocessing layers, and what follows one would train with it.
+                how = {**node.kwargs, **({"training": False} if "training" in node.kwargs else {})}
+                outputs = node.op(*substitute(node.args, values), **substitute(how, values))
                 made = keras.tree.flatten(outputs)
                 for value in made:
                     if getattr(value, "_keras_mask", None) is not None:

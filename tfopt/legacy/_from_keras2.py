@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import is_keras2
 from tfopt.legacy._compare import compare
-from tfopt.legacy._keras2 import is_model, is_quantized
+from tfopt.legacy._keras2 import is_quantized
 from tfopt.legacy._load import load_keras2
 from tfopt.legacy._rebuild import Rebuild
 
@@ -66,7 +67,7 @@ def keras2_model(model: Any) -> Any:
     """
     if isinstance(model, (str, Path)):
         return load_keras2(model)
-    if is_model(model):
+    if is_keras2(model):
         return model
     way_out = (
         "It is a Keras 3 model, and needs no conversion."

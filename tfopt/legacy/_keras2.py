@@ -29,13 +29,6 @@ def tf_keras() -> Any:
     return tf_keras
 
 
-def is_model(value: Any) -> bool:
-    """Whether a value is a model of Keras 2, without importing Keras 2."""
-    return any(
-        base.__name__ == "Model" and base.__module__.startswith("tf_keras.") for base in type(value).__mro__
-    )
-
-
 def is_a(layer: Any, name: str) -> bool:
     """Whether a Keras 2 layer is of the class `name` or derives from it."""
     return any(base.__name__ == name for base in type(layer).__mro__)

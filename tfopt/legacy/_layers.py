@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import is_keras2
 from tfopt.legacy._classes import keras3_class
 from tfopt.legacy._configs import arguments, make, new_config
-from tfopt.legacy._keras2 import is_a, is_model, plain
+from tfopt.legacy._keras2 import is_a, plain
 
 
 def new_layer(old: Any, convert: Callable[[Any], keras.Model]) -> keras.layers.Layer:
@@ -47,7 +48,7 @@ def _config(old: Any, convert: Callable[[Any], keras.Model]) -> dict[str, Any]:
                 f"The layer {old.name!r} holds a lambda as its '{key}', which Keras 3 may not run in the "
                 "same way. Expected a stock function. Call TensorFlow functions after the layer in the Keras 2 model."
             )
-    models = {key: convert(value) for key, value in values.items() if is_model(value)}
+    models = {key: convert(value) for key, value in values.items() if is_keras2(value)}
     serialized = {key: keras.saving.serialize_keras_object(model) for key, model in models.items()}
     return {**old.get_config(), **_learned(old), **serialized}
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from tfopt.legacy._keras2 import is_a, is_model, plain
+from tfopt._keras_model import is_keras2
+from tfopt.legacy._keras2 import is_a, plain
 from tfopt.legacy._layers import call_arguments, new_layer
 from tfopt.legacy._node_defs import node_operation
 from tfopt.legacy._operations import operation, reject_lambda, threshold
@@ -94,7 +95,7 @@ class Rebuild:
         return self._made[id(old)]
 
     def _make(self, old: Any) -> Callable[..., Any]:
-        if is_model(old):
+        if is_keras2(old):
             return self._structure(old)
         for name, build in _FUNCTIONS.items():
             if is_a(old, name):

@@ -15,6 +15,7 @@ import keras
 
 from tfopt import data as readers
 from tfopt._files import naming, write_whole
+from tfopt._keras_model import check_keras_model
 from tfopt.compression import check_decoder
 from tfopt.data import Samples
 from tfopt.graph import check_finite, flatten_layers
@@ -100,11 +101,7 @@ def compress(
     >>> result.passed, result.epochs, result.reports["export"].inputs, result.notes[-1]
     (True, 0, ('int8',), 'Loss: sparse_categorical_crossentropy, chosen by the outputs and the labels.')
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"The 'model' argument must be a Keras model. Got {type(model).__name__} instead. Load a saved one with "
-            "keras.saving.load_model(path)."
-        )
+    check_keras_model(model)
     recipe = load_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe or Recipe()
     if not isinstance(recipe, Recipe):
         raise TypeError(

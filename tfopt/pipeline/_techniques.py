@@ -128,6 +128,7 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
         run.recipe.target,
         weight_bits=section.weight_bits,
         activation_bits=section.activation_bits,
+        residual_bits=section.residual_bits,
         ranges=Ranges(method=section.ranges),
         overrides={f"^{re.escape(path)}$": {"weight_bits": bits} for path, bits in layers.items()},
         **({"strict": True} if section.strict else {}),
@@ -140,7 +141,8 @@ def _quantize(model: keras.Model, run: Run, section: Any, epochs: int) -> Applie
     how = f"in {epochs} epoch{'s' * (epochs > 1)} of training" if epochs else "without training"
     few = sorted(set(layers.values()) | ({section.weight_bits} if section.layers or not layers else set()))
     bits = f"{few[0]}" if len(few) == 1 else f"{few[0]} to {few[-1]}"
-    words = f"weights of {bits} bits, activations of {section.activation_bits}, {how}"
+    sums = f", residual sums of {section.residual_bits}" * (section.residual_bits > section.activation_bits)
+    words = f"weights of {bits} bits, activations of {section.activation_bits}{sums}, {how}"
     return Applied(q, lambda: f"{words}; ranges from {number:,} samples", lambda: q.report, found)
 
 

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import keras
-
+from tfopt._keras_model import FitCallback
 from tfopt.graph import LayerFilter
 from tfopt.pruning._backend import reconcile, synchronize
 from tfopt.pruning._budgets import Bounds, check_scope
@@ -23,7 +22,7 @@ from tfopt.pruning._step_counter import StepCounter
 from tfopt.pruning._targets import labels_of
 
 
-class Pruning(keras.callbacks.Callback):
+class Pruning(FitCallback):
     """Sets the least important weights to zero while the model trains, as many as the schedule says.
 
     Give it to `fit`; there is nothing to wrap, to strip or to remember. It works with any model, optimizer,

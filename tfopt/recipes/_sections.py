@@ -180,6 +180,9 @@ class Quantize(Section):
     """
 
     activation_bits: int = key(8, one_of(8, 16), "bits of activations")
+    residual_bits: int = key(
+        8, one_of(8, 16), "bits of the sums x + f(x) of residual blocks, beside activations of 8"
+    )
     weight_bits: int = key(8, whole(1, 8), "bits of weights")
     ranges: str = key(
         "minmax", one_of("minmax", "percentile", "mse", "kl"), "how ranges of activations are calibrated"

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from tfopt._keras_model import check_keras_model, is_keras2
 from tfopt._progress import progress
 from tfopt._report import Report, Table
 from tfopt._samples import count, gather
@@ -180,6 +181,8 @@ def compare(
 def _load(name: str, model: Any) -> keras.Model | TFLiteFile:
     if isinstance(model, (keras.Model, TFLiteFile)):
         return model
+    if is_keras2(model):
+        check_keras_model(model, f"model {name!r} of the 'models' argument")
     if not isinstance(model, (str, os.PathLike, bytes)):
         raise TypeError(
             f"The 'models' argument must hold Keras models and paths. Got {type(model).__name__} for '{name}'. "

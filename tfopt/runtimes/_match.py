@@ -12,8 +12,15 @@ from tfopt.runtimes._simulation import SimulatedTensor
 from tfopt.runtimes._tensors import Tensor
 from tfopt.runtimes._tflite_file import TFLiteFile
 
-# Operators that only change the shape of their input: they write the values of the tensor before them.
-_RESHAPING = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
+# Operators that move values: what they write was rounded by the kernel of another, before them.
+_MOVING = (
+    "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MIRROR_PAD", "PAD", "PADV2",
+    "RESHAPE", "REVERSE_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE",
+    "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+)  # fmt: skip
+
+# A pair of which so many values are the same or neighbours is one tensor, wherever it stands.
+_SURE = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +42,12 @@ class Written:
         """Values of one sample."""
         return self.tensor.size // self.batch
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        first, *rest = self.tensor.shape or (1,)
+        return (max(first // self.batch, 1), *rest)
+
 
 def written_tensors(file: TFLiteFile) -> list[Written]:
     """The tensors of a file that can be compared, in the order in which they are written."""
@@ -49,19 +62,21 @@ def written_tensors(file: TFLiteFile) -> list[Written]:
 def match(
     simulated: Sequence[SimulatedTensor],
     written: Sequence[Written],
-    equal: Callable[[int, int], float],
+    steps: Callable[[int, int], np.ndarray],
 ) -> dict[int, int]:
     """Pairs the simulation's tensors with those of a file.
 
-    Both describe one graph, but the converter joins, splits, renames and reorders. A pair must have the same number of
-    values per sample, and the same grid or a common name. If several are possible, one that is computed and not only
-    reshaped comes first; then the shape, the name, the share of equal values and the position decide. The most certain
-    pairs are made first.
+    Both describe one graph, but the converter joins, splits, renames and reorders, and names of operations repeat. What
+    tells a tensor from all others are its grid and its values: a file that drifts is off by a step or two. So a pair
+    must have the same number of values per sample on the same grid. Pairs whose values are near come first; a kernel
+    that computes comes before an operator that moves what was computed; then the shape, the name, the share of equal
+    values and the position decide. Where the values are not near, the pair must have the same shape as well, and be
+    computed: a layer that is wrong throughout is still found.
 
     Args:
         simulated: the simulation's tensors, in graph order.
         written: the file's tensors, in the order in which they are written.
-        equal: the share of equal values of a pair, by the two positions.
+        steps: how many steps each value of a pair is off, by the two positions.
 
     Returns:
         Position among `simulated` -> position among `written`.
@@ -70,22 +85,28 @@ def match(
 
     >>> tensor = Tensor(7, "net/conv_1/Relu;net/conv_1/convolution", (1, 4), "int8", (0.5,), (0,))
     >>> one = SimulatedTensor("conv", ("relu", "conv"), "conv_quantize", 0.5, 128, 8, (4,))
-    >>> match([one], [Written(Operator("CONV_2D", (), (tensor,)), tensor, 1)], lambda s, w: 1.0)
+    >>> match([one], [Written(Operator("CONV_2D", (), (tensor,)), tensor, 1)], lambda s, w: np.zeros(4))
     {0: 0}
     """
     scores = []
     for at, ours in enumerate(simulated):
         for place, theirs in enumerate(written):
-            grid, name = same_grid(ours, theirs.tensor), _share_a_name(ours, theirs.tensor)
-            if ours.size and ours.size == theirs.size and (grid or name):
+            if not ours.size or ours.size != theirs.size or not same_grid(ours, theirs.tensor):
+                continue
+            off = np.abs(steps(at, place))
+            near, equal = float(np.mean(off <= 2)), float(np.mean(off == 0))
+            computed = theirs.operator.name not in _MOVING
+            shape, name = _sides(ours.shape or ()) == _sides(theirs.shape), _share_a_name(ours, theirs.tensor)
+            if near >= _SURE or (shape and computed):
                 distance = abs(at / len(simulated) - place / len(written))
-                shape = _sides(ours.shape) == _sides(theirs.tensor.shape)
-                computed = theirs.operator.name not in _RESHAPING
-                scores.append(((grid, computed, shape, name, equal(at, place), -distance), at, place))
+                order = (near >= _SURE, computed, round(near, 1), shape, name, equal, -distance)
+                scores.append((order, at, place))
     pairs: dict[int, int] = {}
+    taken: set[int] = set()
     for _, at, place in sorted(scores, key=lambda score: score[0], reverse=True):
-        if at not in pairs and place not in pairs.values():
+        if at not in pairs and place not in taken:
             pairs[at] = place
+            taken.add(place)
     return dict(sorted(pairs.items()))
 
 
@@ -96,7 +117,7 @@ def same_grid(ours: SimulatedTensor, theirs: Tensor) -> bool:
     return fits and ours.bits == theirs.bits and ours.zero_point + lowest == theirs.zero_point
 
 
-def _sides(shape: Sequence[int | None]) -> list[int | None]:
+def _sides(shape: Sequence[int]) -> list[int]:
     return [side for side in shape if side != 1]
 
 

@@ -51,7 +51,7 @@ def predict(model: keras.Model, x: Any) -> Any:
     except ValueError as error:  # keys or shapes that Keras finds wrong, in words about its own insides
         raise ValueError(
             f"The samples must be inputs of the model {model.name!r}, as `model.predict` takes them. Got "
-            f"{keras.tree.map_structure(lambda array: array.shape, x)}. Keras says: {str(error).splitlines()[-1]}"
+            f"{_shapes(x)}{_what_it_takes(model)}. {_words(error)}".rstrip()
         ) from error
     return keras.tree.map_structure(lambda array: array[:total], outputs)
 
@@ -65,6 +65,21 @@ def _outputs(model: keras.Model, x: Any, size: int, batches: int) -> Any:
         # `predict` has the replicas, and so all workers, take part.
         return _in_batches(on_batch(model), x, size)
     return model.predict(x, batch_size=size, verbose=0)
+
+
+def _shapes(structure: Any) -> Any:
+    return keras.tree.map_structure(lambda one: tuple(one.shape), structure)
+
+
+def _what_it_takes(model: keras.Model) -> str:
+    inputs = getattr(model, "input", None)  # a subclassed model does not know them
+    return "" if inputs is None else f" instead of {_shapes(inputs)}"
+
+
+def _words(error: ValueError) -> str:
+    """Keras' words, where they do not end in a list of arguments."""
+    last = str(error).splitlines()[-1].strip()
+    return "" if last.startswith("•") else f"Keras says: {last}"
 
 
 def run_eagerly(model: keras.Model, x: Any, size: int) -> Any:

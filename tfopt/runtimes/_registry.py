@@ -1,5 +1,6 @@
 """Every runtime by its name."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def load(model: Any, runtime: str = "xnnpack", num_threads: int = 1, keep_tensor
         keep_tensors: keep what every operator writes, for `Runtime.tensor`.
 
     Returns:
-        A `Runtime`.
+        A `Runtime`. Of a file with several signatures it runs the first, which a warning says.
 
     Raises:
         ValueError: there is no such file, it is not a .tflite file, or `runtime` is unknown.
@@ -45,7 +46,15 @@ def load(model: Any, runtime: str = "xnnpack", num_threads: int = 1, keep_tensor
     ('LiteRT builtin', array([[1., 0.]], dtype=float32))
     """
     (name,) = names_of(runtime)
-    return RUNTIMES[name](model, num_threads, keep_tensors)
+    loaded = RUNTIMES[name](model, num_threads, keep_tensors)
+    first, *others = loaded.file.signatures or ("",)
+    if others:
+        warnings.warn(
+            f"{loaded.file.name} has {1 + len(others)} signatures. Of these {first!r} runs, and not "
+            f"{', '.join(map(repr, others))}: write a file of each to check and measure them all.",
+            stacklevel=2,
+        )
+    return loaded
 
 
 def run(model: Any, samples: Any, runtime: str = "xnnpack", num_threads: int = 1) -> RunResult:

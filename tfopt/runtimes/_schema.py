@@ -67,8 +67,11 @@ def parse(content: bytes) -> Any:
 
 def contents(
     model: Any, content: bytes = b""
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...]]:
-    """Inputs, outputs and operators of the schema's `ModelT`; large files keep buffers at the end of `content`."""
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...], tuple[str, ...]]:
+    """Inputs, outputs, operators and names of signatures of the schema's `ModelT`.
+
+    Large files keep buffers at the end of `content`.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     dtypes = _enum_names(schema.TensorType)
@@ -101,7 +104,9 @@ def contents(
     signature = next((s for s in model.signatureDefs or () if s.subgraphIndex == 0), None)
     inputs = _named(graphs[0], _numbers(main.inputs), signature and signature.inputs)
     outputs = _named_outputs(graphs[0], _numbers(main.outputs), signature)
-    return tuple(inputs), tuple(outputs), tuple(operators)
+    named = sorted(model.signatureDefs or (), key=lambda one: one.subgraphIndex)
+    signatures = tuple((one.signatureKey or b"").decode() for one in named)
+    return tuple(inputs), tuple(outputs), tuple(operators), signatures
 
 
 def _check_unpacked(model: Any, dtypes: dict[int, str]) -> None:

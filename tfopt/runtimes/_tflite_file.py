@@ -44,6 +44,7 @@ class TFLiteFile:
         inputs: input tensors in the file's order, named as in its signature.
         outputs: output tensors in the signature's order (that of the Keras model), named as in the signature.
         operators: all operators; those of loop bodies come after the network's own.
+        signatures: names of the file's signatures, the first subgraph's first.
 
     Raises:
         ValueError: in `read`, there is no file or it is not a .tflite file.
@@ -64,6 +65,7 @@ class TFLiteFile:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     operators: tuple[Operator, ...] = dataclasses.field(repr=False)
+    signatures: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, source: "str | os.PathLike | bytes | TFLiteFile") -> "TFLiteFile":

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._keras_model import check_keras_model
 from tfopt._progress import progress
 from tfopt._samples import count, gather
 from tfopt.kernels import TARGETS, IntegerModel, target_of
@@ -162,7 +163,7 @@ def _compare_inside(
     unmatched: tuple[str, ...] = ()
     if not per_tensor and not any(len(chosen) for chosen in rows.values()):
         return (), ()
-    simulation = Simulation(model)
+    simulation = Simulation(model, x)
     if per_tensor and not simulation.tensors:
         raise ValueError(
             "The 'per_tensor' argument must not be True for a model without FakeQuantize layers. Only these show "
@@ -198,11 +199,7 @@ def _report(
 
 
 def _check_arguments(model: Any, tolerance: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"The 'model' argument must be a Keras model. Got {type(model).__name__} instead. "
-            "Load a saved one with keras.saving.load_model(path)."
-        )
+    check_keras_model(model)
     if not isinstance(tolerance, (int, np.integer)) or isinstance(tolerance, bool) or tolerance < 0:
         raise ValueError(
             f"The 'tolerance' argument must be a whole number of steps, 0 or more. Got {tolerance!r} instead. "

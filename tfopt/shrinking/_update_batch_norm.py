@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._keras_model import check_keras_model
 from tfopt._samples import batches, count
 from tfopt.graph import flatten_layers
 
@@ -49,8 +50,7 @@ def update_batch_norm(model: keras.Model, data: Any, steps: int | None = None, b
             f"The 'steps' argument must be an integer of at least 1, or None. Got {steps!r} instead. "
             "Leave it out to read all of the data."
         )
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"The 'model' argument must be a Keras model. Got {type(model).__name__} instead.")
+    check_keras_model(model)
     layers = flatten_layers(model)
     norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization) and x.trainable]
     drops = [x for x in layers if isinstance(x, _DROPS)]

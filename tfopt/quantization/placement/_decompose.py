@@ -17,7 +17,7 @@ from tfopt.quantization.placement._masks import MASKS, REDUCTIONS, masked_softma
 from tfopt.quantization.placement._normalizations import NORMALIZATIONS
 from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
-from tfopt.quantization.placement._simpler_functions import SIMPLER
+from tfopt.quantization.placement._simpler_functions import SIMPLER, log_sum_exp
 from tfopt.quantization.placement._statistics import STATISTICS
 from tfopt.quantization.placement._volumes import conv_3d
 
@@ -60,6 +60,7 @@ ALTERNATIVES: dict[str, tuple[str, Callable[..., Any]]] = {
     **REDUCTIONS,
     "DepthToSpace": ("DEPTH_TO_SPACE", depth_to_space),
     "SpaceToDepth": ("SPACE_TO_DEPTH", space_to_depth),
+    "Logsumexp": ("EXP", log_sum_exp),
     "gelu": ("GELU", gelu),
 }
 

@@ -41,6 +41,28 @@ def _einsum(part: Any, node: Any, *tensors: Any) -> Any:
     return _with_kernel(layer, tensors[0], found[0])
 
 
+# Sums of more numbers stay float: their matrix would take over 64 kB.
+_MOST_SUMMED = 256
+
+
+def _cumsum(part: Any, node: Any, x: Any) -> Any:
+    """Sums of all numbers up to each, as a product with a matrix of ones on and above its diagonal."""
+    axis, size = node.op.axis, None if node.op.axis is None else x.shape[node.op.axis]
+    if (
+        axis is None
+        or axis % len(x.shape) == 0
+        or size is None
+        or size > _MOST_SUMMED
+        or "float" not in x.dtype
+    ):
+        return None
+    sums = part("", layers.Dense, size, use_bias=False)
+    sums.trainable = False
+    moved = keras.ops.swapaxes(x, axis, -1) if axis % len(x.shape) != len(x.shape) - 1 else x
+    y = _with_kernel(sums, moved, np.triu(np.ones((size, size), "float32")))
+    return y if moved is x else keras.ops.swapaxes(y, axis, -1)
+
+
 # Axes of the kernel of a convolution -> the layer.
 _CONVOLUTIONS = {3: layers.Conv1D, 4: layers.Conv2D}
 _DEPTHWISE = {3: layers.DepthwiseConv1D, 4: layers.DepthwiseConv2D}
@@ -90,6 +112,7 @@ def _pool(*by_axes: type[layers.Layer]) -> Callable[..., Any]:
 # Kind of operation -> the layer that it becomes.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "AveragePool": _pool(layers.AveragePooling1D, layers.AveragePooling2D),
+    "Cumsum": _cumsum,
     "Conv": _convolution(depthwise=False),
     "DepthwiseConv": _convolution(depthwise=True),
     "Einsum": _einsum,

@@ -6,6 +6,7 @@ from typing import Any
 from keras import ops
 
 from tfopt.graph import Node
+from tfopt.quantization.placement._normalizations import over_last_axis
 from tfopt.quantization.placement._parts import Parts
 
 
@@ -101,6 +102,39 @@ def _expm1(part: Parts, node: Node, x: Any) -> Any:
     return part.affine("minus_1", ops.exp(x), 1.0, -1.0)
 
 
+def _reduced_axes(op: Any, rank: int) -> list[int] | None:
+    """The axes that an operation reduces; None where samples are among them."""
+    if op.axis is None:
+        return None
+    axes = [axis % rank for axis in (op.axis if isinstance(op.axis, (list, tuple)) else [op.axis])]
+    return axes if axes and 0 not in axes else None
+
+
+def _log_sum_exp(part: Parts, node: Node, x: Any) -> Any:
+    """`log(sum(exp(x - max(x)))) + max(x)`."""
+    axes = _reduced_axes(node.op, len(x.shape))
+    if axes is None:
+        return None
+    largest = ops.max(x, axis=axes, keepdims=True)
+    total = ops.sum(ops.exp(part.difference("below_max", x, largest)), axis=axes, keepdims=True)
+    y = part.add("", ops.log(total), largest)
+    return y if node.op.keepdims else ops.squeeze(y, axes)
+
+
+def log_sum_exp(part: Parts, node: Node, x: Any) -> Any:
+    """`max(x) - max(log_softmax(x))`, for targets that have neither EXP nor LOG of integers."""
+    axes = _reduced_axes(node.op, len(x.shape))
+    if axes is None or part.num_bits != 8:
+        return None
+
+    def of_last_axis(x: Any) -> Any:
+        shares = ops.max(part.activation("log_softmax", x), axis=-1, keepdims=True)
+        return part.difference("", ops.max(x, axis=-1, keepdims=True), shares)
+
+    y = over_last_axis(x, axes, of_last_axis)
+    return y if y is None or node.op.keepdims else ops.squeeze(y, axes)
+
+
 # Kind of operation -> what it comes apart into.
 SIMPLER: dict[str, Callable[..., Any]] = {
     "CropImages": _crop,
@@ -108,6 +142,7 @@ SIMPLER: dict[str, Callable[..., Any]] = {
     "ExtractPatches": _patches,
     "FullLike": _filled(None),
     "Log1p": _log1p,
+    "Logsumexp": _log_sum_exp,
     "OnesLike": _filled(1.0),
     "PadImages": _pad,
     "Real": _same,
