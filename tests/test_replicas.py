@@ -218,6 +218,35 @@ def _two_train_as_one(way: Way, inputs: Any = X) -> None:
 
 
 @pytest.mark.slow
+def test_a_training_goes_on_with_another_number_of_replicas(tmp_path: Path) -> None:
+    """From a file: masks, ranges and the place in the schedule are those of one replica all the way."""
+
+    def run(first: bool, then: bool) -> list[np.ndarray]:
+        strategy = two_devices()
+        scopes = [strategy.scope() if two else contextlib.nullcontext() for two in (first, then)]
+        keras.utils.set_random_seed(0)
+        with scopes[0]:
+            layers = [keras.layers.Flatten(), keras.layers.Dense(8, "relu"), keras.layers.Dense(4)]
+            model = _compiled(tfopt.quantize(keras.Sequential([keras.Input((6, 6, 2)), *layers]), X))
+        for begin, end in ((0, 2), (2, 4)):
+            options = {"initial_epoch": begin, "epochs": end, "shuffle": False, "verbose": 0}
+            model.fit(
+                X, Y, 32, callbacks=[Pruning(lambda step: 0.1 * min(step // 2, 5), where=".*")], **options
+            )
+            if end == 2:
+                model.save(tmp_path / "model.keras")
+                with scopes[1]:
+                    model = keras.models.load_model(tmp_path / "model.keras")
+        return [np.array(weight) for weight in model.get_weights()]
+
+    alone = run(False, False)
+    for ways in ((True, False), (False, True)):
+        for one, other in zip(run(*ways), alone, strict=True):
+            np.testing.assert_array_equal(one == 0, other == 0)
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-7)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("quantized", [True, False])
 def test_statistics_of_batch_norm_are_those_of_all_replicas(quantized: bool, tmp_path: Path) -> None:
     """Keras leaves each replica its own: `predict` would use both, a file one of them."""
