@@ -17,7 +17,7 @@ TEST = [
     "pytest>=8.2",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
-    "import-linter>=2.7",
+    "import-linter>=2.5",
     "mypy>=1.13",
     "ruff==0.17.6",
     *EXAMPLES,

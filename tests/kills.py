@@ -72,6 +72,7 @@ def pruning() -> tfopt.Pruning:
 def fit(model: keras.Model, done: int, callbacks: list[keras.callbacks.Callback]) -> None:
     """The steps from `done` on: the rest of the epoch that was interrupted, and the epochs after it."""
     begun = done // STEPS
+    masks = pruning()  # one for both: what is drawn at random for SET comes from the seed that it draws once
     for epoch, end in ((begun, begun + 1), (begun + 1, EPOCHS)) if done % STEPS else ((begun, EPOCHS),):
         steps = STEPS if epoch * STEPS >= done else STEPS - done % STEPS
         model.fit(
@@ -81,7 +82,7 @@ def fit(model: keras.Model, done: int, callbacks: list[keras.callbacks.Callback]
             steps_per_epoch=steps,
             shuffle=False,
             verbose=0,
-            callbacks=[pruning(), *callbacks],
+            callbacks=[masks, *callbacks],
         )
 
 
@@ -161,8 +162,8 @@ def trained(way: str, folder: Path, kills: list[int]) -> tuple[bytes, int]:
 
 
 def kill_steps(number: int, seed: int = 0) -> list[int]:
-    """Random steps, each of which a run reaches that goes on from an earlier one."""
-    drawn = np.random.default_rng(seed).integers(2, EPOCHS * STEPS, number)
+    """Random steps, each another, each of which a run reaches that goes on from an earlier one."""
+    drawn = np.random.default_rng(seed).choice(range(2, EPOCHS * STEPS), number, replace=False)
     return sorted(int(step) for step in drawn)
 
 

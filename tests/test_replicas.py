@@ -78,6 +78,40 @@ def _distilled(losses: list[Any], teacher: Any = None) -> Way:
     return make
 
 
+def _attentive() -> keras.Model:
+    layers = keras.layers
+    inputs = keras.Input((6, 6, 2))
+    tokens = layers.Dense(8, "relu")(layers.Reshape((6, 12))(inputs))
+    mixed = layers.MultiHeadAttention(2, 4, name="attention")(tokens, tokens)
+    return keras.Model(inputs, layers.Dense(4)(layers.Flatten()(mixed)))
+
+
+def _attention_maps() -> tuple[keras.Model, list[Any]]:
+    return _compiled(Distiller(_attentive(), _attentive(), [td.AttentionMaps(["attention"])])), []
+
+
+def _regressed() -> tuple[keras.Model, list[Any]]:
+    nets = [keras.Sequential([_network(), keras.layers.Dense(1)]) for _ in range(2)]
+    model = Distiller(*nets, [td.BoundedRegression()])
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.5), "mse")
+    return model, []
+
+
+def _exits() -> tuple[keras.Model, list[Any]]:
+    layers = keras.layers
+    inputs = keras.Input((6, 6, 2))
+    hidden = layers.Dense(8, "relu")(layers.Flatten()(inputs))
+    early, late = layers.Dense(4)(hidden), layers.Dense(4)(layers.Dense(8, "relu")(hidden))
+    model = Distiller(
+        keras.Model(inputs, {"early": early, "late": late}),
+        td.SelfDistillation({"early": "late"}),
+        [td.SoftTargets(from_logits=True)],
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.5), {"late": loss})
+    return model, []
+
+
 def _all_at_once() -> tuple[keras.Model, list[Any]]:
     student, teacher = _network(), _network()
     distiller = Distiller(tfopt.quantize(student, X), teacher, [SOFT])
@@ -114,6 +148,9 @@ WAYS: dict[str, Way] = {
     "pact, 4 bits": _quantized(ranges=tfopt.Ranges(observer="pact"), weight_bits=4),
     "delayed, batch norm frozen": _quantized(delay=2, freeze_batch_norm_step=4, activation_bits=16),
     "losses of samples": _distilled(OF_SAMPLES),
+    "AttentionMaps": _attention_maps,
+    "BoundedRegression": _regressed,
+    "SelfDistillation": _exits,
     "loss of Keras": _distilled([keras.distillation.LogitsDistillation()]),
     "EMATeacher": _distilled([SOFT], td.EMATeacher(0.9)),
     "prune, quantize, distill": _all_at_once,
@@ -127,7 +164,8 @@ def _train(
     keras.utils.set_random_seed(0)
     with contextlib.nullcontext() if strategy is None else strategy.scope():
         model, callbacks = way()
-    history = model.fit(inputs, Y, 32, epochs=3, shuffle=False, callbacks=callbacks, verbose=0).history
+    labels = {"early": Y, "late": Y} if way is _exits else Y
+    history = model.fit(inputs, labels, 32, epochs=3, shuffle=False, callbacks=callbacks, verbose=0).history
     return model, history
 
 
@@ -178,6 +216,35 @@ def _two_train_as_one(way: Way, inputs: Any = X) -> None:
     for variable in model.variables:
         first, second = _copies(variable, strategy)
         np.testing.assert_array_equal(second, first, err_msg=variable.path)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_with_another_number_of_replicas(tmp_path: Path) -> None:
+    """From a file: masks, ranges and the place in the schedule are those of one replica all the way."""
+
+    def run(first: bool, then: bool) -> list[np.ndarray]:
+        strategy = two_devices()
+        scopes = [strategy.scope() if two else contextlib.nullcontext() for two in (first, then)]
+        keras.utils.set_random_seed(0)
+        with scopes[0]:
+            layers = [keras.layers.Flatten(), keras.layers.Dense(8, "relu"), keras.layers.Dense(4)]
+            model = _compiled(tfopt.quantize(keras.Sequential([keras.Input((6, 6, 2)), *layers]), X))
+        for begin, end in ((0, 2), (2, 4)):
+            options = {"initial_epoch": begin, "epochs": end, "shuffle": False, "verbose": 0}
+            model.fit(
+                X, Y, 32, callbacks=[Pruning(lambda step: 0.1 * min(step // 2, 5), where=".*")], **options
+            )
+            if end == 2:
+                model.save(tmp_path / "model.keras")
+                with scopes[1]:
+                    model = keras.models.load_model(tmp_path / "model.keras")
+        return [np.array(weight) for weight in model.get_weights()]
+
+    alone = run(False, False)
+    for ways in ((True, False), (False, True)):
+        for one, other in zip(run(*ways), alone, strict=True):
+            np.testing.assert_array_equal(one == 0, other == 0)
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=5e-7)
 
 
 @pytest.mark.slow

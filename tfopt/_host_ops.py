@@ -14,6 +14,9 @@ import numpy as np
 
 _host = threading.local()
 
+# What NumPy reads as it is.
+_READ = (np.ndarray, np.generic, bool, int, float, str)
+
 
 @contextlib.contextmanager
 def on_host() -> Iterator[None]:
@@ -33,6 +36,30 @@ def on_host() -> Iterator[None]:
         yield
     finally:
         _host.on = before
+
+
+def array_of(x: Any) -> np.ndarray:
+    """The numbers of a variable or tensor as an array, which may share their memory: it is only to be read.
+
+    NumPy and Keras copy a variable of TensorFlow where they are asked for its numbers.
+
+    >>> import keras
+    >>> from tfopt._host_ops import array_of
+    >>> array_of(keras.Variable([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+    if keras.backend.backend() != "tensorflow" or isinstance(x, _READ):
+        return np.asarray(x)
+    import tensorflow as tf
+
+    return np.asarray(tf.convert_to_tensor(x.value if isinstance(x, keras.Variable) else x))
+
+
+def assign_from(source: keras.Variable, target: keras.Variable) -> None:
+    """Gives a variable the numbers of another one; TensorFlow lets both share memory until one of them is written."""
+    # The training steps of JAX give the memory of variables away: it must be nobody else's.
+    shares = keras.backend.backend() == "tensorflow"
+    target.assign(keras.ops.convert_to_tensor(source) if shares else source.numpy())
 
 
 def _is_tracing() -> bool:
@@ -75,19 +102,13 @@ _IN_NUMPY: dict[str, Callable[..., Any]] = {
 }
 
 
-_READ = (np.ndarray, np.generic, bool, int, float, str)
-
-
 def _read(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return type(x)(map(_read, x))
     if isinstance(x, _READ):  # before Keras is asked, which takes a hundred times as long
         return x
-    # Not convert_to_numpy, which makes a copy and warns of it; nor the value of a variable: where a `tf.distribute`
-    # strategy mirrors a scalar, NumPy cannot read that.
-    if isinstance(x, keras.Variable):
-        return np.asarray(x)
-    return np.asarray(x) if keras.ops.is_tensor(x) else x
+    is_ours = isinstance(x, keras.Variable) or keras.ops.is_tensor(x)
+    return array_of(x) if is_ours else x
 
 
 class _Operations:

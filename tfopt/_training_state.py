@@ -48,7 +48,10 @@ def _optimizer_state(
     # On JAX the training step is a pure function of the model's and the optimizer's variables. Anything else that it
     # reads becomes a constant of the compiled function.
     add = innermost(optimizer).add_variable
-    state = [add(shape, initializer, dtype=dtype, name=name) for shape in shapes]
+    # Each has a name of its own: OrbaxCheckpoint keeps variables by their names.
+    state = [
+        add(shape, initializer, dtype=dtype, name=f"{name}_{number}") for number, shape in enumerate(shapes)
+    ]
     _hide(optimizer, _hidden(optimizer) | {id(variable) for variable in state})
     return state
 

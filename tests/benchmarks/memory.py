@@ -8,12 +8,12 @@ model is taken off.
 """
 
 import argparse
+import gc
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,7 +23,21 @@ import numpy as np
 import tfopt
 from tfopt._report import Table
 
-STAGES = ("model", "fit, float", "quantize", "fit, quantized and pruned", "export")
+ALONE = ", the float model let go"
+TRAINED = "fit, quantized and pruned"
+STAGES = (
+    "model",
+    "fit, float",
+    "fit, float, Adam",
+    "fit, pruned",
+    "quantize",
+    "fit, quantized",
+    TRAINED,
+    TRAINED + ALONE,
+    TRAINED + ", Adam" + ALONE,
+    "export",
+    "export, trained" + ALONE,
+)
 
 
 def held(name: str) -> float:
@@ -39,7 +53,8 @@ def forget_peak() -> None:
 
 def warmed_up(samples: np.ndarray) -> None:
     """All stages with a tiny model: what libraries load once is no part of a model's memory."""
-    run(network(units=8, inputs=samples.shape[1]), samples, "export")
+    run(8, samples, TRAINED)
+    run(8, samples, "export")
 
 
 def network(units: int, inputs: int, layers: int = 6) -> keras.Model:
@@ -48,27 +63,34 @@ def network(units: int, inputs: int, layers: int = 6) -> keras.Model:
     return keras.Sequential([keras.Input((inputs,)), *dense, keras.layers.Dense(10)])
 
 
-def fit(model: keras.Model, samples: np.ndarray, callbacks: list[Any]) -> None:
-    """One step, without the moments of an optimizer, which are no part of tfopt."""
+def fit(model: keras.Model, samples: np.ndarray, pruned: bool, adam: bool = False) -> None:
+    """One step, with Adam's two moments of each weight or none."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.01), loss, jit_compile=False)
+    optimizer = keras.optimizers.Adam(0.01) if adam else keras.optimizers.SGD(0.01)
+    model.compile(optimizer, loss, jit_compile=False)
+    callbacks = [tfopt.Pruning(tfopt.ConstantSparsity(0.5))] if pruned else []
     model.fit(samples, np.zeros(len(samples), "int32"), verbose=0, callbacks=callbacks)
 
 
-def run(model: keras.Model, samples: np.ndarray, stage: str) -> None:
-    """Goes as far as that stage."""
-    if stage == "fit, float":
-        fit(model, samples, [])
-    if STAGES.index(stage) < STAGES.index("quantize"):
+def run(units: int, samples: np.ndarray, stage: str) -> None:
+    """Makes a model and goes as far as that stage."""
+    model = network(units, samples.shape[1])
+    if stage == "model":
         return
-    q = tfopt.quantize(model, samples)
-    if stage == "quantize":
-        return
-    if stage == "fit, quantized and pruned":
-        fit(q, samples, [tfopt.Pruning(tfopt.ConstantSparsity(0.5))])
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        tfopt.export(q, Path(folder) / "model.tflite")
+    if "quantized" in stage or not stage.startswith("fit"):
+        q = tfopt.quantize(model, samples)
+        if stage.endswith(ALONE):
+            del model
+            gc.collect()  # layers and models refer to each other
+    else:
+        q = model
+    if stage.startswith("fit"):
+        fit(q, samples, "pruned" in stage, "Adam" in stage)
+    if "trained" in stage:
+        fit(q, samples, pruned=True)
+    if stage.startswith("export"):
+        with tempfile.TemporaryDirectory() as folder:
+            tfopt.export(q, Path(folder) / "model.tflite")
 
 
 def measure(stage: str) -> None:
@@ -77,7 +99,7 @@ def measure(stage: str) -> None:
     warmed_up(samples)
     forget_peak()
     before = held("VmRSS")
-    run(network(4360, samples.shape[1]), samples, stage)
+    run(4360, samples, stage)
     print("peak", before, held("VmHWM"))
 
 

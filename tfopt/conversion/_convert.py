@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,10 +16,14 @@ from tfopt._quiet import quiet
 from tfopt.conversion._formats import CONVERTED, FLOAT, INTEGER
 from tfopt.conversion._frozen import frozen_function, save_with_state
 from tfopt.conversion._refusals import why_refused
+from tfopt.conversion._stand_ins import StandIn
 
 
 def convert(
-    model: keras.Model, format: str = "float32", ends: tuple[str, str] = ("float32", "float32")
+    model: keras.Model,
+    format: str = "float32",
+    ends: tuple[str, str] = ("float32", "float32"),
+    replaced: Sequence[StandIn] = (),
 ) -> bytes:
     """The .tflite file of a lowered model.
 
@@ -28,6 +33,7 @@ def convert(
             float file stores its weights, a key of `CONVERTED`.
         ends: types of the inputs and outputs of an integer file; where they are not its own, the first and last
             operators convert. int16 ones are int8 here (`to_int16`).
+        replaced: kernels that the converter does not see; `put_back` writes them into the file.
 
     Returns:
         The bytes of the file.
@@ -54,7 +60,7 @@ def convert(
         ):
             warnings.simplefilter("ignore")
             with tempfile.TemporaryDirectory() as folder:
-                converter = _converter(model, os.path.join(folder, "model"))
+                converter = _converter(model, os.path.join(folder, "model"), replaced)
                 if format in INTEGER:
                     converter.optimizations = [tf.lite.Optimize.DEFAULT]
                     types = [tf.int8 if end == "int16" else tf.as_dtype(end) for end in ends]
@@ -82,11 +88,11 @@ def _of_temporary_files(error: Exception) -> str | None:
     return next((words for words in said if words in str(error)), None)
 
 
-def _converter(model: keras.Model, folder: str) -> Any:
+def _converter(model: keras.Model, folder: str, replaced: Sequence[StandIn]) -> Any:
     """TensorFlow's converter of a model; never `from_keras_model`, which replaces the first error by another."""
     import tensorflow as tf
 
-    frozen = frozen_function(model)
+    frozen = frozen_function(model, replaced)
     if frozen is None:
         save_with_state(model, folder)
         return tf.lite.TFLiteConverter.from_saved_model(folder)

@@ -22,6 +22,7 @@ from tfopt.conversion._names import output_names
 from tfopt.conversion._selects import renew_selects
 from tfopt.conversion._shapes import check_fixed, check_outputs, fix_shapes
 from tfopt.conversion._sparse import sparsify
+from tfopt.conversion._stand_ins import put_back, stand_ins
 from tfopt.conversion._storage import StoredWeights, store_weights
 from tfopt.graph import Graph, capture, check_finite
 from tfopt.kernels import TARGETS, IntegerModel, refuse_preprocessing, target_of
@@ -145,7 +146,7 @@ def _convert(
 ) -> tuple[Flatbuffer, tuple[StoredWeights, ...]]:
     """The file of a captured model, edited to hold what the model holds; and how kernels are stored in it."""
     inference = lower(model, batch_size, graph)
-    flatbuffer = Flatbuffer(store_in_format(convert(inference, format, ends), format))
+    flatbuffer = _converted(inference, format, ends)
     drop_borders(flatbuffer, inference)
     renew_selects(flatbuffer)
     write_lstms(flatbuffer, inference)
@@ -157,6 +158,16 @@ def _convert(
         to_int16(flatbuffer, inference, is_int16, TARGETS[target_of(model)].narrow_slopes)
     flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
     return flatbuffer, stored
+
+
+def _converted(inference: keras.Model, format: str, ends: tuple[str, str]) -> Flatbuffer:
+    """What the converter makes of a lowered model, with the large kernels in it that it was not given."""
+    replaced = stand_ins(inference) if format in INTEGER else ()
+    if replaced:
+        file = Flatbuffer(convert(inference, format, ends, replaced))
+        if put_back(file, replaced):
+            return file
+    return Flatbuffer(store_in_format(convert(inference, format, ends), format))
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

@@ -71,11 +71,15 @@ class MutableTensor:
         """The values of a constant, flat."""
         return np.asarray(self.file.model.buffers[self.tensor.buffer].data, "uint8").view(dtype)
 
+    @property
+    def is_int8_constant(self) -> bool:
+        """Whether it is a constant of int8 codes."""
+        is_int8 = self.tensor.type == self.file.schema.TensorType.INT8 and self.scales.size > 0
+        return is_int8 and self.file.model.buffers[self.tensor.buffer].data is not None
+
     def codes(self) -> np.ndarray | None:
         """The codes of a constant int8 kernel; None for other tensors."""
-        buffer = self.file.model.buffers[self.tensor.buffer]
-        is_kernel = self.tensor.type == self.file.schema.TensorType.INT8 and self.scales.size
-        if not is_kernel or buffer.data is None:
+        if not self.is_int8_constant:
             return None
         return self.data("int8").reshape(self.tensor.shape).astype("float64")
 
@@ -87,6 +91,12 @@ class MutableTensor:
             flat = flat[0::2] | flat[1::2] << 4
             self.tensor.type = self.file.schema.TensorType.INT4
         self.replace(flat.view("uint8"), scales)
+
+    def fill(self, codes: np.ndarray, scales: np.ndarray) -> None:
+        """Gives a kernel whose bytes no other tensor reads other int8 codes, and steps, in their place."""
+        self.file.changed = True
+        self.file.model.buffers[self.tensor.buffer].data = codes.reshape(-1).view("uint8")
+        self.tensor.quantization.scale = scales.astype("float32")
 
     def set_float(self, values: np.ndarray) -> None:
         """Gives a kernel float32 numbers in place of codes."""

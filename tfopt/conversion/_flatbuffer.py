@@ -189,9 +189,10 @@ class Flatbuffer:
         for number, buffer in enumerate(self.model.buffers):
             if number not in used:
                 buffer.data = None
-        builder = _aligned_builder()
+        large = sum(len(buffer.data) + 32 for buffer in self.model.buffers if buffer.data is not None)
+        builder = _aligned_builder(2 * large if large < _SMALL else large + _SMALL)
         builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
     def _leave_out_unused_codes(self) -> None:
         """Runtimes look up each operator in the list when they load a file, and refuse it where they lack one."""
@@ -202,7 +203,11 @@ class Flatbuffer:
             op.opcodeIndex = used.index(op.opcodeIndex)
 
 
-def _aligned_builder() -> Any:
+# Bytes of a file without those of its constants, more or less: a builder that is too small doubles, and copies all.
+_SMALL = 2**20
+
+
+def _aligned_builder(size: int) -> Any:
     """Aligns the bytes of buffers to 16, as the schema demands (`force_align`) and the Python package forgets."""
     import flatbuffers
 
@@ -210,4 +215,4 @@ def _aligned_builder() -> Any:
         def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
             return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
 
-    return AlignedBuilder(1024)
+    return AlignedBuilder(max(size, 1024))

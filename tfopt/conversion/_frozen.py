@@ -1,13 +1,17 @@
 """A lowered model as the converter reads it: one traced function, its weights as constants where that can be."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from tfopt._host_ops import array_of
+from tfopt.conversion._stand_ins import StandIn
+
 _SIGNATURE = "serving_default"
 
 
-def frozen_function(model: keras.Model) -> Any | None:
+def frozen_function(model: keras.Model, replaced: Sequence[StandIn] = ()) -> Any | None:
     """The model as a concrete function of its inputs that holds no variable, its outputs in a list.
 
     From a Keras model or a SavedModel the converter traces once for each endpoint, saves, and loads twice, with each
@@ -15,6 +19,7 @@ def frozen_function(model: keras.Model) -> Any | None:
 
     Args:
         model: what `lower` returned.
+        replaced: kernels in whose place a number is repeated.
 
     Returns:
         A `tf.types.experimental.ConcreteFunction` whose inputs are in the order of the model's; None for a model that
@@ -22,11 +27,14 @@ def frozen_function(model: keras.Model) -> Any | None:
     """
     import tensorflow as tf
 
-    numbers = [(variable, variable.numpy()) for variable in model.variables]
+    aside = {id(one.layer.kernel): one.number for one in replaced}
+    numbers = [(variable, aside.get(id(variable), array_of(variable))) for variable in model.variables]
     changes: list[bool] = []
 
     def call(*tensors: Any) -> list[Any]:
-        constants = [(variable, tf.constant(number)) for variable, number in numbers]
+        constants = [
+            (variable, tf.constant(number, variable.dtype, variable.shape)) for variable, number in numbers
+        ]
         with keras.StatelessScope(constants) as scope:
             outputs = _call(model, tensors)
             changes.extend(scope.get_current_value(variable) is not one for variable, one in constants)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfopt._float32 import coarse
-from tfopt._host_ops import on_host
+from tfopt._host_ops import array_of, on_host
 from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._many_axes import merge_around, merge_axes
@@ -35,6 +35,7 @@ from tfopt.graph import (
     build_model,
     capture,
     clone_operation,
+    copy_weights,
     fold_batch_norms,
     inline,
     kind,
@@ -141,9 +142,9 @@ def _on_exact_grid(
     axes = CHANNEL_AXES.get(kind(node.op))
     if axes is None or node.opaque:
         return None
-    kernel, *bias = node.op.get_weights()
+    kernel, *bias = map(array_of, node.op.weights)
     reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
-    bound = np.abs(kernel).max(axis=reduced, keepdims=True)
+    bound = np.maximum(kernel.max(axis=reduced, keepdims=True), -kernel.min(axis=reduced, keepdims=True))
     usual, scale = True, None
     if node.op.name in stored:
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
@@ -154,12 +155,16 @@ def _on_exact_grid(
         usual = bool((is_usual | (bound == 0)).all())
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
     scale = _found_again(bound) if scale is None else scale
-    codes = np.round(kernel / scale)
-    exact = (codes * scale).astype("float32")
-    if not usual:
-        exact = kernel  # `store_weights` puts it on its grid
-    elif np.any(np.abs(kernel - exact) > _NOISE * scale):
-        return None  # float weights, or weights on another grid
+    exact = kernel  # `store_weights` puts it on its grid
+    if usual:
+        # In place, for a kernel may be large.
+        exact = kernel / scale
+        np.round(exact, out=exact)
+        exact *= scale
+        exact = exact.astype("float32", copy=False)
+        distance = exact - kernel
+        if np.any(np.abs(distance, out=distance) > _NOISE * scale):
+            return None  # float weights, or weights on another grid
     layer = _with_config(node.op) if id(node.op) in theirs else node.op
     layer.set_weights([exact, *bias])
     return [dataclasses.replace(node, op=layer)], node.outputs
@@ -198,7 +203,7 @@ def _is_linear(op: keras.Operation) -> bool:
 def _with_config(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
     new = type(layer).from_config({**layer.get_config(), **changes})
     new.build_from_config(layer.get_build_config())
-    new.set_weights(layer.get_weights())
+    copy_weights(layer, new)
     return new
 
 

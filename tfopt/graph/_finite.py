@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfopt._host_ops import array_of
 from tfopt.graph._layers import flatten_layers
 
 
@@ -32,7 +33,7 @@ def check_finite(model: keras.Model, argument: str = "model") -> None:
             if id(weight) in seen or not keras.backend.is_float_dtype(weight.dtype):
                 continue
             seen.add(id(weight))
-            values = np.asarray(weight, "float32")  # NumPy warns where it is asked for a copy
+            values = np.asarray(array_of(weight), "float32")
             bad = np.count_nonzero(~np.isfinite(values) if stock else np.isnan(values))
             if bad:
                 raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tfopt._host_ops import assign_from
 from tfopt.graph._clone import clone_operation
 from tfopt.graph._graph import Graph, Operation, Tensor, substitute, tensors_in
 from tfopt.graph._kinds import einsum_letters, kind
@@ -69,21 +70,23 @@ def build_model(
     for node in graph.nodes:
         key = id(node.op)
         args, kwargs = substitute(node.args, values), substitute(node.kwargs, values)
-        if key not in copies:
+        is_first = key not in copies
+        if is_first:
             copies[key] = replace(node.op, names[key])
             if copies[key] is not node.op and getattr(copies[key], "mask_zero", False):
                 _hang_no_masks(copies[key])
             if calls[key] == 1:
                 _close_sizes(copies[key], tensors_in(args))
         outputs = copies[key](*args, **kwargs)
+        if (
+            is_first
+        ):  # at once, so that the numbers that it was built with make room for those of the next one
+            copy_weights(node.op, copies[key])
         values.update(
             zip(map(id, keras.tree.flatten(node.outputs)), keras.tree.flatten(outputs), strict=True)
         )
     with deep_recursion(len(graph.nodes)):
-        model = model_class(inputs, substitute(graph.outputs, values), name=name or graph.name)
-    for node in graph.nodes:
-        copy_weights(node.op, copies[id(node.op)])
-    return model
+        return model_class(inputs, substitute(graph.outputs, values), name=name or graph.name)
 
 
 def _hang_no_masks(embedding: Any) -> None:
@@ -115,6 +118,7 @@ def copy_weights(source: Operation, target: Operation) -> None:
     """
     if source is target or not isinstance(source, keras.layers.Layer):
         return
-    weights = source.get_weights()
-    if [w.shape for w in weights] == [tuple(w.shape) for w in target.weights[: len(weights)]]:
-        target.set_weights(weights + target.get_weights()[len(weights) :])
+    theirs, own = source.weights, target.weights[: len(source.weights)]
+    if [tuple(weight.shape) for weight in theirs] == [tuple(weight.shape) for weight in own]:
+        for old, new in zip(theirs, own, strict=True):
+            assign_from(old, new)

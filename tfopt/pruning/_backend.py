@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfopt._host_ops import array_of
 from tfopt._training_state import create_state, innermost, reconcile, synchronize, variable_scope
 from tfopt._training_state import remove_state as remove_masks
 
@@ -44,7 +45,7 @@ def host_array(tensor: Any) -> np.ndarray | None:
     if isinstance(tensor, np.ndarray):
         return tensor
     known = is_on_host() and hasattr(tensor, "numpy")
-    return np.asarray(tensor) if known else None
+    return array_of(tensor) if known else None
 
 
 def count_true(condition: Callable[..., Any], *tensors: Any) -> Any:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from tfopt._replicas import from_chief
@@ -18,7 +17,7 @@ from tfopt.pruning._backend import (
     variable_scope,
 )
 from tfopt.pruning._budgets import Bounds
-from tfopt.pruning._constraint import MaskConstraint, constraints_for, left_behind
+from tfopt.pruning._constraint import constraints_for, left_behind
 from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group, Member
 from tfopt.pruning._masks import apply_mask, regrow_mask, soft_threshold
@@ -122,23 +121,28 @@ class MaskSet:
                 if shrink:
                     weight = ops.convert_to_tensor(member.variable)
                     member.variable.assign(compiled(_shrunk)(weight, mask))
+        self._share_units()
         self.apply()
+
+    def _share_units(self) -> None:
+        """Let units that are the mask of one kernel be read from it: 100 million of them are 100 MB."""
+        masks = {
+            id(member): array
+            for member, constraint in zip(self.members, self._constraints, strict=True)
+            if (array := host_array(ops.convert_to_tensor(constraint.mask))) is not None
+        }
+        self._units = [
+            masks[id(group.kernels[0])].reshape(-1)
+            if group.plain and id(group.kernels[0]) in masks
+            else units
+            for group, units in zip(self.groups, self._units, strict=True)
+        ]
 
     def apply(self) -> None:
         """Set the weights that the masks do not keep to zero."""
         with variable_scope(self.model):
             for member, constraint in zip(self.members, self._constraints, strict=True):
-                weight, mask = map(ops.convert_to_tensor, (member.variable, constraint.mask))
-                known = host_array(weight), host_array(mask)
-                if (
-                    type(constraint) is MaskConstraint
-                    and constraint.inner is None
-                    and known[0] is not None
-                    and known[1] is not None
-                ):
-                    member.variable.assign(np.where(known[1], known[0], np.zeros((), known[0].dtype)))
-                else:
-                    member.variable.assign(constraint(weight))
+                member.variable.assign(constraint(ops.convert_to_tensor(member.variable)))
 
     def mask_averages(self) -> bool:
         """Mask the moving averages of the weights and, if there are any, the weights too, which may hold them by now.

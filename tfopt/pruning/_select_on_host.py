@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from keras import ops
 
+from tfopt._host_ops import array_of
 from tfopt.pruning._budgets import Bounds, bounds_for, erk_zeros, limits
 from tfopt.pruning._criteria import Criterion
 from tfopt.pruning._group import Group
@@ -61,7 +61,7 @@ def _units_of_all(
 def _ranks(group: Group, criterion: Criterion | None, statistics: Statistics) -> np.ndarray:
     """What is compared in a group: its units' scores, or without a criterion the magnitudes of its weights."""
     if criterion is None:
-        return magnitude_ranks(np.asarray(ops.convert_to_tensor(group.kernels[0].variable)))
+        return magnitude_ranks(array_of(group.kernels[0].variable))
     return host_ranks(np.asarray(unit_scores(group, criterion, statistics)))
 
 

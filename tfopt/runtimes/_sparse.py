@@ -42,7 +42,12 @@ class SparseEncoding:
 
     def saving(self, dense: int) -> int:
         """How many of `dense` bytes are saved, including the cost of the DENSIFY operator; 0 if it is not smaller."""
-        return max(0, dense - self.nbytes - OVERHEAD)
+        return saved(dense, self.nbytes)
+
+
+def saved(dense: int, sparse: int) -> int:
+    """How many of `dense` bytes are saved by storing `sparse` of them; 0 if it is not smaller."""
+    return max(0, dense - sparse - OVERHEAD)
 
 
 def encode_sparse(kernel: np.ndarray, bits: int | None = None) -> SparseEncoding:
@@ -60,28 +65,59 @@ def encode_sparse(kernel: np.ndarray, bits: int | None = None) -> SparseEncoding
     >>> encoding.segments.tolist(), encoding.indices.tolist(), encoding.values.tolist()
     ([0, 1, 1, 3], [1, 0, 3], [7, 5, 6])
     """
-    return min(_encodings(kernel, bits or 8 * kernel.itemsize), key=lambda encoding: encoding.nbytes)
+    bits = bits or 8 * kernel.itemsize
+    smallest = min(_forms(kernel), key=lambda form: form.nbytes(bits))
+    return smallest.encoding(bits)
 
 
-def _encodings(kernel: np.ndarray, bits: int) -> Iterator[SparseEncoding]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Form:
+    """A way to store a kernel: its size is counted before anything is stored.
+
+    Attributes:
+        order: the axes, outermost first.
+        blocks: the kernel in this order: rows, blocks, values of a block.
+        stored: which blocks have a value that is not zero.
+    """
+
+    order: tuple[int, ...]
+    blocks: np.ndarray
+    stored: np.ndarray
+
+    def nbytes(self, bits: int) -> int:
+        """As `SparseEncoding.nbytes`."""
+        count, block = int(np.count_nonzero(self.stored)), self.blocks.shape[2]
+        last = int(np.flatnonzero(self.stored.any(axis=0)).max(initial=0))
+        segments = (len(self.blocks) + 1) * np.dtype(_smallest_type(count)).itemsize
+        return (count * block * bits + 7) // 8 + count * np.dtype(_smallest_type(last)).itemsize + segments
+
+    def encoding(self, bits: int) -> SparseEncoding:
+        """What it stores."""
+        segments = np.concatenate([[0], np.cumsum(self.stored.sum(axis=1))])
+        indices = np.nonzero(self.stored)[1]
+        values = self.blocks[self.stored].reshape(-1)
+        return SparseEncoding(
+            self.order, self.blocks.shape[2], _small(segments), _small(indices), values, bits
+        )
+
+
+def _forms(kernel: np.ndarray) -> Iterator[_Form]:
     axes = tuple(range(kernel.ndim))
     for order in {axes, (*axes[1:], 0)}:
         rows = np.transpose(kernel, order).reshape(-1, kernel.shape[order[-1]])
         for block in BLOCKS:
             if rows.shape[1] % block == 0:
                 blocks = rows.reshape(len(rows), -1, block)
-                stored = blocks.any(axis=2)
-                segments = np.concatenate([[0], np.cumsum(stored.sum(axis=1))])
-                indices = np.nonzero(stored)[1]
-                yield SparseEncoding(
-                    order, block, _small(segments), _small(indices), blocks[stored].reshape(-1), bits
-                )
+                yield _Form(order, blocks, np.asarray(blocks.any(axis=2)))
 
 
 def _small(numbers: np.ndarray) -> np.ndarray:
     """The numbers in the smallest of TFLite's three types for them."""
-    largest = int(numbers.max(initial=0))
-    return numbers.astype(np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.int32)
+    return numbers.astype(_smallest_type(int(numbers.max(initial=0))))
+
+
+def _smallest_type(largest: int) -> str:
+    return "uint8" if largest < 2**8 else "uint16" if largest < 2**16 else "int32"
 
 
 def sparse_bytes(raw: int, kernels: Iterable[Tensor]) -> int:
@@ -100,7 +136,7 @@ def sparse_bytes(raw: int, kernels: Iterable[Tensor]) -> int:
     """
     dense = [kernel for kernel in kernels if not kernel.is_sparse and kernel.bits]
     return raw - sum(
-        encode_sparse(kernel.data, kernel.bits).saving(kernel.nbytes)
+        saved(kernel.nbytes, min(form.nbytes(kernel.bits) for form in _forms(kernel.data)))
         for kernel in dense
         if kernel.data is not None
     )

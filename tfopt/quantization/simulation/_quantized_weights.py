@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tfopt._host_ops import on_host, ops
+from tfopt._host_ops import assign_from, on_host, ops
 from tfopt._untracked import Untracked
 from tfopt.graph import fold_factor
 from tfopt.kernels import IntegerWeights, once
@@ -176,7 +176,8 @@ class QuantizedWeights(GridSettings, IntegerWeights):
         config = {name: value for name, value in self.get_config().items() if name not in self._settings()}
         layer = plain.from_config(config)
         layer.build_from_config(self.get_build_config())
-        layer.set_weights(self.get_weights())
+        for own, plain_one in zip(self.weights, layer.weights, strict=True):
+            assign_from(own, plain_one)
         with on_host():
             for name in self.weight_names:
                 getattr(layer, name).assign(self._rounded(ops.convert_to_tensor(getattr(self, name)), name))

@@ -1,0 +1,117 @@
+"""Stand-ins: large kernels go round the converter, which would hold each of them several times.
+
+In place of a kernel it is given one number, repeated: a constant of a few bytes until its codes are written. No two
+kernels get the same number, so that in the file their steps tell them apart. Then each gets the codes, the steps and
+the bias that the converter would have found.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from tfopt._host_ops import array_of
+from tfopt.conversion._file_layout import in_file_layout
+from tfopt.conversion._file_parts import KernelOperator, MutableTensor
+from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.graph import CHANNEL_AXES, flatten_layers, kind
+from tfopt.kernels import LARGEST_WEIGHT_CODE
+
+# Numbers in a kernel, from which on it goes round the converter: 4 MB.
+LARGE = 2**20
+
+# How far apart the numbers are, of which float32 has 2**23 between 1 and 2.
+_APART = 2.0**-12
+
+
+@dataclasses.dataclass(frozen=True)
+class StandIn:
+    """A kernel that the converter does not see.
+
+    Attributes:
+        layer: the lowered layer with the kernel.
+        number: what the converter is given, in each place.
+    """
+
+    layer: keras.layers.Layer
+    number: float
+
+    def codes_and_steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """The int8 code of each number of the kernel, in Keras' layout, and the step of each channel."""
+        kernel = array_of(self.layer.kernel)
+        steps = _steps(self.layer)
+        codes = kernel / steps
+        return np.rint(codes, out=codes).astype("int8"), steps.reshape(-1)
+
+
+def stand_ins(model: keras.Model) -> tuple[StandIn, ...]:
+    """One for each large kernel of a lowered model that is on the converter's own grid.
+
+    Args:
+        model: what `lower` returned, of a quantized model.
+    """
+    found = [layer for layer in flatten_layers(model) if kind(layer) in CHANNEL_AXES and _is_simple(layer)]
+    return tuple(StandIn(layer, 1.0 + at * _APART) for at, layer in enumerate(found, 1))
+
+
+def put_back(file: Flatbuffer, replaced: Sequence[StandIn]) -> bool:
+    """Writes the kernels that stood aside into the file; whether each had a place of its own there."""
+    missing, done = set(replaced), set()
+    for op in file.kernel_operators():
+        weights = op.operand(1)
+        found = _of(weights, replaced)
+        if weights is None or found is None:
+            continue
+        codes, steps = found.codes_and_steps()
+        moved = in_file_layout(codes, op.name, tuple(weights.tensor.shape))
+        if moved is None:
+            return False
+        if weights.index not in done:
+            weights.fill(np.ascontiguousarray(moved), steps)
+            done.add(weights.index)
+        _set_bias(op, found, steps)
+        missing.discard(found)
+    return not missing
+
+
+def _is_simple(layer: keras.layers.Layer) -> bool:
+    """Whether a large kernel holds what the converter would write, to the last bit."""
+    if np.prod(layer.kernel.shape) < LARGE:
+        return False
+    kernel, steps = array_of(layer.kernel), _steps(layer)
+    if kernel.dtype != np.float32 or not (steps > 0).all():  # without a weight, a channel has no step
+        return False
+    found = kernel / steps
+    np.rint(found, out=found)
+    found *= steps
+    return bool((found == kernel).all())
+
+
+def _steps(layer: keras.layers.Layer) -> np.ndarray:
+    """The step of each channel, with 1 in place of the other axes: the largest weight has code 127."""
+    kernel = array_of(layer.kernel)
+    kept = {axis % kernel.ndim for axis in CHANNEL_AXES[kind(layer)]}
+    reduced = tuple(axis for axis in range(kernel.ndim) if axis not in kept)
+    bound = np.maximum(kernel.max(axis=reduced, keepdims=True), -kernel.min(axis=reduced, keepdims=True))
+    return (bound / np.float32(LARGEST_WEIGHT_CODE)).astype("float32")
+
+
+def _of(weights: MutableTensor | None, replaced: Sequence[StandIn]) -> StandIn | None:
+    """The stand-in that the converter has written here."""
+    if weights is None or not weights.is_int8_constant:
+        return None
+    number = weights.scales[0] * LARGEST_WEIGHT_CODE
+    return next((one for one in replaced if abs(number - one.number) < _APART / 4), None)
+
+
+def _set_bias(op: KernelOperator, found: StandIn, steps: np.ndarray) -> None:
+    data, bias = op.operand(0), op.operand(2)
+    if data is None or bias is None:
+        return
+    of_layer = found.layer.bias
+    values = np.zeros(len(steps)) if of_layer is None else array_of(of_layer).astype("float64").reshape(-1)
+    units = data.scales[0] * steps.astype("float64")
+    limits = np.iinfo("int32")
+    codes = np.clip(np.round(values / units), limits.min, limits.max).astype("<i4")
+    bias.replace(codes.view("uint8"), units)
