@@ -32,7 +32,8 @@ def test_a_failure_is_a_row_and_seeds_have_a_spread():
         "task", 95.0, [point("tfopt", "a", 90.0, 100), point("tfopt", "a", 92.0, 100, 1), failed], {}
     )
     assert table.rows[0][:2] == ("tfopt: a", "91.00 ± 1.41")
-    assert table.rows[1][:2] == ("peer: b", "ValueError: no such layer")
+    assert table.rows[1][:2] == ("peer: b", "failed")
+    assert table.notes[-1] == "peer: b failed: ValueError: no such layer"
 
 
 def test_methods_are_read_without_the_library_and_their_lines_counted():
@@ -51,4 +52,4 @@ def test_the_quick_run(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     written = (tmp_path / "tables.md").read_text()
     assert "| tfopt: PTQ int8 |" in written and "| TFLite converter: PTQ int8 |" in written
-    assert "Error" not in written
+    assert "failed" not in written

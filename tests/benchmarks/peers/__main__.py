@@ -29,6 +29,20 @@ from tests.benchmarks.peers.tasks import TASKS, write
 from tfopt._report import Table
 
 FLAGS = flags.FLAGS
+
+# What stands on top of the page of results.
+HEAD = """# Beside its peers
+
+The same networks, weights, epochs, batches, augmentation, calibration samples and seeds for every library, each in an
+environment of its own; written by `python -m tests.benchmarks.peers {arguments}`.
+
+- *metric*: percent of the test samples that the .tflite file gets right, or its mean squared error.
+- *raw*, *gzip*, *for TFLM*: bytes of the file, packed by gzip, and with its kernels compressed by `compress_weights`.
+- *latency*: median of a call on one thread of this machine, all files in turns.
+- *faithful*: share of all outputs of the file that are, to the last bit, those of the model that was trained; *drop*:
+  points of the metric lost between the two. `-` where a method has no such model.
+- *lines*: of a user's code for the method, the training loop's own left out."""
+
 flags.DEFINE_bool(
     "quick", False, "Digits, one seed, and the contenders that need no environment of their own."
 )
@@ -115,7 +129,10 @@ def main(_: list[str]) -> None:
     """Prints the tables, and writes them."""
     keras.utils.set_random_seed(0)
     folder = Path(FLAGS.folder).absolute()
-    parts = [machine()]
+    arguments = " ".join(
+        ["--quick"] if FLAGS.quick else [f"--tasks={','.join(FLAGS.tasks)}", f"--seeds={FLAGS.seeds}"]
+    )
+    parts = [HEAD.format(arguments=arguments), f"{machine()}."]
     for name in ["digits"] if FLAGS.quick else FLAGS.tasks:
         if name not in TASKS:
             raise SystemExit(f"--tasks must be of {', '.join(TASKS)}. Got {name!r}.")
@@ -123,7 +140,7 @@ def main(_: list[str]) -> None:
             print(table, flush=True)
             parts.append(table.to_markdown())
     if FLAGS.output:
-        Path(FLAGS.output).write_text("\n\n".join(parts))
+        Path(FLAGS.output).write_text("\n\n".join(part.rstrip() for part in parts) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ def accuracy_table(task: str, reference: float, points: Sequence[Point], latenci
     by_name: dict[str, list[Point]] = defaultdict(list)
     for point in points:
         by_name[point.name].append(point)
-    rows = []
+    rows, failures = [], []
     for name, seeds in by_name.items():
         good = [point for point in seeds if not point.error]
+        failures += [f"{name} failed: {point.error}" for point in seeds if point.error][:1]
         if not good:
-            rows.append((name, seeds[0].error, "-", "-", "-", "-", "-", "-"))
+            rows.append((name, "failed", "-", "-", "-", "-", "-", "-"))
             continue
         kinds = ("raw", "gzip", "compressed")
         bytes_ = (_mean_bytes(good, kind) for kind in kinds)
@@ -37,7 +38,7 @@ def accuracy_table(task: str, reference: float, points: Sequence[Point], latenci
         cells = (*bytes_, latencies.get(name, "-"), faithful, drop)
         rows.append((name, _spread([point.metric for point in good], ".2f"), *cells))
     columns = ("method", "metric", "raw", "gzip", "for TFLM", "latency", "faithful %", "drop")
-    notes = (f"The float network: {reference:.2f}.",)
+    notes = (f"The float network: {reference:.2f}.", *failures)
     return Table(task, columns, tuple(rows), notes)
 
 

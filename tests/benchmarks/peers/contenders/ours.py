@@ -30,6 +30,10 @@ def dynamic_range(work: Work) -> Any:
     tfopt.export(work.model, work.path, format="dynamic")
 
 
+def weights_only(work: Work) -> Any:
+    tfopt.export(work.model, work.path, format="weights_int8")
+
+
 def qat(work: Work) -> Any:
     config = tfopt.QuantConfig(ranges=tfopt.Ranges(method="mse"))
     q = tfopt.quantize(work.model, work.calibration, config)
@@ -93,6 +97,7 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "PTQ int8, corrected": ptq_corrected,
     "PTQ int16x8": ptq_int16,
     "dynamic range": dynamic_range,
+    "weights only, int8": weights_only,
     "QAT": qat,
     "QAT, 4 bits": four_bits,
     "80 % zeros, QAT": prune,
