@@ -51,7 +51,7 @@ def test_labels_that_do_not_fit_are_refused(classifier, samples):
         tfopt.compress(classifier, (samples[0], samples[1] + 1))
     with pytest.raises(ValueError, match="'max_drop' key takes a metric"):
         tfopt.compress(net(2), samples[0], Recipe(max_drop=1))
-    with pytest.raises(TypeError, match=r"must be a Keras model. Got str instead"):
+    with pytest.raises(TypeError, match=r"must be a Keras 3 model. Got str instead"):
         tfopt.compress("model.keras", samples)
 
 

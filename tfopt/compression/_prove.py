@@ -1,13 +1,17 @@
 """Whether a compressed file computes what the plain one computes, asked of the runtime itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import cast
 
 import numpy as np
 
+from tfopt.compression._strip import renumber
+from tfopt.conversion import Flatbuffer
 from tfopt.runtimes import Arena, Runtime, Tensor, TFLiteFile, TFLiteMicro
 
 SAMPLES = 2
+# Decoders that run in one file.
+DECODERS = 200
 
 
 def prove_equal(plain: bytes, compressed: bytes, written: dict[int, list[int]]) -> tuple[Arena, Arena]:
@@ -34,19 +38,53 @@ def prove_equal(plain: bytes, compressed: bytes, written: dict[int, list[int]]) 
             _check(f"the output {tensor.name!r}", expected, got)
     arenas = before.arena, after.arena
     del after
-    kept = TFLiteMicro(compressed, keep_tensors=True)
-    kept.set_inputs(inputs)
-    kept.invoke()
     constants = {
         t.index: t for op in before.file.operators if not op.subgraph for t in op.inputs if t is not None
     }
-    decoded = {t.index: t for op in kept.file.operators if not op.subgraph for t in op.outputs}
-    for number, copies in written.items():
-        for copy in copies:
-            _check(
-                f"the kernel {constants[number].name!r}", constants[number].data, kept.tensor(decoded[copy])
-            )
+    plain_of = {copy: constants[number] for number, copies in written.items() for copy in copies}
+    for part, copies in decoders_alone(compressed, plain_of):
+        runtime = TFLiteMicro(part)
+        runtime.invoke()
+        for copy, tensor in zip(copies, runtime.file.outputs, strict=True):
+            kernel = plain_of[copy]
+            _check(f"the kernel {kernel.name!r}", kernel.data, runtime.tensor(tensor))
     return cast(tuple[Arena, Arena], arenas)  # an interpreter that keeps no tensors has one
+
+
+def decoders_alone(content: bytes, written: Collection[int]) -> Iterator[tuple[bytes, list[int]]]:
+    """Files of nothing but the decoders of a compressed one, whose outputs are what these write.
+
+    TFLite Micro keeps no more than 1,024 tensors of a file beyond their use, so that many decoders make several files.
+
+    Args:
+        content: the compressed file.
+        written: the numbers of the tensors that decoders write.
+
+    Yields:
+        A file, and which of the tensors its outputs are.
+    """
+    operators = Flatbuffer(content).graph.operators
+    places = [
+        at for at, op in enumerate(operators) if not set(written).isdisjoint(np.asarray(op.outputs).tolist())
+    ]
+    for part in (places[at : at + DECODERS] for at in range(0, len(places), DECODERS)):
+        file = Flatbuffer(content)
+        graph = file.graph
+        graph.operators = [graph.operators[at] for at in part]
+        outputs = [number for op in graph.operators for number in np.asarray(op.outputs).tolist()]
+        read = [number for op in graph.operators for number in np.asarray(op.inputs).tolist()]
+        kept = {number: at for at, number in enumerate(dict.fromkeys([*outputs, *read]))}
+        graph.tensors = [graph.tensors[number] for number in kept]
+        for op in graph.operators:
+            op.inputs, op.outputs = (
+                np.array([kept[number] for number in np.asarray(numbers).tolist()], "int32")
+                for numbers in (op.inputs, op.outputs)
+            )
+        graph.inputs, graph.outputs = np.array([], "int32"), np.arange(len(outputs), dtype="int32")
+        file.model.subgraphs = [graph]
+        file.model.signatureDefs = file.model.metadata = None
+        renumber(file)
+        yield file.to_bytes(), outputs
 
 
 def random_inputs(file: TFLiteFile) -> Iterator[list[np.ndarray]]:
