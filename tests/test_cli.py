@@ -109,6 +109,8 @@ def test_an_interrupt_is_one_line(tmp_path, group):
         text=True,
         start_new_session=True,
         env=environment(),
+        # Where the tests run in the background it is ignored, which a program goes on to do.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while "1/4" not in demo.stdout.readline():
         pass
