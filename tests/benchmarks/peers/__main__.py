@@ -94,6 +94,13 @@ def latencies(points: list[Point]) -> dict[str, str]:
     return {row.name: f"{row.median_ms:.4g} ms" for row in rows}
 
 
+def versions_of(points: list[Point]) -> str:
+    """The libraries that each contender ran with."""
+    found = {point.contender: point.result.get("versions", {}) for point in points if point.result}
+    each = (f"{name}: {', '.join(f'{part} {of}' for part, of in row.items())}" for name, row in found.items())
+    return f"Versions: {'; '.join(each)}."
+
+
 def tables_of(name: str, folder: Path) -> Iterator[Table]:
     """What is said of one task."""
     task = write(name, folder / "tasks" / name)
@@ -108,7 +115,7 @@ def tables_of(name: str, folder: Path) -> Iterator[Table]:
         f"Ahead of every point of ours, {kind} bytes: {', '.join(names) or 'none'}."
         for kind, names in ahead.items()
     ]
-    yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
+    yield Table(table.title, table.columns, table.rows, (*table.notes, *said, versions_of(points)))
     yield cost_table(points)
 
 
