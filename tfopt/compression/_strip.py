@@ -42,14 +42,8 @@ def strip(file: Flatbuffer) -> None:
 
 
 def renumber(file: Flatbuffer) -> None:
-    """Takes out the operator codes and buffers that nothing refers to; number 0 stays the empty buffer."""
+    """Takes out the buffers that nothing refers to; number 0 stays the empty buffer."""
     model = file.model
-    operators = [op for graph in model.subgraphs for op in graph.operators or ()]
-    used = sorted({op.opcodeIndex for op in operators})
-    for op in operators:
-        op.opcodeIndex = used.index(op.opcodeIndex)
-    model.operatorCodes = [model.operatorCodes[number] for number in used]
-
     places: dict[int, int] = {}
     kept = [model.buffers[0]]
     kept[0].data = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfopt._float32 import coarse
 from tfopt._host_ops import array_of, on_host
+from tfopt.conversion._channel_bounds import channel_bounds
 from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
 from tfopt.conversion._many_axes import merge_around, merge_axes
@@ -143,8 +144,7 @@ def _on_exact_grid(
     if axes is None or node.opaque:
         return None
     kernel, *bias = map(array_of, node.op.weights)
-    reduced = tuple({*range(kernel.ndim)} - {axis % kernel.ndim for axis in axes})
-    bound = np.maximum(kernel.max(axis=reduced, keepdims=True), -kernel.min(axis=reduced, keepdims=True))
+    bound = channel_bounds(kernel, axes)
     usual, scale = True, None
     if node.op.name in stored:
         step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tfopt._host_ops import array_of
+from tfopt.conversion._channel_bounds import channel_bounds
 from tfopt.conversion._file_layout import in_file_layout
 from tfopt.conversion._file_parts import KernelOperator, MutableTensor
 from tfopt.conversion._flatbuffer import Flatbuffer
@@ -90,10 +91,7 @@ def _is_simple(layer: keras.layers.Layer) -> bool:
 
 def _steps(layer: keras.layers.Layer) -> np.ndarray:
     """The step of each channel, with 1 in place of the other axes: the largest weight has code 127."""
-    kernel = array_of(layer.kernel)
-    kept = {axis % kernel.ndim for axis in CHANNEL_AXES[kind(layer)]}
-    reduced = tuple(axis for axis in range(kernel.ndim) if axis not in kept)
-    bound = np.maximum(kernel.max(axis=reduced, keepdims=True), -kernel.min(axis=reduced, keepdims=True))
+    bound = channel_bounds(array_of(layer.kernel), CHANNEL_AXES[kind(layer)])
     return (bound / np.float32(LARGEST_WEIGHT_CODE)).astype("float32")
 
 
