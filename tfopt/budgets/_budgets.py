@@ -1,7 +1,7 @@
 """The table of budgets: what each counts, how a file is measured, and how that is foreseen by kernels or layers."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -151,6 +151,31 @@ def is_of_shapes(name: str) -> bool:
     ['macs', 'latency', 'arena', 'cycles']
     """
     return BUDGETS[name].price is None
+
+
+def check_limits(
+    budget: Any, target: str, owner: str, able: Collection[str], otherwise: str
+) -> dict[str, float]:
+    """The limits by budget, of those that something is able to keep.
+
+    Args:
+        budget: as for `check_budget`.
+        target: the runtime.
+        owner: what keeps them, in the message.
+        able: names of budgets that it keeps.
+        otherwise: why it does not keep another one, and what does.
+
+    Raises:
+        ValueError: the budget is wrong, or of something else.
+    """
+    limits = check_budget(budget, target, None)
+    unknown = [name for name in limits if name not in able]
+    if unknown:
+        raise ValueError(
+            f"The 'budget' argument of {owner} must be of {', '.join(map(repr, able))}. Got {unknown[0]!r}, which "
+            f"{otherwise}"
+        )
+    return limits  # type: ignore[return-value]
 
 
 def check_budget(budget: Any, target: str, max_drop: float | None) -> dict[str, float | None]:

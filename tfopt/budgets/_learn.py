@@ -8,7 +8,7 @@ import keras
 
 from tfopt._samples import gather, some
 from tfopt.analysis import judge_of, parts, sensitivity
-from tfopt.budgets._budgets import BUDGETS, check_budget, is_of_shapes
+from tfopt.budgets._budgets import BUDGETS, check_limits, is_of_shapes
 from tfopt.budgets._closing import close, closed, effective_scores, zero_what_goes
 from tfopt.budgets._gated_model import GatedKernel, GatedModel
 from tfopt.budgets._layer_costs import alone
@@ -105,7 +105,8 @@ def learn(
     >>> found.point.costs["mean_bits"] <= 4.5, list(found.probabilities["a"])
     (True, [4, 8])
     """
-    limits = _check(budget, target)
+    otherwise = "is no sum over kernels. Use search."
+    limits = check_limits(budget, target, "learn", _LEARNABLE, otherwise)
     full = check_space({"sparsity": (0.0,), **(space or {})}, budget)
     x, y = gather(data, getattr(model, "inputs", None) or 1, "data")
     if y is None:
@@ -150,17 +151,6 @@ class _TwoRates(keras.optimizers.Adam):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate = learning_rate * self.factor if id(variable) in self.ids else learning_rate
         super().update_step(gradient, variable, rate)
-
-
-def _check(budget: Mapping[str, float], target: str) -> dict[str, float]:
-    limits = check_budget(budget, target, None)
-    unknown = [name for name in limits if name not in _LEARNABLE]
-    if unknown:
-        raise ValueError(
-            f"The 'budget' argument of learn must be of {', '.join(map(repr, _LEARNABLE))}. Got {unknown[0]!r}, which "
-            "is no sum over kernels. Use search."
-        )
-    return limits  # type: ignore[return-value]
 
 
 def _kernels(

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfopt._samples import gather, some
 from tfopt.analysis import judge_of
-from tfopt.budgets._budgets import BUDGETS, check_budget
+from tfopt.budgets._budgets import BUDGETS, check_limits
 from tfopt.budgets._layer_costs import LayerCosts
 from tfopt.budgets._narrowing import Narrowed, mean_loss, narrow
 from tfopt.budgets._subnet_report import SubnetPoint, SubnetReport
@@ -13,13 +13,15 @@ from tfopt.budgets._subnet_shape import SubnetShape
 
 # Files that are written until one is within the budget.
 _FILES = 8
+_ABLE = [name for name, row in BUDGETS.items() if row.exact or row.estimate or row.combine]
 
 
 def search_subnets(
     supernet: Any, data: Any, budget: Mapping[str, float], target: str, samples: int
 ) -> SubnetReport:
     """See `Supernet.search`."""
-    limits = _check(budget, target)
+    otherwise = "depends on bits and zeros. Give the subnet to tfopt.search."
+    limits = check_limits(budget, target, "a supernet", _ABLE, otherwise)
     x, y = some(*gather(data, supernet.gated.inputs, "data"), samples)
     whole = supernet.subnet(SubnetShape())
     if supernet.compiled:
@@ -36,18 +38,6 @@ def search_subnets(
         points=tuple(_point(one, one.costs, limits) for one in path),
         best=best,
     )
-
-
-def _check(budget: Mapping[str, float], target: str) -> dict[str, float]:
-    limits = check_budget(budget, target, None)
-    able = [name for name, row in BUDGETS.items() if row.exact or row.estimate or row.combine]
-    unknown = [name for name in limits if name not in able]
-    if unknown:
-        raise ValueError(
-            f"The 'budget' argument of a supernet must be of {', '.join(map(repr, able))}. Got {unknown[0]!r}, which "
-            "depends on bits and zeros. Give the subnet to tfopt.search."
-        )
-    return limits  # type: ignore[return-value]
 
 
 def _within(path: Sequence[Narrowed], costs: LayerCosts, limits: Mapping[str, float]) -> SubnetPoint | None:
