@@ -28,7 +28,6 @@ _PARAMS = flags.DEFINE_float("params", 0.5, "The part of the parameters that is 
 _EPOCHS = flags.DEFINE_integer("epochs", 20, "Epochs of each training.")
 _QAT_EPOCHS = flags.DEFINE_integer("qat_epochs", 5, "Epochs on the int8 grid.")
 _CALIBRATION = flags.DEFINE_integer("calibration", 1024, "Spectra to factorize by; 0 for the kernels alone.")
-_SEED = flags.DEFINE_integer("factorize_seed", 0, "Seed of everything random.")
 
 
 def train(model: keras.Model, x: np.ndarray, epochs: int, rate: float) -> keras.Model:
@@ -53,7 +52,7 @@ def error_of_file(model: keras.Model, x: np.ndarray) -> tuple[float, int]:
 
 
 def main(_: list[str]) -> None:
-    keras.utils.set_random_seed(_SEED.value)
+    keras.utils.set_random_seed(flags.FLAGS.seed)
     x, _, test, _ = spectra()
     first = train(networks.autoencoder(keras), x, _EPOCHS.value, 1e-3)
     large = train(copy_of(first), x, _EPOCHS.value, 1e-3)

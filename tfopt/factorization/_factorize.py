@@ -2,7 +2,7 @@
 
 import dataclasses
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import keras
@@ -94,7 +94,7 @@ def factorize(
     average_statistics(model)
     graph = capture(model)
     check_finite(model)
-    factors, reasons = _find(graph, where, calibration)
+    factors, reasons = _find(graph, where, calibration, set(amount) if name == "ranks" else None)
     if not factors:
         why = "; ".join(f"{path}: {reason}" for path, reason in reasons.values()) or "it has no kernels"
         raise ValueError(
@@ -127,12 +127,18 @@ def _one(arguments: dict[str, Any]) -> tuple[str, Any]:
 
 
 def _find(
-    graph: Graph, where: LayerFilter, calibration: Any
+    graph: Graph, where: LayerFilter, calibration: Any, named: Set[str] | None
 ) -> tuple[dict[int, Factors], dict[int, tuple[str, str]]]:
-    """The layers that have factors, and the path of each other one with a kernel, and why it has none."""
+    """The layers that have factors, and the path of each other one with a kernel, and why it has none.
+
+    Where layers are named, it is the inputs of these alone that are measured.
+    """
     read: dict[int, Inputs] = {}
     if calibration is not None:
         nodes = [node for node in graph.nodes if selects(where, node.op, node.path)]
+        if named is not None:
+            chosen = {id(node.op) for node in nodes if not named.isdisjoint((node.op.name, node.path))}
+            nodes = [node for node in nodes if id(node.op) in chosen]
         read = measure_inputs(graph, nodes, calibration)
     factors: dict[int, Factors] = {}
     reasons: dict[int, tuple[str, str]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from tfopt.factorization._decompositions import low_rank, product, spectrum, tucker, unfolded
-from tfopt.factorization._inputs import Inputs
+from tfopt.factorization._inputs import Inputs, unweighed, weighed
 from tfopt.graph import Node, einsum_axes, einsum_letters, kind
 
 # Bytes in an int8 file besides the kernel: a bias, and a step and a zero point of kernel and bias for each channel;
@@ -106,11 +106,11 @@ def _matrix(
 ) -> Factors:
     """The factors of a layer whose kernel is a matrix; `positions` are those of the first and of the second."""
     (m, n), (before, after) = matrix.shape, positions
-    matrix = matrix if inputs is None else inputs.root @ matrix
+    matrix = weighed(matrix, inputs)
 
     def split(ranks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
         left, right = low_rank(matrix, ranks[0])
-        return back(left if inputs is None else inputs.inverse @ left, right)
+        return back(unweighed(left, inputs), right)
 
     return Factors(
         op=node.op,
@@ -241,14 +241,14 @@ def _tucker(
     layer, (before, after) = node.op, positions
     stock, (inputs, outputs) = getattr(layers, kind(layer)), kernel.shape[-2:]
     area, ones = math.prod(layer.kernel_size), [1] * len(layer.kernel_size)
-    kernel = kernel if read is None else np.einsum("rs,...st->...rt", read.root, kernel)
+    kernel = weighed(kernel, read)
 
     def chosen(ranks: tuple[int, ...], first: Any, core: Any, last: Any) -> list[Any]:
         return [*[first] * (ranks[0] < inputs), core, *[last] * (ranks[1] < outputs)]
 
     def split(ranks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
         first, core, last = tucker(kernel, *ranks)
-        first = first if read is None else read.inverse @ first
+        first = unweighed(first, read)
         if ranks[0] == inputs:
             core = np.einsum("sa,...ab->...sb", first, core)
         if ranks[1] == outputs:

@@ -30,6 +30,16 @@ class Inputs(NamedTuple):
     inverse: np.ndarray
 
 
+def weighed(kernel: np.ndarray, inputs: Inputs | None) -> np.ndarray:
+    """A kernel `(..., m, n)` as its inputs see it; as it is where they are not known."""
+    return kernel if inputs is None else inputs.root @ kernel
+
+
+def unweighed(kernel: np.ndarray, inputs: Inputs | None) -> np.ndarray:
+    """What `weighed` gave, or its first factor, as a kernel again."""
+    return kernel if inputs is None else inputs.inverse @ kernel
+
+
 def inputs_of(moment: np.ndarray) -> Inputs:
     """The roots of a second moment, which is made invertible.
 
