@@ -93,10 +93,10 @@ def _chance(weight: Any, noise: Any) -> Any:
 _GROWTHS = {"gradient": Criterion(_gradient_size, ("gradient",)), "noise": Criterion(_chance, ("noise",))}
 
 
-def check_data(
+def check_criterion(
     data: Any, name: Any, criterion: Criterion, regrowth: Regrowth | None, growth: Criterion | None
 ) -> None:
-    """Raise if samples are needed and there are none."""
+    """Raise if a criterion does not go with a regrowth, or one of them needs samples and there are none."""
     if criterion.shrinks and regrowth is not None and regrowth.decay is not None:
         raise ValueError(
             f"The 'criterion' argument of Pruning must not be {name!r} beside {regrowth!r}: it would shrink the kept "

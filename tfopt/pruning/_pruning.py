@@ -12,7 +12,7 @@ from tfopt.pruning._criteria import get_criterion
 from tfopt.pruning._find_groups import find_groups
 from tfopt.pruning._in_steps import in_steps, warn_if_unfinished
 from tfopt.pruning._mask_set import MaskSet, kernels_of, zeros_in
-from tfopt.pruning._options import check_data, check_options, check_scheduled, check_where, growth_of
+from tfopt.pruning._options import check_criterion, check_options, check_scheduled, check_where, growth_of
 from tfopt.pruning._regrowth import Regrowth
 from tfopt.pruning._report import LayerSparsity, PruningReport
 from tfopt.pruning._restored import after_other_callbacks, warn_of_restored, warn_of_unmasked_steps
@@ -132,7 +132,7 @@ class Pruning(FitCallback):
         self.log_layers = log_layers
         self._criterion = get_criterion(criterion, pattern)
         self._growth = growth_of(regrowth)
-        check_data(data, criterion, self._criterion, regrowth, self._growth)
+        check_criterion(data, criterion, self._criterion, regrowth, self._growth)
         self._samples = Samples(data)
         self._seed = new_seed()
         self._rewinder: Rewinder | None = None
@@ -248,7 +248,7 @@ class Pruning(FitCallback):
             return
         self._steps_per_epoch = steps_per_epoch
         self._in_steps = in_steps(self.schedule, self._steps_per_epoch)
-        self._regrowth = self.regrowth and in_steps(self.regrowth, self._steps_per_epoch)
+        self._regrowth: Any = self.regrowth and in_steps(self.regrowth, self._steps_per_epoch)
         rewinds_to = getattr(self._in_steps, "rewinds_to", None)
         if rewinds_to is not None and (self._rewinder is None or self._rewinder.step != rewinds_to):
             self._rewinder = Rewinder(rewinds_to)
@@ -288,7 +288,7 @@ class Pruning(FitCallback):
         if not self._sparsity:
             return
         synchronize(self.model)
-        if self._growth is None or self._regrowth is None:
+        if self._growth is None:
             self._running.prune(self._sparsity, self._collect(self._criterion.needs))
             return
         statistics = self._collect((*self._criterion.needs, *self._growth.needs))

@@ -27,10 +27,6 @@ class Regrowth:
     needs: ClassVar[str | None] = None
     decay: float | None = None
 
-    def __call__(self, step: int) -> float:
-        """The part of the active weights that may be replaced at `step`: all."""
-        return 1.0
-
     def turn(self, step: int) -> int:
         """How many times masks have changed up to `step`; new ones are due when this number changes."""
         return min(step, self.end_step - 1) // self.frequency
