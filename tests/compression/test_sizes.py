@@ -8,6 +8,7 @@ import tfopt
 from tests.program import run_tfopt
 from tfopt.compression import SizesReport, compress_weights, pack, sizes
 from tfopt.compression import _sizes as module
+from tfopt.conversion import Flatbuffer
 from tfopt.runtimes import CannotRunError, estimate_npu
 
 
@@ -85,3 +86,13 @@ def test_commands_print_them(plain, tmp_path):
     printed = printed_by("export", "a.tflite", "b.tflite", "--compress", "--sizes")
     assert "Compressed b.tflite" in printed and "What you pay where: b.tflite" in printed
     assert "What you pay where" not in printed_by("inspect", "a.tflite")
+
+
+def test_an_operator_that_reads_nothing_and_a_network_that_gives_nothing_have_sizes(plain, tmp_path):
+    """A file may leave out a list that is empty."""
+    file = Flatbuffer(plain)
+    file.graph.operators[0].inputs = file.graph.outputs = file.model.signatureDefs = None
+    file.changed = True
+    (tmp_path / "a.tflite").write_bytes(file.to_bytes())
+    (found,) = sizes({"a": tmp_path / "a.tflite"}).files
+    assert found.raw > found.packed > 0

@@ -22,6 +22,13 @@ class Flatbuffer:
         self.changed = False
         self.schema = schema
         self.model = schema.ModelT.InitFromPackedBuf(content)
+        # An empty list may be absent from a file: operators that read nothing, networks without operators.
+        for graph in self.model.subgraphs:
+            graph.tensors, graph.operators = graph.tensors or [], graph.operators or []
+            for holder in (graph, *graph.operators):
+                for name in ("inputs", "outputs"):
+                    if getattr(holder, name) is None:
+                        setattr(holder, name, np.array([], "int32"))
         self.graph = self.model.subgraphs[0]
         self.added: dict[bytes, int] = {}
         self.names = {
