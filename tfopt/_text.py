@@ -1,7 +1,12 @@
 """Numbers formatted for tables."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+# What Keras makes of an error within a layer's call: the layer, what was raised in bold, and the arguments.
+_CALL = re.compile(r"Exception encountered when calling (\S+?)\.call\(\)")
+_RAISED = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 
 
 def printable(text: str) -> str:
@@ -13,6 +18,19 @@ def printable(text: str) -> str:
     return "".join(
         one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text
     )
+
+
+def raised_in_call(text: str) -> tuple[str, str]:
+    """The class of the layer in whose call Keras says that an error was raised ("" for none), and the error's words.
+
+    >>> text = "Exception encountered when calling Lambda.call().\\n\\n\\x1b[1mno such axis\\x1b[0m\\n\\nArguments"
+    >>> raised_in_call(text), raised_in_call("Too long.")
+    (('Lambda', 'no such axis'), ('', 'Too long.'))
+    """
+    layer, raised = _CALL.search(text), _RAISED.search(text)
+    if layer is None or raised is None:
+        return "", text
+    return layer[1], " ".join(raised[1].split())
 
 
 def short_repr(value: Any, most: int = 120) -> str:

@@ -12,6 +12,7 @@ import signal
 import sys
 from types import ModuleType
 
+from tfopt.commands._errors import is_known, sentence
 from tfopt.commands._process import go_on_apart
 from tfopt.commands._streams import close_output, open_streams
 
@@ -56,7 +57,7 @@ def run() -> None:
     except OSError as error:  # nobody reads the output, or it has no room
         code, failed = 0, close_output() or error
     if failed is not None and code != CANNOT and not isinstance(failed, BrokenPipeError):
-        print(f"tfopt {name}: {_sentence(failed)}: standard output", file=sys.stderr)
+        print(f"tfopt {name}: {sentence(failed)}: standard output", file=sys.stderr)
     sys.exit(CANNOT if failed is not None else code)
 
 
@@ -79,8 +80,10 @@ def _command(name: str, given: list[str]) -> int:
         print(f"tfopt {name}: {_flag_error(error)} tfopt {name} --help lists the flags.", file=sys.stderr)
     except BrokenPipeError:
         raise
-    except (ValueError, TypeError, RuntimeError, OSError, MemoryError, ImportError) as error:
-        print(f"tfopt {name}: {_sentence(error)}", file=sys.stderr)
+    except Exception as error:
+        if not is_known(error):
+            raise
+        print(f"tfopt {name}: {sentence(error)}", file=sys.stderr)
     return CANNOT
 
 
@@ -100,14 +103,6 @@ def _silence_libraries() -> None:
 def _flag_error(error: Exception) -> str:
     missing = re.match(r"flag --(\w+)=None: ", str(error))
     return f"The flag --{missing[1]} is missing." if missing else f"{error}".rstrip(".") + "."
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this."
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error)
 
 
 def _usage() -> int:

@@ -38,6 +38,9 @@ READ = (
     str(Path.home() / ".keras"),  # the settings of Keras and of Keras 2
 )
 
+# TensorFlow's autograph writes the code that it makes, and Python compiles it.
+_AUTOGRAPH = ("/tmp/__autograph", "/tmp/__pycache__/__autograph")
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -238,7 +241,7 @@ def _hear(opened: list[str], job: Job) -> None:
         name = os.path.realpath(os.fsdecode(given[0])) if given and given[0] else ""
         writes = event != "open" or (isinstance(given[1], str) and set(given[1]) & set("wxa+"))
         # Temporary files, and what TensorFlow looks for.
-        if name.startswith((inside, "/tmp/tmp", "/tmp/__autograph", "/dev/", "/proc/")) or name == "/tmp":
+        if name.startswith((inside, "/tmp/tmp", *_AUTOGRAPH, "/dev/", "/proc/")) or name == "/tmp":
             return
         if event == "subprocess.Popen" and name == os.path.realpath(sys.executable):  # Vela
             return

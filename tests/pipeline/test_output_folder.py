@@ -50,7 +50,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
         (out, True, "nothing but older results .* with thesis.tex"),
     ]
     rows.append((out / "report.md", True, "must be a folder. Got the file"))
-    rows.append((out / "report.md" / "x", True, "is a file"))
+    rows.append((out / "report.md" / "x", True, "is not a folder"))
     for path, overwrite, message in rows:
         with pytest.raises(ValueError, match=message):
             check_output_folder(path, overwrite)

@@ -134,10 +134,10 @@ _FULL, _EVERYWHERE = "No space left on device", ("file", "folder", "none")
 
 TROUBLES = {
     "read-only folder": Trouble(_read_only, "that you may write to|where you may write"),
-    "a file for a folder": Trouble(_below_a_file, "there is no folder|is a file"),
-    "folder and file": Trouble(_other_kind, "Got the (folder|file)|is a file"),
+    "a file for a folder": Trouble(_below_a_file, "there is no folder|is not a folder"),
+    "folder and file": Trouble(_other_kind, "Got the (folder|file)|is not a folder"),
     "no folder": Trouble(_no_folder, "there is no folder", takes=("file",)),
-    "a pipe for a file": Trouble(_pipe, "Got the (device or pipe|file)"),
+    "a pipe for a file": Trouble(_pipe, "Got the (device or pipe|file)|is not a folder"),
     "full disk": Trouble(_full(0), _FULL),
     "disk of 4 kB": Trouble(_full(4 << 10), _FULL, may_hold=True),
     "disk of 40 kB": Trouble(_full(40 << 10), _FULL, may_hold=True),
@@ -147,7 +147,7 @@ TROUBLES = {
     "link to nowhere": Trouble(_dangling, "there is no folder", takes=("file",)),
     "spaces": Trouble(_named("a name with spaces")),
     "letters": Trouble(_named("Größe 日本 é́")),
-    "no UTF-8": Trouble(_named(os.fsdecode(b"\xff\xfe"))),
+    "no UTF-8": Trouble(_named(os.fsdecode(b"\xff\xfe")), "must be in UTF-8", may_hold=True),
     "capitals": Trouble(_capitals, "in small letters", may_hold=True),
     "new": Trouble(_named("out", old=False)),
     "ASCII terminal": Trouble(_named("Größe 日本"), out="ascii", takes=_EVERYWHERE),

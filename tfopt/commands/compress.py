@@ -186,6 +186,12 @@ def _loggers() -> list[Any]:
             "The '--tensorboard' flag takes TensorBoard. Install it with: pip install tensorboard"
         )
     check_place(Path(_TENSORBOARD.value) / "train", "The '--tensorboard' folder")
+    try:
+        _TENSORBOARD.value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"The '--tensorboard' folder must be in UTF-8: TensorFlow writes to no other. Got {_TENSORBOARD.value!r}."
+        ) from error
     return [keras.callbacks.TensorBoard(_TENSORBOARD.value, write_graph=False)]
 
 

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from tfopt._text import raised_in_call
+
 # 'tf.Erf' op is neither a custom op nor a flex op, at loc(fused["Erf:", "model/layer/Erf"]) or within a callsite
 _NO_KERNEL = re.compile(r"loc\((.*)\): (?:error: )?'tf\.(\w+)' op is neither a custom op nor a flex op")
 _PLACE = re.compile(r'"([^"@]+)"')
-# Keras sets what was raised within a layer's call in bold.
-_RAISED = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
-_CALL = re.compile(r"Exception encountered when calling (\S+?)\.call\(\)")
 
 
 def why_refused(error: BaseException, log: Sequence[str]) -> str:
@@ -42,8 +41,6 @@ def _described(place: str, operator: str) -> str:
 
 def _of_python(error: BaseException) -> str:
     """What was raised while the model was traced, without what Keras puts around it."""
-    text = str(error)
-    raised, layer = _RAISED.search(text), _CALL.search(text)
-    words = " ".join((raised.group(1) if raised else text).split())
-    where = f" in the call of a {layer.group(1)}" if layer else ""
-    return f"{type(error).__name__}{where}: {words}"
+    layer, words = raised_in_call(str(error))
+    where = f" in the call of a {layer}" if layer else ""
+    return f"{type(error).__name__}{where}: {' '.join(words.split())}"

@@ -53,11 +53,13 @@ def check_place(path: Path, name: str) -> None:
         name: what error messages call it.
 
     Raises:
-        ValueError: it is below a file, or may not be written to.
+        ValueError: it is below what is not a folder, or may not be written to.
     """
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
-        raise ValueError(f"{name} must be in a folder. Got {str(path)!r}, but {str(parent)!r} is a file.")
+        raise ValueError(
+            f"{name} must be in a folder. Got {str(path)!r}, but {str(parent)!r} is not a folder."
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise ValueError(f"{name} must be where you may write. Got {str(path)!r}, in {str(parent)!r}.")
 
