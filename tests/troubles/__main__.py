@@ -65,7 +65,7 @@ def _wrong(command: Command, trouble: Trouble, ran: _Ran) -> str:
         return f"said: {ran.said}" if ran.said else ""
     if ran.code in (0, 1):
         return _wrong_work(command, trouble, ran)
-    return _wrong_refusal(trouble, ran) if ran.code == 2 else f"exit code {ran.code}: {ran.said}"
+    return _wrong_refusal(command, trouble, ran) if ran.code == 2 else f"exit code {ran.code}: {ran.said}"
 
 
 def _wrong_work(command: Command, trouble: Trouble, ran: _Ran) -> str:
@@ -78,12 +78,12 @@ def _wrong_work(command: Command, trouble: Trouble, ran: _Ran) -> str:
     return ""
 
 
-def _wrong_refusal(trouble: Trouble, ran: _Ran) -> str:
+def _wrong_refusal(command: Command, trouble: Trouble, ran: _Ran) -> str:
     if not trouble.words:
         return f"refused: {ran.said}"
     if len(ran.said.splitlines()) != 1 or not re.search(trouble.words, ran.said):
         return f"words: {ran.said}"
-    if trouble.out != "full" and ran.changed:
+    if trouble.out != "full" and ran.changed and not command.grows:
         return f"changed, although it was refused: {ran.changed}"
     return ""
 

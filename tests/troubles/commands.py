@@ -16,11 +16,13 @@ class Command:
         arguments: of the command.
         ending: of the file that it writes; empty for a folder, None where it only prints.
         files: what it may have written into the folder before, one name.
+        grows: whether it writes while it works, as a log does: what was written by then stays.
     """
 
     arguments: Arguments
     ending: str | None
     files: str = "report.md"
+    grows: bool = False
 
 
 def _data(s: Path) -> list[str]:
@@ -41,6 +43,7 @@ COMMANDS = {
             *("--output_dir", str(s.parent / "beside"), "--overwrite", "--tensorboard", t),
         ],
         "",
+        grows=True,
     ),
     "demo": Command(lambda s, t: ["--epochs", "1", "--output_dir", t], ""),
     "export": Command(lambda s, t: [str(s / "q.keras"), t], ".tflite"),
