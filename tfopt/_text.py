@@ -1,4 +1,4 @@
-"""Numbers formatted for tables."""
+"""Words and numbers of messages and tables."""
 
 import re
 from collections.abc import Mapping
