@@ -1,36 +1,13 @@
-"""Fixtures that every test may use: fixed seeds, and networks small enough to train in seconds."""
+"""Fixtures that tests may use: networks small enough to train in seconds."""
 
-import os
-
-# why: two logical CPU devices let MirroredStrategy run in the tests; TensorFlow reads this before its first op.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+# Two logical CPU devices let MirroredStrategy run in the tests; TensorFlow reads this before its first op.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-
-
-@pytest.fixture(autouse=True, scope="session")
-def session_seed() -> None:
-    """What fixtures of the whole session make is the same in every run."""
-    keras.utils.set_random_seed(0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def module_seed() -> None:
-    """What a module's fixtures make does not depend on the tests that ran before it."""
-    keras.utils.set_random_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    """Every test starts from the same random state."""
-    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
