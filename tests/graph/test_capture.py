@@ -74,14 +74,15 @@ def test_masks_on_tensors_become_arguments(name):
     model = keras.Model(inputs, apply(inputs))
     x = samples_for(model, 32)
     expected, rebuilt = model(x), build_model(capture(model))
-    np.testing.assert_array_equal(rebuilt(x), expected)
+    # A product of matrices rounds by where its memory begins, on some processors.
+    np.testing.assert_allclose(rebuilt(x), expected, rtol=1e-6, atol=1e-6)
     for layer in (
         *flatten_layers(rebuilt),
         *flatten_layers(model),
     ):  # nothing hangs masks on tensors any more
         if isinstance(layer, layers.Embedding):
             layer.mask_zero = layer.supports_masking = False
-    np.testing.assert_array_equal(rebuilt(x), expected)
+    np.testing.assert_allclose(rebuilt(x), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_mask_reaches_a_layer_in_a_model_of_ones_own():
