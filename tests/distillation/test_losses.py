@@ -266,3 +266,13 @@ def test_the_margin_of_bounded_regression():
     np.testing.assert_allclose(td.BoundedRegression(margin=0.5)((t, y), s), 0.81, rtol=1e-6)
     with pytest.raises(ValueError, match=r"BoundedRegression needs the true values .* Pass y to fit"):
         td.BoundedRegression()(t, s)
+
+
+@pytest.mark.parametrize("shape", [(7, 10), (15, 4), (33, 3), (100_000, 7)])
+def test_what_rounding_alone_keeps_apart_has_no_relations(shape):
+    """Equal numbers less their mean are not all 0: of norm 1 they would be noise, with gradients of 1e7."""
+    teacher, student = tf.constant(normal(shape, 0), "float32"), tf.fill(shape, 0.1)
+    with tf.GradientTape() as tape:
+        tape.watch(student)
+        value = td.dist_relations(teacher, student)
+    np.testing.assert_array_equal(tape.gradient(value, student), 0.0)

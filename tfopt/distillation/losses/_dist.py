@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from tfopt.distillation._settings import Setting, check_setting, serialize_setting
 from tfopt.distillation.losses._class_loss import ClassLoss, float32_or_wider
 from tfopt.distillation.losses._loss import symbolic_outputs
 
-# Probabilities whose norm, once centred, is below this do not vary.
-_SMALLEST_NORM = 1e-8
+# Probabilities whose norm, once centred, is below this do not vary; nor do those that rounding alone keeps apart, a few
+# units of their last place.
+_SMALLEST_NORM, _ROUNDING = 1e-8, 16.0
 
 
 def dist_relations(
@@ -57,8 +59,13 @@ def dist_relations(
 def _normalized(x: Any, axis: int) -> Any:
     """`x` centred and of norm 1 along an axis; 0 where it does not vary."""
     centered = x - ops.mean(x, axis=axis, keepdims=True)
+    # The mean of many numbers is off by thousands of units of the last place, that of what is left by none.
+    centered = centered - ops.mean(centered, axis=axis, keepdims=True)
     squares = ops.sum(ops.square(centered), axis=axis, keepdims=True)
-    varies = squares > _SMALLEST_NORM**2
+    rounding = _ROUNDING * float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
+    varies = squares > ops.maximum(
+        _SMALLEST_NORM**2, rounding**2 * ops.sum(ops.square(x), axis=axis, keepdims=True)
+    )
     return ops.where(varies, centered / ops.sqrt(ops.where(varies, squares, 1.0)), 0.0)
 
 
