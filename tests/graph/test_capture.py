@@ -74,15 +74,16 @@ def test_masks_on_tensors_become_arguments(name):
     model = keras.Model(inputs, apply(inputs))
     x = samples_for(model, 32)
     expected, rebuilt = model(x), build_model(capture(model))
-    # A product of matrices rounds by where its memory begins, on some processors.
-    np.testing.assert_allclose(rebuilt(x), expected, rtol=1e-6, atol=1e-6)
+    # TimeDistributed multiplies step by step what one Dense multiplies at once: that may round otherwise.
+    most = 1e-6 if "TimeDistributed" in name else 0.0
+    np.testing.assert_allclose(rebuilt(x), expected, rtol=most, atol=most)
     for layer in (
         *flatten_layers(rebuilt),
         *flatten_layers(model),
     ):  # nothing hangs masks on tensors any more
         if isinstance(layer, layers.Embedding):
             layer.mask_zero = layer.supports_masking = False
-    np.testing.assert_allclose(rebuilt(x), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(rebuilt(x), expected, rtol=most, atol=most)
 
 
 def test_a_mask_reaches_a_layer_in_a_model_of_ones_own():
