@@ -28,9 +28,7 @@ def raised_in_call(text: str) -> tuple[str, str]:
     (('Lambda', 'no such axis'), ('', 'Too long.'))
     """
     layer, raised = _CALL.search(text), _RAISED.search(text)
-    if layer is None or raised is None:
-        return "", text
-    return layer[1], " ".join(raised[1].split())
+    return layer[1] if layer else "", " ".join(raised[1].split()) if raised else text
 
 
 def short_repr(value: Any, most: int = 120) -> str:

@@ -26,7 +26,7 @@ _NETWORK = flags.DEFINE_enum("network", "mobile", ["images", "mobile"], "The net
 _FOLDER = flags.DEFINE_string("folder", "build/peers", "Where the trained network is kept.")
 _SAMPLES = flags.DEFINE_integer("samples", 500, "Test images to measure with.", lower_bound=1)
 
-# Proxy -> whether more of it means more damage.
+# Proxy -> 1 where more of it means more damage, else -1.
 PROXIES = {"output_db": -1, "fisher": 1, "hessian": 1}
 _WORST = 3
 
@@ -36,7 +36,7 @@ def found_worst(report: SensitivityReport, proxy: str, technique: str) -> str:
     rows = [row for row in report.rows if row.technique == technique and not row.reason]
     if len(rows) <= _WORST or any(getattr(row, proxy) is None for row in rows):
         return "-"
-    measured = sorted(rows, key=lambda row: -(row.loss or 0.0))[:_WORST]
+    measured = report.worst(technique, _WORST)
     foretold = sorted(rows, key=lambda row: -PROXIES[proxy] * getattr(row, proxy))[:_WORST]
     return str(len({row.path for row in measured} & {row.path for row in foretold}))
 

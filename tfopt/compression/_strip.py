@@ -32,7 +32,7 @@ def strip(file: Flatbuffer) -> None:
             tensor.name = names[index].encode() if number == 0 and index in names else None
             tensor.shapeSignature = None
             tensor.quantization = _grid(tensor.quantization, number == 0 and index in biases)
-        for op in graph.operators or ():
+        for op in graph.operators:
             op.mutatingVariableInputs = None
             if op.intermediates is not None and not len(op.intermediates):
                 op.intermediates = None

@@ -203,7 +203,7 @@ class Flatbuffer:
 
     def _leave_out_unused_codes(self) -> None:
         """Runtimes look up each operator in the list when they load a file, and refuse it where they lack one."""
-        operators = [op for graph in self.model.subgraphs for op in graph.operators or ()]
+        operators = [op for graph in self.model.subgraphs for op in graph.operators]
         used = sorted({op.opcodeIndex for op in operators})
         self.model.operatorCodes = [self.model.operatorCodes[number] for number in used]
         for op in operators:
