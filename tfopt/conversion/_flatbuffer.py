@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tfopt.conversion._builder import FileBuilder
 from tfopt.conversion._file_parts import OPERANDS, KernelOperator, MutableTensor
 
 
@@ -197,7 +198,7 @@ class Flatbuffer:
             if number not in used:
                 buffer.data = None
         large = sum(len(buffer.data) + 32 for buffer in self.model.buffers if buffer.data is not None)
-        builder = _aligned_builder(2 * large if large < _SMALL else large + _SMALL)
+        builder = FileBuilder(max(2 * large if large < _SMALL else large + _SMALL, 1024))
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
@@ -212,14 +213,3 @@ class Flatbuffer:
 
 # Bytes of a file without those of its constants, more or less: a builder that is too small doubles, and copies all.
 _SMALL = 2**20
-
-
-def _aligned_builder(size: int) -> Any:
-    """Aligns the bytes of buffers to 16, as the schema demands (`force_align`) and the Python package forgets."""
-    import flatbuffers
-
-    class AlignedBuilder(flatbuffers.Builder):
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
-            return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
-
-    return AlignedBuilder(max(size, 1024))
