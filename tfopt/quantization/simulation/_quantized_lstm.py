@@ -138,6 +138,15 @@ class QuantizedLSTM(GridSettings, keras.layers.LSTM):
         layer.set_weights([*self.stored(), self.cell_range.step()])
         return layer
 
+    def to_float(self) -> keras.layers.LSTM:
+        """The layer as it was before quantization, with the weights of this moment."""
+        settings = {"momentum", *self._settings()}
+        config = {name: value for name, value in self.get_config().items() if name not in settings}
+        layer = keras.layers.LSTM.from_config(config)
+        layer.build_from_config(self.get_build_config())
+        layer.cell.set_weights(self.cell.get_weights())
+        return layer
+
     def compute_grids(self) -> None:
         """Computes what a call in inference reads that depends on weights alone."""
         if self._links.value is not None:
