@@ -54,7 +54,7 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
     """
     graph = capture(model)
     taken = _some(gather(samples, model.inputs, "calibration")[0], graph)
-    pending = {id(node.op) for node in graph.nodes if isinstance(node.op, QuantizedWeights)}
+    pending = {id(node.op) for node in graph.nodes if isinstance(node.op, (QuantizedWeights, QuantizedLSTM))}
     calls = Counter(id(node.op) for node in graph.nodes)
 
     def before(node: Node, twin: keras.Operation, exact: Values, rounded: Values) -> None:
