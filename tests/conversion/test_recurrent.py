@@ -101,11 +101,37 @@ def test_what_stays_a_float_loop_says_why():
     }
 
 
+@pytest.mark.parametrize("overrides", [{}, {"lstm": {"activation_bits": 16}}])
+def test_what_has_no_16_bit_kernel_is_named(overrides):
+    recurrent = [layers.LSTM(3, return_sequences=True, name="lstm"), layers.GRU(2, name="gru")]
+    model = keras.Sequential([keras.Input((5, 4)), *recurrent])
+    config = tfopt.QuantConfig(activation_bits=8 if overrides else 16, overrides=overrides)
+    q = tfopt.quantize(model, samples_for(model, 8), config)
+    notes = {row.kind: row.note for row in q.report.layers if row.done == "float"}
+    assert "no 16-bit kernel for UNIDIRECTIONAL_SEQUENCE_LSTM" in notes.pop("LSTM")
+    assert overrides or "steps have an integer form of 8-bit codes alone" in notes["GRU"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [{"weight_bits": 4}, {"power_of_two": True, "symmetric": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weight_bits": 4},
+        {"power_of_two": True, "symmetric": True},
+        {"target": "tflm", "activation_bits": 16},
+        {"target": "tflm", "activation_bits": 16, "weight_bits": 4, "power_of_two": True},
+        {"target": "tflm", "overrides": {"lstm": {"activation_bits": 16}}},
+    ],
+)
 def test_other_grids(settings, tmp_path):
-    model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3), layers.Dense(2)])
+    """After a step of training."""
+    if "target" in settings:
+        pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    model = keras.Sequential([keras.Input((5, 4)), layers.LSTM(3, name="lstm"), layers.Dense(2)])
     x = samples_for(trained_like(model), 32)
-    q = tfopt.quantize(model, x, tfopt.QuantConfig(**settings), strict=True)
+    config = tfopt.QuantConfig.for_target(**{"target": "litert", **settings})
+    q = tfopt.quantize(model, x, config, strict=True)
+    q.compile("sgd", "mse")
+    q.fit(x, np.zeros((len(x), 2)), verbose=0)
     tfopt.export(q, tmp_path / "q.tflite", strict=True)
     assert tfopt.verify(q, tmp_path / "q.tflite", x, tolerance=0).passed

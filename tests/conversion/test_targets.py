@@ -6,7 +6,7 @@ import tfopt
 from tests.conversion.cases import CASES, ISLANDS
 from tests.conversion.forms import FORMS
 from tests.conversion.inexact import INEXACT
-from tests.conversion.rows import QUICK_ROWS, RECURRENT_ROWS, build, by_row, quick, side_by_side
+from tests.conversion.rows import FUSED_ROWS, QUICK_ROWS, RECURRENT_ROWS, build, by_row, quick, side_by_side
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
 from tests.quantization.test_battery import trained
@@ -17,7 +17,7 @@ pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
 REFUSED = {"Conv3DTranspose": "CONV_3D_TRANSPOSE"}
 
 # Rows that stay float with 16-bit activations, in operators that it lacks or that are wrong there.
-NOT_16 = {*RECURRENT_ROWS, "softmax of masks that are computed"}
+NOT_16 = {*RECURRENT_ROWS - FUSED_ROWS, "softmax of masks that are computed"}
 
 # Rows whose operators it has, but not for these tensors: what it says.
 NOT_LOADED = {"Cropping3D": "input dim should not exceed 4"}

@@ -13,6 +13,7 @@ from tfopt.quantization.post_training._kernel_matrix import KINDS, from_matrix, 
 from tfopt.quantization.post_training._layerwise import visit_layers
 from tfopt.quantization.post_training._learned_rounding import METHODS, output_error
 from tfopt.quantization.post_training._post_training import ROUNDINGS
+from tfopt.quantization.simulation import QuantizedLSTM
 
 CONVOLUTIONS = {
     "Dense": (dict(units=5), (6,)),
@@ -167,6 +168,30 @@ def test_what_has_no_bias_is_named():
     notes = {row.path: row.note for row in report.layers}
     assert "bias not corrected: it has none" in notes["bare"]
     assert "bias not corrected: it is called more than once" in notes["shared"]
+
+
+@pytest.mark.slow
+def test_an_lstm_gains():
+    """Both kernels are rounded together, to codes that a second rounding keeps; the bias takes what is left."""
+    model = trained_like(keras.Sequential([keras.Input((4, 6)), layers.LSTM(8)]))
+    rng = np.random.default_rng(0)
+    mixed = rng.uniform(0.0, 1.0, (2, 6))
+    x, held = ((rng.uniform(0.0, 2.0, (200, 4, 2)) @ mixed).astype("float32") for _ in range(2))
+    errors = {}
+    for way in ({}, {"correct_bias": True}, {"rounding": "gptq"}):
+        q = tfopt.quantize(model, x, tfopt.QuantConfig(weight_bits=4), **way)
+        errors[str(way)] = np.square(np.asarray(q(held)) - np.asarray(model(held))).mean()
+    plain, corrected, rounded = errors.values()
+    assert corrected < 0.7 * plain and rounded < 0.7 * corrected, errors
+    (layer,) = [layer for layer in q.layers if isinstance(layer, QuantizedLSTM)]
+    np.testing.assert_allclose(*layer.weights_and_rounded(), rtol=1e-6, atol=0)
+    assert any("gptq" in row.note for row in q.report.layers)
+
+
+def test_a_sign_has_no_other_code():
+    q = tfopt.quantize(*tiny(), tfopt.QuantConfig(weight_bits=1), rounding="adaround")
+    assert all("1 bit has no other code" in row.note for row in q.report.layers if row.weights)
+    assert all((np.asarray(layer.kernel) != 0).any() for layer in q.layers if hasattr(layer, "kernel"))
 
 
 def test_pruned_weights_stay_zero():

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tfopt.graph import Graph, Node, capture, kind, substitute, tensors_in
-from tfopt.kernels import IntegerActivations, IntegerWeights, WeightGrid
+from tfopt.kernels import IntegerActivations, IntegerWeights
 from tfopt.quantization import QuantizedLSTM, QuantizedModel
 
 # What stands in for an operation, by `id` of the quantized model's operation.
@@ -129,12 +129,7 @@ def _float_twin(op: Any) -> Callable[..., Any]:
     if isinstance(op, IntegerActivations):
         return _unrounded
     if isinstance(op, QuantizedLSTM):
-        settings = {"momentum", "weight_bits", *(f.name for f in dataclasses.fields(WeightGrid))}
-        config = {name: value for name, value in op.get_config().items() if name not in settings}
-        twin = keras.layers.LSTM.from_config(config)
-        twin.build_from_config(op.get_build_config())
-        twin.set_weights(op.get_weights()[: len(twin.weights)])
-        return twin
+        return op.to_float()
     if isinstance(op, IntegerWeights):
         twin = op.to_inference()  # type: ignore[attr-defined]
         twin.set_weights(op.get_weights())  # type: ignore[attr-defined]

@@ -149,13 +149,13 @@ def _convert(
     flatbuffer = _converted(inference, format, ends)
     drop_borders(flatbuffer, inference)
     renew_selects(flatbuffer)
-    write_lstms(flatbuffer, inference)
     is_int16 = format == "int16"
     # No kernel reads packed weights and 16-bit codes.
     pack = (model.pack_weights if isinstance(model, IntegerModel) else True) and not is_int16
     stored = store_weights(flatbuffer, model, inference, pack)
     if format in INTEGER:
         to_int16(flatbuffer, inference, is_int16, TARGETS[target_of(model)].narrow_slopes)
+    write_lstms(flatbuffer, inference)
     flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
     return flatbuffer, stored
 

@@ -59,9 +59,11 @@ def _write(file: Flatbuffer, op: Any, layer: LstmStandIn) -> None:
         )
     inputs = np.full(_INPUTS, -1, "int32")
     inputs[0] = source.index
+    bias_dtype = "<i4" if source.tensor.type == types.INT8 else "<i8"
+    tensor_types = {"int8": types.INT8, "int32": types.INT32, "int64": types.INT64}
 
     def add(name: str, codes: np.ndarray, step: Any, at: int | None = None) -> int:
-        dtype = types.INT8 if codes.dtype == "int8" else types.INT32
+        dtype = tensor_types[codes.dtype.name]
         return file.add_tensor(f"{layer.name}/{name}", dtype, codes, float(step), at=at)
 
     for gate, name in enumerate(_GATES):
@@ -72,7 +74,7 @@ def _write(file: Flatbuffer, op: Any, layer: LstmStandIn) -> None:
         codes = recurrent[:, units].T.astype("int8")
         inputs[_RECURRENT[gate]] = add(f"{name}_recurrent", codes, recurrent_steps[gate])
         unit = np.float32(source.scales[0]) * kernel_steps[gate]
-        inputs[_BIASES[gate]] = add(f"{name}_bias", bias[units].astype("<i4"), unit)
+        inputs[_BIASES[gate]] = add(f"{name}_bias", bias[units].astype(bias_dtype), unit)
     shape = (source.tensor.shape[0], layer.units)
     inputs[_STATE] = _like(file, f"{layer.name}/state", output, shape, True)
     inputs[_CELL] = file.add_tensor(

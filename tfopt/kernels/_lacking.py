@@ -25,6 +25,7 @@ BECOMES = {
     "GlobalMaxPooling3D": "REDUCE_MAX",
     "Log": "LOG",
     "log_softmax": "LOG_SOFTMAX",
+    "LSTM": "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "Max": "REDUCE_MAX",
     "Min": "REDUCE_MIN",
     "mirror": "MIRROR_PAD",

@@ -141,8 +141,8 @@ OPERATIONS: dict[str, OperationRow] = {
     "DepthwiseConv2D": _WEIGHTS,
     "Embedding": _OWN,
     "PReLU": _OWN,
-    # The operator has int8 weights, inputs and outputs, and a cell of 16 bits (`tfopt.kernels._lstm`).
-    "LSTM": OperationRow(recurrent=True, int16=_never),
+    # The operator has int8 weights and a cell of 16 bits (`tfopt.kernels._lstm`).
+    "LSTM": OperationRow(recurrent=True),
     # One multiplication and addition per channel, exported as a 1x1 depthwise convolution.
     "BatchNormalization": _ARITHMETIC,
     "LayerScale": _ARITHMETIC,

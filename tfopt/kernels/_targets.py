@@ -13,8 +13,9 @@ _FLOAT_ONLY = {
     8: (*REFUSED_INT8, *WRONG_INT8),
     16: (*REFUSED_INT8, *REFUSED_INT16, *WRONG_INT8, "MIRROR_PAD"),
 }
-# LiteRT's own kernels, tried on 2.3: "data_type == kTfLiteFloat32 || ... kTfLiteInt64 was not true".
-_FLOAT_ONLY_LITERT = {16: ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH")}
+# LiteRT's own kernels, tried on 2.3: "data_type == kTfLiteFloat32 || ... kTfLiteInt64 was not true"; of
+# the LSTM "input_gate_bias->type != kTfLiteFloat32 (INT64 != FLOAT32)", for only int8 makes it integer there.
+_FLOAT_ONLY_LITERT = {16: ("DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "UNIDIRECTIONAL_SEQUENCE_LSTM")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,8 @@ def quantize(
             per output channel it acts on the activations and on what reads them.
         rounding: which of its two neighbours on the grid a weight goes to: the `"nearest"`, or the one that keeps the
             layer's outputs best: `"adaround"` (Nagel et al. 2020, arXiv 2004.10568) or `"gptq"` (Frantar et al.
-            2022, arXiv 2210.17323), for Dense and (depthwise) convolutions. Worth it at 4 bits and below.
+            2022, arXiv 2210.17323), for Dense, (depthwise) convolutions and LSTM. Worth it at 4 bits and below, and for
+            an LSTM at 8, whose operator has one step for each gate: there it corrects the bias too.
         correct_bias: take the mean error of each layer's outputs on the calibration data out of its bias (Nagel et
             al. 2019, section 4.2).
 

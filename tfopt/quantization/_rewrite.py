@@ -69,9 +69,9 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     captured = capture(model, _first_batch(model, calibration), constants=True)
     check_finite(model)
     target = TARGETS[config.target]
-    absent = (*target.absent, *target.avoided)
-    # Recurrent layers of 16-bit activations stay float: their steps are not proven equal to a file's.
-    opened = open_recurrent(captured, absent) if config.activation_bits == 8 else captured
+    absent = (*target.absent, *target.avoided, *target.float_only(config.activation_bits))
+    # Of 16-bit activations the steps of cells are not proven equal to a file's.
+    opened = open_recurrent(captured, absent, unrolls=config.activation_bits == 8)
     graph, input_ranges = real_inputs(opened)
     graph = read_applied_masks(graph, target, config.activation_bits)
     graph = decompose(graph, target, config.activation_bits)

@@ -16,7 +16,7 @@ from tfopt.quantization.placement._steps import unrolled, why_not_unrolled
 FUSED, REVERSE = "UNIDIRECTIONAL_SEQUENCE_LSTM", "REVERSE_V2"
 
 
-def open_recurrent(graph: Graph, absent: Container[str] = ()) -> Graph:
+def open_recurrent(graph: Graph, absent: Container[str] = (), unrolls: bool = True) -> Graph:
     """The graph with recurrent layers as the operators that compute them.
 
     An LSTM is the fused operator where its activations are the usual ones; other layers, and an LSTM on a target
@@ -25,14 +25,15 @@ def open_recurrent(graph: Graph, absent: Container[str] = ()) -> Graph:
     Args:
         graph: a captured graph.
         absent: TFLite operators that the target does not have, or not where it computes all others.
+        unrolls: whether what is not the fused operator comes apart into steps; else it stays one node.
 
     Returns:
         A graph that computes the same; what cannot be opened stays one node, with the reason.
     """
-    return graph.map_nodes(lambda node: _opened(node, absent))
+    return graph.map_nodes(lambda node: _opened(node, absent, unrolls))
 
 
-def _opened(node: Node, absent: Container[str]) -> Expansion | None:
+def _opened(node: Node, absent: Container[str], unrolls: bool) -> Expansion | None:
     layer = node.op
     both = isinstance(layer, layers.Bidirectional)
     if not node.opaque or not (both or isinstance(layer, layers.RNN)):
@@ -43,6 +44,10 @@ def _opened(node: Node, absent: Container[str]) -> Expansion | None:
     steps = x[0].shape[1]
     fused = not initial and not mask and all(_is_fused(one, steps, absent) for one in ways)
     reasons = [] if fused else [why_not_unrolled(one, steps, bool(mask)) for one in ways]
+    if not fused and not unrolls:
+        reasons = [f"{kind(layer)} loops over time, and its steps have an integer form of 8-bit codes alone"]
+        if not initial and not mask and all(_is_fused(one, steps, ()) for one in ways):
+            reasons = [f"{kind(layer)} loops over time, and the target has no 16-bit kernel for {FUSED}"]
     if any(reasons):
         return [dataclasses.replace(node, opaque=next(filter(None, reasons)))], node.outputs
 

@@ -12,6 +12,7 @@ from tfopt._progress import progress
 from tfopt._samples import count, gather
 from tfopt.graph import Graph, Node, capture, clone_operation, copy_weights, kind, substitute, tensors_in
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
+from tfopt.quantization.simulation._quantized_lstm import QuantizedLSTM
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 
 # Bytes that the largest activation of all samples may take, and samples beyond which little is learned.
@@ -53,7 +54,7 @@ def visit_layers(model: keras.Model, samples: Any, amend: Callable[[Visit], None
     """
     graph = capture(model)
     taken = _some(gather(samples, model.inputs, "calibration")[0], graph)
-    pending = {id(node.op) for node in graph.nodes if isinstance(node.op, QuantizedWeights)}
+    pending = {id(node.op) for node in graph.nodes if isinstance(node.op, (QuantizedWeights, QuantizedLSTM))}
     calls = Counter(id(node.op) for node in graph.nodes)
 
     def before(node: Node, twin: keras.Operation, exact: Values, rounded: Values) -> None:
@@ -123,6 +124,8 @@ def _by_tensor(tensors: Any, arrays: Any) -> list[tuple[Any, np.ndarray]]:
 
 def _float_twin(op: keras.Operation) -> keras.Operation:
     """The operation as it was before quantization, with weights of its own where it can be amended."""
+    if isinstance(op, QuantizedLSTM):
+        return op.to_float()
     if isinstance(op, QuantizedWeights):
         stock = op.to_inference()
         stock.set_weights(op.get_weights())  # type: ignore[attr-defined]

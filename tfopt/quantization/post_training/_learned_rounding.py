@@ -13,8 +13,10 @@ from tfopt.quantization.post_training._layerwise import Visit
 # Name -> function of (weight in steps, Gram matrix, codes to keep, largest code).
 METHODS: dict[str, Callable[..., np.ndarray]] = {"adaround": adaround, "gptq": gptq}
 
+ONE_BIT = "rounded to nearest: 1 bit has no other code for a sign"
+
 # Rows of inputs that the Gram matrix is made of.
-_ROWS = 8192
+ROWS = 8192
 
 
 def output_error(codes: np.ndarray, weight: np.ndarray, gram: np.ndarray) -> np.ndarray:
@@ -52,18 +54,35 @@ def round_kernel(visit: Visit, method: str, rng: np.random.Generator) -> str:
     layer = visit.node.op
     if kind(layer) not in KINDS:
         return f"rounded to nearest: {method} knows no {kind(layer)}"
+    if layer.weight_bits == 1:
+        return ONE_BIT
     kernel = np.asarray(layer.kernel, "float64")
     step = np.broadcast_to(np.asarray(layer.weight_step(), "float64"), kernel.shape)
     step = to_matrix(layer, step)
     weight = to_matrix(layer, kernel) / step
     top = 2 ** (layer.weight_bits - 1) - 1
-    rows = input_rows(layer, visit.inputs, _ROWS, rng)
+    rows = input_rows(layer, visit.inputs, ROWS, rng)
     gram = np.matmul(rows.transpose(0, 2, 1), rows).astype("float64") / rows.shape[1]
-    kept = (weight == 0) | (np.abs(weight) > top - 1e-3)
-    nearest = np.clip(np.round(weight), -top, top)
-    codes = METHODS[method](weight, gram, kept, top)
-    before, after = output_error(nearest, weight, gram), output_error(codes, weight, gram)
-    codes = np.where(after < before, codes, nearest)
+    codes, saved = best_codes(weight, gram, method, top)
     layer.kernel.assign(from_matrix(layer, codes * step))
+    return f"{method}: {saved:.0%} less output error"
+
+
+def best_codes(weight: np.ndarray, gram: np.ndarray, method: str, largest: int) -> tuple[np.ndarray, float]:
+    """The codes that a method finds, for outputs that are better with them than with the nearest.
+
+    Args:
+        weight: the kernel in steps of its grid, shape (groups, inputs, outputs).
+        gram: `H = X^T X`, shape (groups, inputs, inputs).
+        method: a name in `METHODS`.
+        largest: the largest code.
+
+    Returns:
+        Whole numbers of the kernel's shape; and the share of the outputs' squared error that is gone.
+    """
+    kept = (weight == 0) | (np.abs(weight) > largest - 1e-3)
+    nearest = np.clip(np.round(weight), -largest, largest)
+    codes = METHODS[method](weight, gram, kept, largest)
+    before, after = output_error(nearest, weight, gram), output_error(codes, weight, gram)
     total, left = before.sum(), np.minimum(before, after).sum()
-    return f"{method}: {1.0 - left / total if total > 0 else 0.0:.0%} less output error"
+    return np.where(after < before, codes, nearest), float(1.0 - left / total) if total > 0 else 0.0

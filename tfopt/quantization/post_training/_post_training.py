@@ -9,6 +9,8 @@ import numpy as np
 from tfopt.quantization.post_training._bias_correction import correct_bias
 from tfopt.quantization.post_training._layerwise import Visit, visit_layers
 from tfopt.quantization.post_training._learned_rounding import METHODS, round_kernel
+from tfopt.quantization.post_training._lstm_gates import correct_gates, round_gates
+from tfopt.quantization.simulation import QuantizedLSTM
 
 ROUNDINGS = ("nearest", *METHODS)
 
@@ -38,10 +40,11 @@ def improve(model: keras.Model, samples: Any, rounding: str, bias: bool) -> dict
 
     def amend(visit: Visit) -> None:
         done = notes[visit.node.op.name]
+        has_gates = isinstance(visit.node.op, QuantizedLSTM)
         if rounding != "nearest":
-            done.append(round_kernel(visit, rounding, rng))
+            done.append((round_gates if has_gates else round_kernel)(visit, rounding, rng))
         if bias:
-            done.append(correct_bias(visit))
+            done.append((correct_gates if has_gates else correct_bias)(visit))
 
     visit_layers(model, samples, amend)
     return {name: "; ".join(done) for name, done in notes.items()}

@@ -19,7 +19,7 @@ GATES = 4
 
 @keras.saving.register_keras_serializable(package="tfopt")
 class QuantizedLSTM(GridSettings, keras.layers.LSTM):
-    """`keras.layers.LSTM` with 8-bit weights, inputs and hidden states and a 16-bit cell.
+    """`keras.layers.LSTM` with 8-bit weights, a 16-bit cell, and inputs and hidden states of 8 bits or of 16.
 
     In inference it computes what TFLite's UNIDIRECTIONAL_SEQUENCE_LSTM computes, to the last bit (see
     `tfopt.kernels.lstm_codes`). In training it is the float LSTM with weights on their grid, a step for each gate of
@@ -80,7 +80,8 @@ class QuantizedLSTM(GridSettings, keras.layers.LSTM):
         source, output, rules = self._links.value
         grid = output.grid()
         codes = ops.round(ops.cast(sequences, "float32") / source.step())
-        hidden, _ = lstm_codes(rules, codes, self.stored(), source.step(), grid, self.cell_range.step())
+        steps = source.step(), grid, self.cell_range.step()
+        hidden, _ = lstm_codes(rules, codes, self.stored(), *steps, output.num_bits)
         return ops.cast(hidden, "float32") * grid.step
 
     def _trained(self, sequences: Any) -> Any:
@@ -89,7 +90,7 @@ class QuantizedLSTM(GridSettings, keras.layers.LSTM):
         end = 2.0**15 * self.cell_range.step()
 
         def rounded(hidden: Any) -> Any:
-            return keras.quantizers.fake_quant_with_min_max_vars(hidden, low, high, num_bits=8)
+            return keras.quantizers.fake_quant_with_min_max_vars(hidden, low, high, output.num_bits)
 
         kernel, recurrent = (
             self.unless_delayed(one, functools.partial(self._rounded, one)) for one in self._kernels()
@@ -136,6 +137,15 @@ class QuantizedLSTM(GridSettings, keras.layers.LSTM):
         layer = LstmStandIn(self.units, name=self.name)
         layer.build(self.get_build_config()["input_shape"])
         layer.set_weights([*self.stored(), self.cell_range.step()])
+        return layer
+
+    def to_float(self) -> keras.layers.LSTM:
+        """The layer as it was before quantization, with the weights of this moment."""
+        settings = {"momentum", *self._settings()}
+        config = {name: value for name, value in self.get_config().items() if name not in settings}
+        layer = keras.layers.LSTM.from_config(config)
+        layer.build_from_config(self.get_build_config())
+        layer.cell.set_weights(self.cell.get_weights())
         return layer
 
     def compute_grids(self) -> None:
