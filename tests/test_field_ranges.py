@@ -7,24 +7,28 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keras import layers
+from keras import layers, ops
 
 import tfopt
+from tests.conversion.rows import quick
 from tfopt.quantization import measure_activations
 from tfopt.quantization.calibration import codes_used, effective_bits, outliers, rounding_db
+from tfopt.runtimes import TFLiteFile, run
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(64, 6, 6, 2)).astype("float32")
 NORMAL = RNG.normal(size=(64, 4)).astype("float32")
 
 
-def detector(together=True, behind=False):
-    """Boxes from 0 to 60 beside scores from 0 to 1."""
+def detector(together=True, behind=False, reads=None):
+    """Boxes from 0 to 60 beside scores from 0 to 1; `reads` is what comes behind them joined."""
     inputs = keras.Input((6, 6, 2), name="image")
     x = layers.Flatten()(layers.Conv2D(3, 3, activation="relu")(inputs))
     boxes = layers.Rescaling(60.0)(layers.Dense(4, activation="sigmoid", name="boxes")(x))
     scores = layers.Dense(3, activation="softmax", name="scores")(x)
     joined = layers.Concatenate(name="detections")([boxes, scores])
+    if reads is not None:
+        return keras.Model(inputs, reads(joined))
     outputs = (layers.Dense(2)(joined) if behind else joined) if together else [boxes, scores]
     return keras.Model(inputs, outputs)
 
@@ -33,6 +37,14 @@ def sensors(scale=None):
     pressure, noise = keras.Input((3,), name="pressure"), keras.Input((4,), name="noise")
     like = pressure if scale is None else layers.Rescaling(scale)(pressure)
     return keras.Model([pressure, noise], layers.Dense(2)(layers.Concatenate(name="joined")([like, noise])))
+
+
+def normalized_sensors():
+    """Pressure and noise joined, and then brought to like ranges."""
+    pressure, noise = keras.Input((3,), name="pressure"), keras.Input((4,), name="noise")
+    norm = layers.Normalization(mean=[500.0] * 3 + [0.0] * 4, variance=[8.5e4] * 3 + [1.0] * 4, name="norm")
+    joined = norm(layers.Concatenate(name="joined")([pressure, noise]))
+    return keras.Model([pressure, noise], layers.Dense(2, name="head")(joined))
 
 
 def table():
@@ -137,6 +149,71 @@ def test_what_is_advised_brings_the_values_back(name):
     pairs = zip(*(keras.tree.flatten(each.predict(samples, verbose=0)) for each in (model, q)), strict=True)
     assert q.report.warnings == ()
     assert all(10 * np.log10(np.var(one) / np.mean((one - two) ** 2)) > 25 for one, two in pairs)
+
+
+# What takes the parts out again, or scales them -> (model, samples, rows of the report that say so).
+PARTED = {
+    "slices that are outputs": (
+        lambda: detector(reads=lambda x: [x[..., :4], x[..., 4:]]),
+        IMAGES,
+        ("GetItem", 2, "alone"),
+    ),
+    "slices that are read again": (
+        lambda: detector(reads=lambda x: [layers.Dense(2)(x[:, :4]), layers.Dense(2)(x[:, 4:])]),
+        IMAGES,
+        ("GetItem", 2, "alone"),
+    ),
+    "a column of each": (
+        lambda: detector(
+            reads=lambda x: [layers.Rescaling(0.1)(x[:, 1:3]), layers.Rescaling(2.0)(x[:, 5:6])]
+        ),
+        IMAGES,
+        ("GetItem", 2, "alone"),
+    ),
+    "a split": (
+        lambda: detector(reads=lambda x: [layers.Dense(2)(one) for one in ops.split(x, [4], axis=-1)]),
+        IMAGES,
+        ("Split", 1, "alone"),
+    ),
+    "a normalization": (normalized_sensors, PRESSURE, ("Concatenate", 1, "scales each part")),
+}
+
+
+@pytest.mark.parametrize("name", quick(PARTED, ["slices that are outputs", "a split"]))
+def test_parts_keep_grids_of_their_own_where_no_number_changes(name, tmp_path):
+    make, samples, (kind, count, words) = PARTED[name]
+    keras.utils.set_random_seed(0)
+    model = make()
+    q = tfopt.quantize(model, samples, strict=True)
+    assert q.report.warnings == ()
+    assert sum(row.kind == kind and words in row.note for row in q.report.layers) == count
+    left_out = {row.path for row in q.report.layers if row.done == "left out"}
+    assert left_out & {"detections", "joined"}
+    path = tmp_path / "model.tflite"
+    assert "CONCATENATION" not in tfopt.export(q, path, strict=True).operators or name == "a normalization"
+    assert tfopt.verify(q, path, samples).passed
+    file = run(TFLiteFile.read(path), samples)
+    for exact, found in zip(
+        keras.tree.flatten(model.predict(samples, verbose=0)), file.values.values(), strict=True
+    ):
+        assert 10 * np.log10(np.var(exact) / np.mean((exact - found) ** 2)) > 30
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        lambda x: x[:, 3:5],
+        lambda x: x[:, ::2],
+        lambda x: ops.split(x, [3], axis=-1)[0],
+        lambda x: layers.Rescaling(2.0)(x),
+        lambda x: [layers.Rescaling([1.0] * 4 + [60.0] * 3)(x), layers.Dense(2)(x)],
+    ],
+    ids=["across parts", "in steps", "a piece across parts", "one factor", "read joined too"],
+)
+def test_what_needs_the_parts_joined_has_them(reads):
+    with pytest.warns(UserWarning, match="shares the grid of 'detections'"):
+        q = tfopt.quantize(detector(reads=reads), IMAGES)
+    assert "left out" not in {row.done for row in q.report.layers}
 
 
 def test_layers_come_in_the_order_of_damage():
