@@ -39,8 +39,8 @@ class QuantConfig:
             expression that is searched in the layer's path, or a function from layer to bool; the first that fits
             counts. A value is a dict of `weight_bits`, `granularity`, `power_of_two`, `ternary` and `activation_bits`,
             or None: leave the layer float. With `activation_bits` 16 its kernel reads and writes 16-bit codes, between
-            two QUANTIZE operators; what lies between two such layers keeps its 16 bits. With `weight_bits` None beside
-            that, a float kernel does.
+            two QUANTIZE operators; what lies between two such layers keeps its 16 bits, and so does a concatenation
+            that the model returns. With `weight_bits` None beside that, a float kernel does.
         pack_weights: store weights of 4 bits or fewer two to a byte where LiteRT's kernels read that; else a byte
             each. TFLite Micro and NPU compilers do not read packed weights.
         ranges: where the ranges of activations come from, see `Ranges`.

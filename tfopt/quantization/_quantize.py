@@ -12,7 +12,7 @@ import numpy as np
 from tfopt._replicas import share_weights
 from tfopt._samples import gather
 from tfopt.graph import build_model, kind, tensors_in
-from tfopt.kernels import RECURRENT, refuse_preprocessing, row_of
+from tfopt.kernels import RECURRENT, TARGETS, refuse_preprocessing, row_of
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._describe import describe, describe_constants, describe_left_out
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
@@ -139,7 +139,8 @@ def quantize(
         *describe_constants(model, rewritten.captured),
         *describe_left_out(graph, rewritten.parted),
     )
-    said = (*about_states(rewritten.captured), *range_warnings(graph, placement, layers, observed))
+    widths = TARGETS[config.target].activation_bits
+    said = (*about_states(rewritten.captured), *range_warnings(graph, placement, layers, observed, widths))
     words = {path: said_of for path, (_, said_of) in rewritten.parted.items()}
     report = with_notes(QuantizationReport(graph.name, rows, config.target, said), words | rewritten.notes)
     if strict or config.strict:
