@@ -24,7 +24,7 @@ class QuantConfig:
             2016, arXiv 1603.05279).
         activation_bits: 8, or 16 for TFLite's "16x8": 16-bit activations with 8-bit weights. What has no kernel for
             those (argmax, clipping, bounds and padding by a constant) stays float, and the report says so; functions
-            that LiteRT looks up in tables (exp, log, tanh ...) are some of the 65,536 steps off there. With 8,
+            that LiteRT looks up in tables (gelu, tanh ...) are some of the 65,536 steps off there. With 8,
             normalizations and masked softmax compute in 16 bits inside, where the target has those.
         residual_bits: 8, or 16 for the sums `x + f(x)` of residual blocks, beside activations of 8. What adds up over
             the blocks is then rounded 256 times finer, the branches `f(x)` as before. A sum costs a QUANTIZE operator,
