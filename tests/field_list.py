@@ -143,6 +143,13 @@ IN_WORDS = {
         "test_field_layers.py::test_a_layer_that_cannot_be_opened_has_one_short_reason"
     ),
     "boxes beside scores, sensors, columns": "test_field_ranges.py::test_a_range_that_costs_values_is_named",
+    "boxes and scores that are sliced or split apart again, sensors before a normalization": (
+        "test_field_ranges.py::test_parts_keep_grids_of_their_own_where_no_number_changes"
+    ),
+    "advice that does not help": (
+        "test_field_ranges.py::test_the_configuration_that_is_advised_brings_the_values_back"
+    ),
+    "volumes that grow": "conversion/test_parity.py::test_operation",
     "layers in the order of damage": "test_field_ranges.py::test_layers_come_in_the_order_of_damage",
     "one sample 500 times the rest": "test_field_ranges.py::test_outliers_are_few_and_far",
 }

@@ -55,6 +55,9 @@ REFUSED = {
     "TF #43939 Conv2DTranspose and batch norm": lambda x: _inside(
         layers.BatchNormalization()(layers.Conv2DTranspose(4, 3, strides=2)(x))
     ),
+    "TF #43939 Conv2DTranspose without a bias, and ReLU": lambda x: _inside(
+        layers.Conv2DTranspose(4, 3, strides=2, use_bias=False, activation="relu")(x)
+    ),
 }  # fmt: skip
 
 

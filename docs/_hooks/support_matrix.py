@@ -54,7 +54,7 @@ of them. What is measured is of 400 random samples."""
 def outcome(name: str, key: str, num_bits: int) -> str:
     """What becomes of an operation of this kind on a target, with activations of so many bits.
 
-    >>> outcome("Dense", "tflm", 8), outcome("elu", "tflm", 8), outcome("Conv3DTranspose", "tflm", 8)
+    >>> outcome("Dense", "tflm", 8), outcome("elu", "tflm", 8), outcome("Prod", "tflm", 8)
     ('int', 'int, in parts, but EXP', 'refused')
     """
     target = TARGETS[key]

@@ -164,6 +164,10 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
     "AveragePooling3D": (layers.AveragePooling3D(2, padding="same"), (3, 4, 5, 2)),
     "Conv": (after_dense(lambda x: ops.conv(x, KERNEL, strides=2)), (9, 9, 4)),
     "Conv3D": (layers.Conv3D(3, 3, strides=2, padding="same", activation="relu"), (6, 5, 5, 2)),
+    "Conv3DTranspose": (
+        layers.Conv3DTranspose(3, 3, strides=2, padding="same", activation="relu"),
+        (3, 4, 3, 2),
+    ),
     "DepthwiseConv": (after_dense(lambda x: ops.depthwise_conv(x, KERNEL, padding="same")), (5, 5, 4)),
     "DotProductAttention": (lambda x: layers.MultiHeadAttention(2, 3)(x, x), (5, 6)),
     "MaxPool": (after_dense(lambda x: ops.max_pool(x, 2)), (8, 8, 4)),
@@ -208,8 +212,8 @@ CASES: dict[str, tuple[Callable, tuple[int, ...]]] = {
 
 # What stays float: operation -> (what to apply, input shape).
 ISLANDS: dict[str, tuple[Callable, tuple[int, ...]]] = {
-    "Conv3DTranspose": (layers.Conv3DTranspose(3, 2), (3, 3, 3, 2)),
     "hard_shrink": activation("hard_shrink"),
+    "Prod": (lambda x: ops.prod(x, axis=-1), (5, 4)),
     "sparse_plus": activation("sparse_plus"),
     "Floor": (ops.floor, (5, 4)),
 }

@@ -21,6 +21,15 @@ FORMS: dict[str, tuple[Callable, tuple[int, ...]]] = {
     ),
     "GetItem, five axes": (lambda x: ops.transpose(x, (2, 0, 1, 3, 4))[1] * 0.5, (2, 3, 2, 2)),
     "Conv3D, dilated": (layers.Conv3D(3, 2, dilation_rate=2, use_bias=False), (4, 5, 4, 2)),
+    "Conv3DTranspose, one stride": (layers.Conv3DTranspose(3, 2, use_bias=False), (3, 3, 3, 2)),
+    "Conv3DTranspose, strides": (
+        layers.Conv3DTranspose(2, (2, 3, 1), strides=(3, 2, 1), output_padding=(0, 1, 0), activation="relu6"),
+        (3, 3, 4, 2),
+    ),
+    "Conv2DTranspose without a bias": (
+        layers.Conv2DTranspose(4, 3, strides=2, use_bias=False, activation="relu"),
+        (3, 3, 2),
+    ),
     "two dilated convolutions of one tensor": (
         lambda x: layers.Multiply()([layers.Conv1D(3, 2, dilation_rate=2)(x) for _ in range(2)]),
         (6, 2),

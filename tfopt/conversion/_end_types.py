@@ -1,5 +1,7 @@
 """End types: the types of a file's inputs and outputs."""
 
+from tfopt.runtimes import TFLiteFile
+
 # Format of a file -> the types that its ends can have, its own first. A new one adds a row.
 END_TYPES = {"int8": ("int8", "uint8", "float32"), "int16": ("int16", "float32")}
 
@@ -28,6 +30,20 @@ def end_types(
                 f"{format}. Got {dtype!r} instead. {_ADVICE.get(format, _QUANTIZE)}"
             )
     return input_dtype or known[0], output_dtype or known[0]
+
+
+def check_ends(file: TFLiteFile) -> None:
+    """Raises ValueError where an output of 16 bits, as of a widened concatenation, was to be uint8.
+
+    LiteRT's QUANTIZE kernel makes int8, int16 or int32 of int16 (tflite/kernels/quantize.cc, tried on 2.3).
+    """
+    for op in file.operators:
+        source, made = (op.inputs[0], op.outputs[0]) if op.name == "QUANTIZE" else (None, None)
+        if source is not None and made is not None and (source.dtype, made.dtype) == ("int16", "uint8"):
+            raise ValueError(
+                f"The 'output_dtype' argument must be 'float32', or left out, for {made.name!r}, which the model "
+                "returns in 16 bits. Got 'uint8' instead. Nothing was written."
+            )
 
 
 _QUANTIZE = "For whole numbers quantize the model first, or pass format='int8' with calibration samples."

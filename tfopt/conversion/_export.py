@@ -11,7 +11,7 @@ from tfopt._replicas import average_statistics
 from tfopt.conversion._borders import drop_borders
 from tfopt.conversion._check_target import TARGET_ENTRY, check_target
 from tfopt.conversion._convert import convert
-from tfopt.conversion._end_types import end_types
+from tfopt.conversion._end_types import check_ends, end_types
 from tfopt.conversion._export_report import ExportReport, open_shape
 from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._formats import INTEGER, check_format, kept_format, store_in_format
@@ -63,7 +63,7 @@ def export(
         input_dtype: type of the inputs of an integer file: its own by default, or `"float32"`, or `"uint8"` for an
             int8 file: the same steps, counted from 0. An operator at the file's ends converts. Inputs of whole
             numbers, such as indices, stay as they are.
-        output_dtype: type of the outputs, likewise.
+        output_dtype: type of the outputs, likewise. A concatenation that `overrides` gave 16 bits is int16, or float32.
         strict: make it an error if a quantized model's file computes anything in float.
         sparse: store kernels with many zeros as their nonzero values and where they stand, if that is smaller and
             LiteRT reads it: the file is smaller, in flash too; what it computes, how fast, and in how much memory
@@ -117,6 +117,7 @@ def export(
             f"With strict=True every operator of {model.name!r} must compute in int8. Got float "
             f"{', '.join(floats)}. Nothing was written; print the model's report for the layers, or leave strict out."
         )
+    check_ends(file)
     check_target(file, target, model.name)
     check_outputs(graph, file.outputs)
     write_whole(path, content)

@@ -26,6 +26,7 @@ from tfopt.conversion._repeats import join_repeats
 from tfopt.conversion._reshapes import sink_reshapes
 from tfopt.conversion._resizes import resize_for_repeats
 from tfopt.conversion._sums import plain_sum
+from tfopt.conversion._transposed import keep_bias
 from tfopt.graph import (
     CHANNEL_AXES,
     Expansion,
@@ -79,12 +80,14 @@ def lower(model: keras.Model, batch_size: int | None, captured: Graph | None = N
     graph = fold_batch_norms(graph)
     graph = graph.map_nodes(_affine_to_depthwise)
     graph = _fuse_activations(graph).map_nodes(einsum_to_dense)
-    if any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes):
+    is_integer = any(isinstance(node.op, ConstantFakeQuantize) for node in graph.nodes)
+    if is_integer:
         graph = graph.map_nodes(dense_of_one_feature)
         stored = model.stored() if isinstance(model, IntegerModel) else {}
         graph = graph.map_nodes(lambda node: _on_exact_grid(node, stored, theirs))
         graph = graph.map_nodes(fence_masked_softmax)
     graph = graph.map_nodes(_to_two_dimensions).map_nodes(plain_argmax).map_nodes(resize_for_repeats)
+    graph = graph.map_nodes(keep_bias) if is_integer else graph
     graph = splits_to_slices(graph).map_nodes(merge_axes).map_nodes(merge_around)
     graph = one_operator_each(graph)
     if "TILE" in target.absent:

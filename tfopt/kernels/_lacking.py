@@ -29,9 +29,11 @@ BECOMES = {
     "Max": "REDUCE_MAX",
     "Min": "REDUCE_MIN",
     "mirror": "MIRROR_PAD",
+    "Prod": "REDUCE_PROD",
     "Reciprocal": "DIV",
     "SpaceToDepth": "SPACE_TO_DEPTH",
     "Take": "GATHER",
+    "TopK": "TOPK_V2",
     "TrueDivide": "DIV",
 }
 

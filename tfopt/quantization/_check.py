@@ -35,9 +35,10 @@ def check(model: keras.Model, target: str = "litert") -> QuantizationReport:
     Example:
 
     >>> import keras, tfopt
-    >>> model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3DTranspose(2, 2, name="volume")])
+    >>> inputs = keras.Input((4,))
+    >>> model = keras.Model(inputs, keras.ops.prod(keras.layers.Dense(2, name="head")(inputs), axis=-1))
     >>> [(row.path, row.done) for row in tfopt.check(model, "tflm").layers]
-    [('volume', 'refused')]
+    [('head', 'int8'), ('prod', 'refused')]
     """
     config = QuantConfig.for_target(target, strict=False)
     rewritten = rewrite(model, None, config)

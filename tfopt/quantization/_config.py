@@ -24,7 +24,7 @@ class QuantConfig:
             2016, arXiv 1603.05279).
         activation_bits: 8, or 16 for TFLite's "16x8": 16-bit activations with 8-bit weights. What has no kernel for
             those (argmax, clipping, bounds and padding by a constant) stays float, and the report says so; functions
-            that LiteRT looks up in tables (exp, log, tanh ...) are some of the 65,536 steps off there. With 8,
+            that LiteRT looks up in tables (gelu, tanh ...) are some of the 65,536 steps off there. With 8,
             normalizations and masked softmax compute in 16 bits inside, where the target has those.
         residual_bits: 8, or 16 for the sums `x + f(x)` of residual blocks, beside activations of 8. What adds up over
             the blocks is then rounded 256 times finer, the branches `f(x)` as before. A sum costs a QUANTIZE operator,
@@ -39,8 +39,8 @@ class QuantConfig:
             expression that is searched in the layer's path, or a function from layer to bool; the first that fits
             counts. A value is a dict of `weight_bits`, `granularity`, `power_of_two`, `ternary` and `activation_bits`,
             or None: leave the layer float. With `activation_bits` 16 its kernel reads and writes 16-bit codes, between
-            two QUANTIZE operators; what lies between two such layers keeps its 16 bits. With `weight_bits` None beside
-            that, a float kernel does.
+            two QUANTIZE operators; what lies between two such layers keeps its 16 bits, and so does a concatenation
+            that the model returns. With `weight_bits` None beside that, a float kernel does.
         pack_weights: store weights of 4 bits or fewer two to a byte where LiteRT's kernels read that; else a byte
             each. TFLite Micro and NPU compilers do not read packed weights.
         ranges: where the ranges of activations come from, see `Ranges`.

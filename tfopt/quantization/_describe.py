@@ -1,7 +1,7 @@
 """What the report says of each operation, and why."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -60,6 +60,14 @@ def describe_constants(model: keras.Model, graph: Graph) -> Iterator[LayerReport
             if stock:
                 note = "called on constants: its outputs are constants now, and do not train"
             yield LayerReport(layer.name, kind(layer), "constant", note)
+
+
+def describe_left_out(graph: Graph, parted: Mapping[str, tuple[str, str]]) -> Iterator[LayerReport]:
+    """Operations of the model that its quantized copy has no need of: `part_joins` says why."""
+    there = {node.path for node in graph.nodes}
+    for path, (name, _) in parted.items():
+        if path not in there:
+            yield LayerReport(path, name, "left out")
 
 
 def describe_node(node: Node, placement: Placement) -> LayerReport:

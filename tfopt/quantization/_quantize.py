@@ -12,9 +12,9 @@ import numpy as np
 from tfopt._replicas import share_weights
 from tfopt._samples import gather
 from tfopt.graph import build_model, kind, tensors_in
-from tfopt.kernels import RECURRENT, refuse_preprocessing, row_of
+from tfopt.kernels import RECURRENT, TARGETS, refuse_preprocessing, row_of
 from tfopt.quantization._config import QuantConfig
-from tfopt.quantization._describe import describe, describe_constants
+from tfopt.quantization._describe import describe, describe_constants, describe_left_out
 from tfopt.quantization._make_quantizers import kernel_names, make_quantizers
 from tfopt.quantization._overrides import resolve
 from tfopt.quantization._range_warnings import range_warnings
@@ -138,9 +138,12 @@ def quantize(
     rows = (
         *describe(graph, placement, layers, made, observed.squares),
         *describe_constants(model, rewritten.captured),
+        *describe_left_out(graph, rewritten.parted),
     )
-    said = (*about_states(rewritten.captured), *range_warnings(graph, placement, layers, observed))
-    report = with_notes(QuantizationReport(graph.name, rows, config.target, said), rewritten.notes)
+    widths = TARGETS[config.target].activation_bits
+    said = (*about_states(rewritten.captured), *range_warnings(graph, placement, layers, observed, widths))
+    words = {path: said_of for path, (_, said_of) in rewritten.parted.items()}
+    report = with_notes(QuantizationReport(graph.name, rows, config.target, said), words | rewritten.notes)
     if strict or config.strict:
         refuse_floats(report)
     kernels = tuple(kernel_names(placement, layers, made))

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from tfopt.graph import Graph, Node, tensors_in
-from tfopt.kernels import JOINED, SAME, row_of
+from tfopt.kernels import JOINED, SAME, Requantize, row_of
+from tfopt.quantization._range_remedies import FOR_COLUMNS, FOR_SAMPLES, for_part
 from tfopt.quantization.calibration import Observed, codes_used, effective_bits, outliers
 from tfopt.quantization.placement import Placement
 from tfopt.quantization.simulation import FakeQuantize
@@ -41,7 +42,11 @@ class _Site:
 
 
 def range_warnings(
-    graph: Graph, placement: Placement, layers: Sequence[FakeQuantize], observed: Observed
+    graph: Graph,
+    placement: Placement,
+    layers: Sequence[FakeQuantize],
+    observed: Observed,
+    widths: Sequence[int] = (8, 16),
 ) -> tuple[str, ...]:
     """A sentence for each part, column and sample whose range does not go with the rest.
 
@@ -50,6 +55,7 @@ def range_warnings(
         placement: the grids.
         layers: the quantizer of each grid, with its range.
         observed: what calibration saw at their sites, in order.
+        widths: the bits of activations that the target computes on.
     """
     pairs = [
         (site, layer) for grid, layer in zip(placement.grids, layers, strict=True) for site in grid.sites
@@ -59,7 +65,7 @@ def range_warnings(
         for (tensor, layer), (low, high) in zip(pairs, observed.ranges.tolist(), strict=True)
     }
     parts = {
-        id(tensor): _of_part(graph, placement, node, tensor, sites)
+        id(tensor): _of_part(graph, placement, node, tensor, sites, max(widths))
         for node in graph.nodes
         if (row := row_of(node)) is not None and row.output == JOINED
         for tensor in node.inputs
@@ -77,7 +83,7 @@ def _of_samples(graph: Graph, observed: Observed) -> Iterator[str]:
             who = who if len(far) == 1 else f"Samples {_some(far)} of the calibration data reach"
             yield (
                 f"{who} {times:.0f} times as far as the usual one in the input {tensor.name!r}, which widens the steps "
-                "of all layers. Leave what is no measurement out."
+                f"of all layers. {FOR_SAMPLES}"
             )
 
 
@@ -87,19 +93,32 @@ def _some(numbers: Sequence[int] | np.ndarray) -> str:
 
 
 def _of_part(
-    graph: Graph, placement: Placement, join: Node, tensor: keras.KerasTensor, sites: Mapping[int, _Site]
+    graph: Graph,
+    placement: Placement,
+    join: Node,
+    tensor: keras.KerasTensor,
+    sites: Mapping[int, _Site],
+    widest: int,
 ) -> str:
     """What an input of a concatenation, or of another operation on one grid, loses there; "" for nothing."""
     part = _site_of(graph, tensor, sites)
-    whole = sites.get(id(join.output), part)
-    if part is None or whole is None or not whole.loses(part.seen):
+    shared = (sites.get(id(join.output), part), *_narrowed(graph, join, sites))
+    whole = next((one for one in shared if one and part and one.loses(part.seen)), None)
+    if part is None or whole is None:
         return ""
     codes, bits = codes_used(part.seen, whole.step), whole.layer.num_bits
     return (
         f"{_name(graph, placement, tensor)!r} shares the grid of {join.path!r} ({_range(whole.grid)}): its values from "
         f"{_range(part.seen)} have {codes:.0f} of {2**bits} codes, {effective_bits(part.seen, whole.step):.1f} of "
-        f"{bits} bits. {_remedy(graph, join)}"
+        f"{bits} bits. {for_part(graph, join, bits < widest)}"
     )
+
+
+def _narrowed(graph: Graph, join: Node, sites: Mapping[int, _Site]) -> Iterator[_Site]:
+    """Where what was joined in 16 bits is brought to fewer."""
+    for node in graph.consumers.get(id(join.output), []):
+        if isinstance(node.op, Requantize) and id(node.output) in sites:
+            yield sites[id(node.output)]
 
 
 def _range(ends: tuple[float, float]) -> str:
@@ -115,24 +134,6 @@ def _site_of(graph: Graph, tensor: keras.KerasTensor, sites: Mapping[int, _Site]
             return None
         tensor = node.inputs[0]
     return sites[id(tensor)]
-
-
-def _remedy(graph: Graph, join: Node) -> str:
-    pending, ends_there = list(tensors_in(join.outputs)), False
-    while pending:
-        tensor = pending.pop(0)
-        ends_there = ends_there or id(tensor) in graph.output_ids
-        for node in graph.consumers.get(id(tensor), []):
-            row = row_of(node)
-            if row is None or row.output != SAME:
-                return (
-                    "Bring the parts to like ranges before they are joined, with a Rescaling or a batch norm behind "
-                    "each, or quantize with activation_bits=16."
-                )
-            pending.extend(tensors_in(node.outputs))
-    if ends_there:
-        return "Return the parts as outputs of their own: nothing computes with them joined."
-    return "Quantize with activation_bits=16, or join the parts elsewhere."
 
 
 def _name(graph: Graph, placement: Placement, tensor: keras.KerasTensor) -> str:
@@ -157,6 +158,5 @@ def _of_columns(graph: Graph, sites: Mapping[int, _Site], observed: Observed) ->
             yield (
                 f"The input {tensor.name!r} has one step of {site.step:.3g} for all of its columns, too wide for {few} "
                 f"{_some(lost)}: column {worst} from {_range(parts[worst])} has {codes:.0f} of "
-                f"{2**site.layer.num_bits} codes. Normalize the columns before the model, in float, or give them "
-                "inputs of their own."
+                f"{2**site.layer.num_bits} codes. {FOR_COLUMNS}"
             )

@@ -26,7 +26,7 @@ class LayerReport:
     Attributes:
         path: where it stands in the model.
         kind: what it is, as in `tfopt.graph.kind`.
-        done: `"int8"` or `"int16"`, `"fused"`, `"same grid"` or `"float"`.
+        done: `"int8"` or `"int16"`, `"fused"`, `"same grid"`, `"float"` or `"left out"`.
         note: into what, or why not.
         weights: name of the layer of the quantized model that holds its weights; `""` for none.
         quantizer: name of the layer that rounds its output; `""` where that is another operation's.

@@ -16,6 +16,7 @@ from tfopt.quantization.placement import (
     Placement,
     decompose,
     open_recurrent,
+    part_joins,
     place,
     read_applied_masks,
     real_inputs,
@@ -36,6 +37,7 @@ class Rewritten:
         graph: the same, taken apart.
         linear: `id(op)` of the layers that lose their activation.
         notes: what equalization did, by path.
+        parted: the kind of each operation at a concatenation that was changed or left out, and how, by path.
         input_ranges: the range of each input that held bytes, by name.
         wide: `id(op)` of the operations with 16-bit activations: residual sums, and those that overrides name.
     """
@@ -45,6 +47,7 @@ class Rewritten:
     linear: set[int]
     notes: dict[str, str]
     input_ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    parted: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     wide: frozenset[int] = frozenset()
 
 
@@ -70,8 +73,9 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
     check_finite(model)
     target = TARGETS[config.target]
     absent = (*target.absent, *target.avoided, *target.float_only(config.activation_bits))
+    parted, joins = part_joins(captured)
     # Of 16-bit activations the steps of cells are not proven equal to a file's.
-    opened = open_recurrent(captured, absent, unrolls=config.activation_bits == 8)
+    opened = open_recurrent(parted, absent, unrolls=config.activation_bits == 8)
     graph, input_ranges = real_inputs(opened)
     graph = read_applied_masks(graph, target, config.activation_bits)
     graph = decompose(graph, target, config.activation_bits)
@@ -84,7 +88,7 @@ def rewrite(model: keras.Model, calibration: Any, config: QuantConfig, equalize:
         wide |= residual_sums(graph)
     graph = widen_layers(graph, wide)
     graph = float_where_lacking(graph, target, config.activation_bits)
-    return Rewritten(captured, graph, linear, notes, input_ranges, wide)
+    return Rewritten(captured, graph, linear, notes, input_ranges, joins, wide)
 
 
 def _first_batch(model: keras.Model, calibration: Any) -> Any:

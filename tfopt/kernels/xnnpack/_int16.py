@@ -18,7 +18,7 @@ from tfopt.kernels._fixed_point import (
 from tfopt.kernels._grids import Grid
 from tfopt.kernels.reference._family import INT16 as REFERENCE
 from tfopt.kernels.reference._int16_curves import int16_softmax
-from tfopt.kernels.xnnpack._lookups import looked_up, reciprocal_root
+from tfopt.kernels.xnnpack._lookups import exponential, logarithm, looked_up, reciprocal_root
 from tfopt.kernels.xnnpack._means import MEANS, count_of
 
 
@@ -82,6 +82,8 @@ INT16 = {
     "Multiply": KernelRule(2, _multiply),
     **dict.fromkeys(("Matmul", "Einsum", "Dot"), KernelRule(2, _matmul)),
     "leaky_relu": KernelRule(1, _leaky_relu),
+    **dict.fromkeys(("Exp", "exponential"), KernelRule(1, looked_up(exponential))),
+    "Log": KernelRule(1, looked_up(logarithm)),
     "Rsqrt": KernelRule(1, looked_up(reciprocal_root)),
     "Sum": KernelRule(1, _total),
     **dict.fromkeys(MEANS, KernelRule(1, _mean)),

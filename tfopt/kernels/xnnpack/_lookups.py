@@ -9,6 +9,7 @@ from keras import ops
 from tfopt._float32 import exactly
 from tfopt.kernels._family import Rounding
 from tfopt.kernels._grids import Grid
+from tfopt.kernels.reference._integers import double
 
 _ENTRIES = 512
 _LOWEST, _HIGHEST = -32768.0, 32767.0
@@ -61,3 +62,13 @@ def reciprocal_root(x: Any, highest: Any) -> Any:
     # TensorFlow's graphs compute 1 / x as a reciprocal, which may differ in the last bit; this is a true division.
     root = exactly(ops.sqrt(ops.where(x > 0.0, x, 1.0)))
     return ops.where(x > 0.0, exactly(2.0 / root) * 0.5, highest)
+
+
+def exponential(x: Any, highest: Any) -> Any:
+    """`exp(x)`, computed in double precision and rounded once."""
+    return ops.cast(ops.exp(double(x)), "float32")
+
+
+def logarithm(x: Any, highest: Any) -> Any:
+    """`log(x)`; the largest negative number of the output for what is not positive."""
+    return ops.where(x > 0.0, ops.cast(ops.log(double(ops.where(x > 0.0, x, 1.0))), "float32"), -highest)

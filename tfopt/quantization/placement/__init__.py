@@ -6,6 +6,7 @@ from tfopt.quantization.placement._constants import round_constants
 from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
 from tfopt.quantization.placement._insertion import insert, step_counter
 from tfopt.quantization.placement._integer_inputs import real_inputs
+from tfopt.quantization.placement._joins import part_joins
 from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_negative, place
 from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
@@ -21,6 +22,7 @@ __all__ = [
     "insert",
     "is_non_negative",
     "open_recurrent",
+    "part_joins",
     "place",
     "read_applied_masks",
     "real_inputs",

@@ -19,7 +19,7 @@ from tfopt.quantization.placement._parts import Parts
 from tfopt.quantization.placement._pooling import pool_3d
 from tfopt.quantization.placement._simpler_functions import SIMPLER, log_sum_exp
 from tfopt.quantization.placement._statistics import STATISTICS
-from tfopt.quantization.placement._volumes import conv_3d
+from tfopt.quantization.placement._volumes import conv_3d, conv_3d_transpose
 
 
 def decompose(graph: Graph, target: Target = TARGETS["litert"], num_bits: int = 8) -> Graph:
@@ -247,6 +247,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "Average": _average,
     "AveragePooling3D": pool_3d,
     "Conv3D": conv_3d,
+    "Conv3DTranspose": conv_3d_transpose,
     "DotProductAttention": _dot_product_attention,
     "MaxPooling3D": pool_3d,
     "Multiply": _multiply,

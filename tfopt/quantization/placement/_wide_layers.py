@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 import keras
 
 from tfopt.graph import Graph, Node, kind, substitute, tensors_in
-from tfopt.kernels import SAME, Requantize, Widths, fused_with, row_of
+from tfopt.kernels import JOINED, SAME, Requantize, Widths, fused_with, row_of
 
 
 def residual_sums(graph: Graph) -> frozenset[int]:
@@ -53,7 +53,8 @@ def widen_layers(graph: Graph, chosen: Container[int]) -> Graph:
 
     What a kernel fuses is widened with it, and so is what only moves codes from one of them to the next; all borders
     between two of them fall away, so that what is between them keeps its 16 bits. So do those of what computes in 16
-    bits already, as a normalization, before and behind one of them.
+    bits already, as a normalization, before and behind one of them. A model returns what it computes in 8 bits, but for
+    a concatenation: narrowed behind it, the parts would share the 8 bits of one grid, and be widened for nothing.
 
     Args:
         graph: a graph whose activations are split.
@@ -89,7 +90,15 @@ def widen_layers(graph: Graph, chosen: Container[int]) -> Graph:
                 nodes.append(_border(f"{node.op.name}_narrow", None, tensor))
                 narrow[id(tensor)] = nodes[-1].output
         done.add(id(node))
-    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=substitute(graph.outputs, narrow))
+    left = {key: tensor for key, tensor in narrow.items() if not _is_returned_joined(graph, key)}
+    return dataclasses.replace(graph, nodes=tuple(nodes), outputs=substitute(graph.outputs, left))
+
+
+def _is_returned_joined(graph: Graph, key: int) -> bool:
+    """Whether a tensor, by its `id`, is what a concatenation makes, and the model returns it."""
+    producer = graph.producers.get(key)
+    row = None if producer is None else row_of(producer)
+    return key in graph.output_ids and row is not None and row.output == JOINED
 
 
 def _is_border(node: Node, *num_bits: int | None) -> bool:
@@ -111,7 +120,8 @@ def _wide_already(
 def _leaves(graph: Graph, tensor: keras.KerasTensor, inside: Container[int]) -> bool:
     """Whether something that computes on 8-bit codes reads what is inside."""
     readers = graph.consumers[id(tensor)]
-    return id(tensor) in graph.output_ids or any(
+    is_narrowed = id(tensor) in graph.output_ids and not _is_returned_joined(graph, id(tensor))
+    return is_narrowed or any(
         id(reader) not in inside and not _is_border(reader, 16, None) for reader in readers
     )
 
