@@ -54,9 +54,7 @@ def _reading_through(call: Callable, signature: inspect.Signature) -> Callable:
     @functools.wraps(call)
     def quantized_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         training = kwargs.get("training") if takes_training else kwargs.pop("training", None)
-        args, in_call = self.operands(args, training)
-        with self.reading(in_call):
-            return call(self, *args, **kwargs)
+        return self.evaluate(call, args, kwargs, training)
 
     quantized_call.__signature__ = signature  # type: ignore[attr-defined]
     return quantized_call
@@ -99,6 +97,18 @@ class QuantizedWeights(GridSettings, IntegerWeights):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional arguments of `call`, and what it reads in place of the layer's attributes, by name."""
         return args, {name: self.quantize_weight(getattr(self, name), name) for name in self.weight_names}
+
+    def evaluate(
+        self: Any,
+        call: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        training: bool | None,
+    ) -> Any:
+        """What the stock layer's `call` returns while it reads what `operands` gives."""
+        args, in_call = self.operands(args, training)
+        with self.reading(in_call):
+            return call(self, *args, **kwargs)
 
     @contextlib.contextmanager
     def reading(self, in_call: dict[str, Any]) -> Iterator[None]:
