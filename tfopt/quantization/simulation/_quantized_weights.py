@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfopt._host_ops import assign_from, on_host, ops
 from tfopt._untracked import Untracked
@@ -184,11 +185,15 @@ class QuantizedWeights(GridSettings, IntegerWeights):
             if issubclass(base, keras.layers.Layer) and not issubclass(base, QuantizedWeights)
         )
         config = {name: value for name, value in self.get_config().items() if name not in self._settings()}
-        layer = plain.from_config(config)
+        # Numbers that are replaced at once need not be drawn at random, which takes several times their memory.
+        drawn = {name: "zeros" for name in config if name.endswith("_initializer")}
+        layer = plain.from_config({**config, **drawn})
         layer.build_from_config(self.get_build_config())
         for own, plain_one in zip(self.weights, layer.weights, strict=True):
             assign_from(own, plain_one)
         with on_host():
             for name in self.weight_names:
-                getattr(layer, name).assign(self._rounded(ops.convert_to_tensor(getattr(self, name)), name))
+                weight = np.asarray(ops.convert_to_tensor(getattr(self, name)))
+                factor = self._factor(weight, name)
+                getattr(layer, name).assign(self.grid.quantize_on_host(weight, self.axes_of(name), factor))
         return layer
