@@ -62,6 +62,18 @@ def assign_from(source: keras.Variable, target: keras.Variable) -> None:
     target.assign(keras.ops.convert_to_tensor(source) if shares else source.numpy())
 
 
+def row_blocks(array: np.ndarray, size: int = 2**20) -> Iterator[slice]:
+    """Slices of the first axis, each of some `size` numbers: what is computed by them needs little memory beside.
+
+    >>> import numpy as np
+    >>> from tfopt._host_ops import row_blocks
+    >>> list(row_blocks(np.zeros((5, 4)), size=8))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)]
+    """
+    rows = max(size * len(array) // max(array.size, 1), 1)
+    return (slice(at, at + rows) for at in range(0, len(array), rows))
+
+
 def _is_tracing() -> bool:
     if keras.backend.backend() != "tensorflow":
         return False

@@ -222,3 +222,19 @@ def test_pruned_zeros_stay_exact(blobs, settings, tmp_path):
     np.testing.assert_array_equal(np.asarray(q.get_layer("stem").weights_and_rounded()[1])[kernel == 0], 0.0)
     assert tfopt.export(q, tmp_path / "a.tflite").sparsity > 0.02
     assert tfopt.verify(q, tmp_path / "a.tflite", x[:64], tolerance=2).passed
+
+
+@pytest.mark.parametrize("make", [lambda: keras.layers.Dense(3, "relu"), lambda: keras.layers.Conv1D(3, 2)])
+def test_a_large_kernel_that_is_rounded_twice_trains_to_the_same_bits(make, monkeypatch) -> None:
+    def trained(large: int) -> list[np.ndarray]:
+        monkeypatch.setattr("tfopt.quantization.simulation._recomputed.LARGE", large)
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((6, 4)), make(), keras.layers.Flatten(), keras.layers.Dense(2)])
+        x = np.random.default_rng(0).normal(size=(16, 6, 4)).astype("float32")
+        q = tfopt.quantize(model, x)
+        q.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        q.fit(x, x[:, 0, :2], epochs=2, batch_size=8, shuffle=False, verbose=0)
+        return q.get_weights()
+
+    for once, twice in zip(trained(10**9), trained(1), strict=True):
+        np.testing.assert_array_equal(once, twice)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfopt._float32 import coarse
-from tfopt._host_ops import array_of, on_host
+from tfopt._host_ops import array_of, on_host, row_blocks
 from tfopt.conversion._channel_bounds import channel_bounds
 from tfopt.conversion._dilations import one_operator_each
 from tfopt.conversion._int16 import to_int8_grid
@@ -158,19 +158,27 @@ def _on_exact_grid(
         usual = bool((is_usual | (bound == 0)).all())
         bias = [np.broadcast_to(rounded, one.shape) for one in bias]
     scale = _found_again(bound) if scale is None else scale
-    exact = kernel  # `store_weights` puts it on its grid
-    if usual:
-        # In place, for a kernel may be large.
-        exact = kernel / scale
-        np.round(exact, out=exact)
-        exact *= scale
-        exact = exact.astype("float32", copy=False)
-        distance = exact - kernel
-        if np.any(np.abs(distance, out=distance) > _NOISE * scale):
-            return None  # float weights, or weights on another grid
+    exact = _rounded(kernel, scale) if usual else kernel  # `store_weights` puts that on its grid
+    if exact is None:
+        return None  # float weights, or weights on another grid
     layer = _with_config(node.op) if id(node.op) in theirs else node.op
     layer.set_weights([exact, *bias])
     return [dataclasses.replace(node, op=layer)], node.outputs
+
+
+def _rounded(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    """The kernel on its grid: itself where it is there to the bit, None where a weight lies off the grid."""
+    scale, exact = np.broadcast_to(scale, kernel.shape), None
+    # Some rows after another, and in memory of its own only if a number changes: a kernel may be large.
+    for rows in row_blocks(kernel):
+        found = (np.round(kernel[rows] / scale[rows]) * scale[rows]).astype("float32", copy=False)
+        if np.any(np.abs(found - kernel[rows]) > _NOISE * scale[rows]):
+            return None
+        if exact is None and not np.array_equal(found, kernel[rows]):
+            exact = kernel.astype("float32")
+        if exact is not None:
+            exact[rows] = found
+    return kernel if exact is None else exact
 
 
 def _found_again(bound: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tfopt._host_ops import array_of
+from tfopt._host_ops import array_of, row_blocks
 from tfopt.conversion._channel_bounds import channel_bounds
 from tfopt.conversion._file_layout import in_file_layout
 from tfopt.conversion._file_parts import KernelOperator, MutableTensor
@@ -40,10 +40,11 @@ class StandIn:
 
     def codes_and_steps(self) -> tuple[np.ndarray, np.ndarray]:
         """The int8 code of each number of the kernel, in Keras' layout, and the step of each channel."""
-        kernel = array_of(self.layer.kernel)
-        steps = _steps(self.layer)
-        codes = kernel / steps
-        return np.rint(codes, out=codes).astype("int8"), steps.reshape(-1)
+        kernel, steps = array_of(self.layer.kernel), _steps(self.layer)
+        codes, wide = np.empty(kernel.shape, "int8"), np.broadcast_to(steps, kernel.shape)
+        for rows in row_blocks(kernel):
+            codes[rows] = np.rint(kernel[rows] / wide[rows])
+        return codes, steps.reshape(-1)
 
 
 def stand_ins(model: keras.Model) -> tuple[StandIn, ...]:
@@ -83,10 +84,11 @@ def _is_simple(layer: keras.layers.Layer) -> bool:
     kernel, steps = array_of(layer.kernel), _steps(layer)
     if kernel.dtype != np.float32 or not (steps > 0).all():  # without a weight, a channel has no step
         return False
-    found = kernel / steps
-    np.rint(found, out=found)
-    found *= steps
-    return bool((found == kernel).all())
+    wide = np.broadcast_to(steps, kernel.shape)
+    return all(
+        np.array_equal(np.rint(kernel[rows] / wide[rows]) * wide[rows], kernel[rows])
+        for rows in row_blocks(kernel)
+    )
 
 
 def _steps(layer: keras.layers.Layer) -> np.ndarray:

@@ -97,7 +97,9 @@ def weight_scale(weight: Any, kept_axes: tuple[int, ...], num_bits: int = 8) -> 
     """
     kept = {axis % len(weight.shape) for axis in kept_axes}
     reduced = tuple(axis for axis in range(len(weight.shape)) if axis not in kept)
-    bound = ops.max(ops.abs(weight), axis=reduced, keepdims=True)
+    # Without an array of magnitudes, as large as the kernel.
+    ends = ops.max(weight, axis=reduced, keepdims=True), ops.min(weight, axis=reduced, keepdims=True)
+    bound = ops.maximum(ends[0], -ends[1])
     # Times a constant, for XLA turns a division by one into this.
     return coarse(
         ops.where(bound > SMALLEST_WEIGHT, bound, 1.0) * (1.0 / (2.0 ** (num_bits - 1) - 1.0)), num_bits

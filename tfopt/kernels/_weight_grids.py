@@ -3,8 +3,10 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from tfopt._float32 import next_power_of_two
-from tfopt._host_ops import ops
+from tfopt._host_ops import ops, row_blocks
 from tfopt.kernels._grids import SMALLEST_WEIGHT, weight_scale
 
 GRANULARITIES = ("channel", "tensor")
@@ -96,10 +98,25 @@ class WeightGrid:
         weight = ops.convert_to_tensor(weight)
         exact = ops.stop_gradient(ops.cast(weight, "float32"))
         folded = exact if factor is None else exact * factor
-        step = self.step(folded, kept_axes)
-        rounded = self.codes(folded, step, kept_axes) * step
+        rounded = self._rounded(folded, self.step(folded, kept_axes), kept_axes)
         rounded = ops.cast(rounded if factor is None else rounded / factor, weight.dtype)
         return weight + ops.stop_gradient(rounded - weight)
+
+    def quantize_on_host(
+        self, weight: np.ndarray, kept_axes: tuple[int, ...], factor: Any = None
+    ) -> np.ndarray:
+        """What `quantize` gives, some rows after another where that can be: a kernel may be large."""
+        if factor is not None or self.ternary or weight.dtype != np.float32:
+            return np.asarray(self.quantize(weight, kept_axes, factor))
+        step = np.broadcast_to(self.step(weight, kept_axes), (len(weight), *weight.shape[1:]))
+        new = np.empty_like(weight)
+        for rows in row_blocks(weight):
+            rounded = self._rounded(weight[rows], step[rows], kept_axes)
+            np.add(weight[rows], rounded - weight[rows], out=new[rows])
+        return new
+
+    def _rounded(self, weight: Any, step: Any, kept_axes: tuple[int, ...]) -> Any:
+        return self.codes(weight, step, kept_axes) * step
 
     def _is_large(self, weight: Any, kept_axes: tuple[int, ...]) -> Any:
         return ops.abs(weight) > _TERNARY_THRESHOLD * _mean_magnitude(weight, weight != 0, kept_axes)

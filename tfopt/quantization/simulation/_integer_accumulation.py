@@ -1,6 +1,7 @@
 """The mixin that makes a layer sum up whole numbers in inference, as the integer kernels do."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from tfopt._host_ops import ops
 from tfopt._untracked import Untracked
 from tfopt.kernels import once
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
+from tfopt.quantization.simulation._recomputed import is_recomputed, recomputed
 
 
 class IntegerAccumulation(QuantizedWeights):
@@ -44,6 +46,26 @@ class IntegerAccumulation(QuantizedWeights):
             return signature
         training = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=None)
         return signature.replace(parameters=[*signature.parameters.values(), training])
+
+    def evaluate(
+        self: Any,
+        call: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        training: bool | None,
+    ) -> Any:
+        if not is_recomputed(self, training):
+            return super().evaluate(call, args, kwargs, training)
+        names = [name for name in ("kernel", "bias") if getattr(self, name) is not None]
+
+        def sums(x: Any, *weights: Any) -> Any:
+            with self.reading(dict(zip(names, weights, strict=True))):
+                rounded, in_call = self.operands((x, *args[1:]), training)
+            # The gradient of an activation reads what it returns, for which the product would be computed again.
+            with self.reading({**in_call, "activation": keras.activations.linear}):
+                return call(self, *rounded, **kwargs)
+
+        return self.activation(recomputed(sums, args[0], *(getattr(self, name) for name in names)))
 
     _input: Untracked = Untracked(None)
 

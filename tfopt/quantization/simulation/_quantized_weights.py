@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfopt._host_ops import assign_from, on_host, ops
 from tfopt._untracked import Untracked
@@ -54,9 +55,7 @@ def _reading_through(call: Callable, signature: inspect.Signature) -> Callable:
     @functools.wraps(call)
     def quantized_call(self: Any, *args: Any, **kwargs: Any) -> Any:
         training = kwargs.get("training") if takes_training else kwargs.pop("training", None)
-        args, in_call = self.operands(args, training)
-        with self.reading(in_call):
-            return call(self, *args, **kwargs)
+        return self.evaluate(call, args, kwargs, training)
 
     quantized_call.__signature__ = signature  # type: ignore[attr-defined]
     return quantized_call
@@ -99,6 +98,18 @@ class QuantizedWeights(GridSettings, IntegerWeights):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The positional arguments of `call`, and what it reads in place of the layer's attributes, by name."""
         return args, {name: self.quantize_weight(getattr(self, name), name) for name in self.weight_names}
+
+    def evaluate(
+        self: Any,
+        call: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        training: bool | None,
+    ) -> Any:
+        """What the stock layer's `call` returns while it reads what `operands` gives."""
+        args, in_call = self.operands(args, training)
+        with self.reading(in_call):
+            return call(self, *args, **kwargs)
 
     @contextlib.contextmanager
     def reading(self, in_call: dict[str, Any]) -> Iterator[None]:
@@ -174,11 +185,15 @@ class QuantizedWeights(GridSettings, IntegerWeights):
             if issubclass(base, keras.layers.Layer) and not issubclass(base, QuantizedWeights)
         )
         config = {name: value for name, value in self.get_config().items() if name not in self._settings()}
-        layer = plain.from_config(config)
+        # Numbers that are replaced at once need not be drawn at random, which takes several times their memory.
+        drawn = {name: "zeros" for name in config if name.endswith("_initializer")}
+        layer = plain.from_config({**config, **drawn})
         layer.build_from_config(self.get_build_config())
         for own, plain_one in zip(self.weights, layer.weights, strict=True):
             assign_from(own, plain_one)
         with on_host():
             for name in self.weight_names:
-                getattr(layer, name).assign(self._rounded(ops.convert_to_tensor(getattr(self, name)), name))
+                weight = np.asarray(ops.convert_to_tensor(getattr(self, name)))
+                factor = self._factor(weight, name)
+                getattr(layer, name).assign(self.grid.quantize_on_host(weight, self.axes_of(name), factor))
         return layer
