@@ -67,7 +67,7 @@ setup(
     install_requires=[
         "tensorflow>=2.20",
         "keras>=3.12",
-        "numpy>=1.26",
+        "numpy>=2.0",
         "absl-py>=1.2",
         "ai-edge-litert>=2.1",
         "flatbuffers>=24.3.25",
@@ -75,10 +75,10 @@ setup(
         "jinja2>=3.1",
         "lazy-loader>=0.4",
         "markupsafe>=2.1",
-        "matplotlib>=3.8",
+        "matplotlib>=3.9",
         "pyyaml>=6.0.2",
         "rich>=13.0",
-        "tensorflow-model-optimization>=0.8",
+        "tensorflow-model-optimization>=0.8.1",
         "wrapt>=1.15",
     ],
     extras_require={
