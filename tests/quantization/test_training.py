@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 import tfopt
-from tests.models import trained_like
+from tests.models import samples_for, trained_like
 from tests.strategies import two_devices
 from tfopt import QuantConfig, Ranges
 from tfopt.quantization import FakeQuantize, FusedBatchNormalization, StepCounter
@@ -238,3 +238,26 @@ def test_a_large_kernel_that_is_rounded_twice_trains_to_the_same_bits(make, monk
 
     for once, twice in zip(trained(10**9), trained(1), strict=True):
         np.testing.assert_array_equal(once, twice)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_between_layers_a_step_moves_what_the_policy_says(policy):
+    """In training; inference needs a code times its step, and a loss the outputs, in float32."""
+    hidden = [layers.Dense(4, "relu", dtype=policy, name=f"hidden_{at}") for at in range(2)]
+    model = keras.Sequential([keras.Input((3,)), *hidden, layers.Dense(2, dtype=policy, name="scores")])
+    x = samples_for(model, 8)
+    q = tfopt.quantize(trained_like(model), x)
+    found = [layer for layer in q.layers if isinstance(layer, FakeQuantize)]
+    inside = keras.Model(q.input, {layer.name: layer.output for layer in found})
+    written = {
+        training: {
+            name: keras.backend.standardize_dtype(value.dtype)
+            for name, value in inside(x, training=training).items()
+        }
+        for training in (True, False)
+    }
+    moved = policy.removeprefix("mixed_")
+    inner = {name: dtype for name, dtype in written[True].items() if name.startswith("hidden")}
+    assert len(inner) == 2 and set(inner.values()) == {moved}
+    assert {dtype for name, dtype in written[True].items() if name not in inner} == {"float32"}
+    assert set(written[False].values()) == {"float32"}

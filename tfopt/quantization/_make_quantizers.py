@@ -67,8 +67,17 @@ def _quantizer(
         non_negative=all(is_non_negative(graph, site) for site in grid.sites),
         float_training=grid.fixed is not None and is_final,
         name=name,
-        dtype="float32",
+        dtype="float32" if is_final or grid.num_bits == 16 else _type_between_layers(grid, graph),
     )
+
+
+def _type_between_layers(grid: SharedGrid, graph: Graph) -> str:
+    """The policy of what writes the sites, where all of it is of mixed precision."""
+    writers = [graph.producers.get(id(site)) for site in grid.sites]
+    policies = [None if one is None else getattr(one.op, "dtype_policy", None) for one in writers]
+    (name, *others) = {"float32" if policy is None else policy.name for policy in policies}
+    is_mixed = not others and keras.DTypePolicy(name).compute_dtype in ("bfloat16", "float16")
+    return name if is_mixed else "float32"
 
 
 def _is_input(graph: Graph, site: keras.KerasTensor) -> bool:

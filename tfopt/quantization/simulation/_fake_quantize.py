@@ -85,7 +85,8 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
         smallest_step: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # Not cast by Keras: 16 bits of float do not hold a code times its step, which inference needs.
+        super().__init__(**{"autocast": False, **kwargs})
         if num_sites < 1:
             raise ValueError(f"The 'num_sites' argument must be 1 or more. Got {num_sites} instead.")
         if fixed_range is not None:
@@ -116,6 +117,7 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
         ties: str = "even",
         training: bool | None = None,
     ) -> Any:
+        inputs = ops.cast(inputs, "float32")
         if training and self.float_training:
             return inputs
         if not training:
@@ -124,7 +126,9 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
             self.observe_batch(ops.stop_gradient(inputs), site)
         # Outside of the condition, for it assigns a variable.
         clip = self.current_clip(training=True) if self.learns else None
-        return self.unless_delayed(inputs, lambda: self._round(inputs, clip))
+        rounded = self.unless_delayed(inputs, lambda: self._round(inputs, clip))
+        # What is written and read again between layers, and its gradient, is of 16 bits in mixed precision.
+        return ops.cast(rounded, self.compute_dtype)
 
     def _round(self, inputs: Any, clip: Any) -> Any:
         """The operation that trains."""
@@ -167,7 +171,7 @@ class FakeQuantize(ActivationRange, IntegerActivations, keras.layers.Layer):
         return ops.cast(codes * self.step(), inputs.dtype)
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
+        return keras.KerasTensor(inputs.shape, self.compute_dtype)
 
     def to_inference(self) -> "ConstantFakeQuantize":
         """The same grid as constants: what the converter reads."""
