@@ -107,6 +107,8 @@ def export(
     ends = end_types(kept, input_dtype, output_dtype)
     flatbuffer, stored = _convert(model, graph, batch_size, format, ends)
     sparse_kernels = sparsify(flatbuffer) if sparse else ()
+    # The converter's version and its flags, which no runtime reads.
+    flatbuffer.drop_metadata("CONVERSION_METADATA")
     if target != "litert":
         flatbuffer.set_metadata(TARGET_ENTRY, target.encode())
     content = flatbuffer.to_bytes()

@@ -153,6 +153,12 @@ class Flatbuffer:
         entry.name, entry.buffer = name, self.add_buffer(np.frombuffer(data, "uint8"))
         self.model.metadata = [*(self.model.metadata or ()), entry]
 
+    def drop_metadata(self, name: str) -> None:
+        """Leaves out an entry of the file's metadata."""
+        kept = [entry for entry in self.model.metadata or () if entry.name != name.encode()]
+        self.changed |= len(kept) < len(self.model.metadata or ())
+        self.model.metadata = kept or None
+
     def set_names(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """Puts inputs and outputs in the order of the model, and gives them their names in a signature.
 
