@@ -25,20 +25,20 @@ def conv_3d(part: Parts, node: Node, x: Any) -> Any:
         layers.Conv2D,
         layer.filters,
         layer.kernel_size[1:],
-        strides=layer.strides[1:],
-        padding=layer.padding,
         dilation_rate=layer.dilation_rate[1:],
-        activation=layer.activation,
-        use_bias=layer.use_bias,
-        kernel_regularizer=layer.kernel_regularizer,
-        bias_regularizer=layer.bias_regularizer,
-        bias_constraint=layer.bias_constraint,
+        **_of_planes(layer),
     )
     convolution.trainable = layer.trainable
     y = convolution(ops.reshape(planes, (-1, height, width, channels)))
     flat = np.transpose(kernel, (1, 2, 0, 3, 4)).reshape(*kernel.shape[1:3], channels, -1)
     convolution.set_weights([flat, *bias])
     return ops.reshape(y, (-1, steps, *y.shape[1:]))
+
+
+def _of_planes(layer: Any) -> dict[str, Any]:
+    """The settings of a convolution that one of its planes has too."""
+    same = ("padding", "activation", "use_bias", "kernel_regularizer", "bias_regularizer", "bias_constraint")
+    return {"strides": layer.strides[1:], **{name: getattr(layer, name) for name in same}}
 
 
 def _planes(layer: Any, x: Any) -> Any:
@@ -87,14 +87,8 @@ def conv_3d_transpose(part: Parts, node: Node, x: Any) -> Any:
         layers.Conv2DTranspose,
         layer.filters * stride,
         layer.kernel_size[1:],
-        strides=layer.strides[1:],
-        padding=layer.padding,
         output_padding=padding,
-        activation=layer.activation,
-        use_bias=layer.use_bias,
-        kernel_regularizer=layer.kernel_regularizer,
-        bias_regularizer=layer.bias_regularizer,
-        bias_constraint=layer.bias_constraint,
+        **_of_planes(layer),
     )
     convolution.trainable = layer.trainable
     y = convolution(ops.reshape(planes, (-1, height, width, taps * channels)))

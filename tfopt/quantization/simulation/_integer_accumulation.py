@@ -47,13 +47,7 @@ class IntegerAccumulation(QuantizedWeights):
         training = inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=None)
         return signature.replace(parameters=[*signature.parameters.values(), training])
 
-    def evaluate(
-        self: Any,
-        call: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        training: bool | None,
-    ) -> Any:
+    def evaluate(self: Any, call: Callable[..., Any], args: Any, kwargs: Any, training: bool | None) -> Any:
         if not is_recomputed(self, training):
             return super().evaluate(call, args, kwargs, training)
         names = [name for name in ("kernel", "bias") if getattr(self, name) is not None]
