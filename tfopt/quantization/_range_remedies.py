@@ -1,7 +1,9 @@
 """What to do where a grid costs values: a sentence for each case, of what helps this model on its target."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+
+import keras
 
 from tfopt.graph import Graph, Node, tensors_in
 from tfopt.kernels import SAME, Requantize, row_of
@@ -21,8 +23,10 @@ def for_part(graph: Graph, join: Node, can_widen: bool) -> str:
         join: the concatenation, or another operation whose inputs share a grid.
         can_widen: whether 16-bit codes are to be had: the target computes on them, and the grid has fewer.
     """
-    readers = list(_computing_readers(graph, join))
-    if not readers and not _ends(graph, join):
+    carriers = _carriers(graph, join)
+    consumers = [node for tensor in carriers for node in graph.consumers.get(id(tensor), [])]
+    readers = list({id(node): node for node in consumers if not _moves(node)}.values())
+    if not readers and not any(id(tensor) in graph.output_ids for tensor in carriers):
         return "Join the parts elsewhere."
     if readers:
         advice = "Bring the parts to like ranges before they are joined, with a Rescaling or a batch norm behind each"
@@ -42,27 +46,16 @@ def _override(nodes: Sequence[Node]) -> str:
     return f"QuantConfig(overrides={dict([('|'.join(paths), {'activation_bits': 16})])})"
 
 
-def _computing_readers(graph: Graph, join: Node) -> Iterator[Node]:
-    """What computes with what a concatenation makes, moved or not."""
-    pending, seen = list(tensors_in(join.outputs)), set()
-    while pending:
-        for node in graph.consumers.get(id(pending.pop(0)), []):
-            row = row_of(node)
-            if (row is not None and row.output == SAME) or isinstance(node.op, Requantize):
-                pending.extend(tensors_in(node.outputs))
-            elif id(node) not in seen:
-                seen.add(id(node))
-                yield node
+def _carriers(graph: Graph, join: Node) -> list[keras.KerasTensor]:
+    """The tensors that hold what is joined, moved or not."""
+    found = list(tensors_in(join.outputs))
+    for tensor in found:  # which grows
+        for node in graph.consumers.get(id(tensor), []):
+            if _moves(node):
+                found.extend(tensors_in(node.outputs))
+    return found
 
 
-def _ends(graph: Graph, join: Node) -> bool:
-    """Whether the model returns what a concatenation makes, moved or not."""
-    pending = list(tensors_in(join.outputs))
-    while pending:
-        tensor = pending.pop(0)
-        if id(tensor) in graph.output_ids:
-            return True
-        pending.extend(
-            one for node in graph.consumers.get(id(tensor), []) for one in tensors_in(node.outputs)
-        )
-    return False
+def _moves(node: Node) -> bool:
+    row = row_of(node)
+    return (row is not None and row.output == SAME) or isinstance(node.op, Requantize)
