@@ -47,13 +47,17 @@ def _shift(rng: np.random.Generator, weight: np.ndarray) -> Any:
 
 def main(names: list[str]) -> None:
     warnings.simplefilter("ignore")
+    import keras
     import tf_keras
 
     from tfopt.legacy import from_keras2
     from tfopt.legacy._compare import compare
 
     # In float32 a hundred layers differ by rounding as much as by a small mistake, and by another amount on each CPU.
+    # Both: Keras 3 makes constants of layers, as Normalization's, in its own.
     tf_keras.backend.set_floatx("float64")
+    keras.config.set_floatx("float64")
+    tf_keras.utils.set_random_seed(0)
     results = {}
     for name in names:
         size = APPLICATIONS[name]
