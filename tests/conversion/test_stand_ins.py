@@ -26,6 +26,9 @@ def _network() -> keras.Model:
     twice = layers.Dense(5, name="twice")
     x = twice(layers.ReLU(name="between")(twice(x)))
     x = layers.Dense(12, "relu", name="dense")(layers.Flatten(name="flatten")(x))
+    # As many numbers in each: filled with one number, their codes are equal bytes.
+    x = layers.Dense(12, "relu", name="as_large")(layers.Dense(12, "relu", name="square")(x))
+    x = layers.Dense(12, "relu", name="wider")(layers.Dense(8, "relu", name="wide")(x))
     model = keras.Model(inputs, layers.Dense(3, name="head")(x))
     for variable in model.weights:
         if "bias" in variable.path:
@@ -50,7 +53,8 @@ def test_the_file_is_that_of_the_converter(
         path = tmp_path / f"{name}.tflite"
         tfopt.export(q, path)
         files.append(tfopt.runtimes.TFLiteFile.read(path))
-    kernels = {"conv", "depthwise", "transposed", "conv1d", "twice", "twice_", "dense", "head"}
+    kernels = {"conv", "depthwise", "transposed", "conv1d", "twice", "twice_", "dense", "square", "as_large"}
+    kernels |= {"wide", "wider", "head"}
     assert seen == [(kernels, True)]
     whole, aside = files
     assert [op.name for op in aside.operators] == [op.name for op in whole.operators]

@@ -93,9 +93,8 @@ class MutableTensor:
         self.replace(flat.view("uint8"), scales)
 
     def fill(self, codes: np.ndarray, scales: np.ndarray) -> None:
-        """Gives a kernel whose bytes no other tensor reads other int8 codes, and steps, in their place."""
-        self.file.changed = True
-        self.file.model.buffers[self.tensor.buffer].data = codes.reshape(-1).view("uint8")
+        """Gives a kernel other int8 codes, and steps: in place of its bytes where no other tensor reads them."""
+        self.file.own_buffer(self.tensor).data = codes.reshape(-1).view("uint8")
         self.tensor.quantization.scale = scales.astype("float32")
 
     def set_float(self, values: np.ndarray) -> None:

@@ -98,6 +98,18 @@ class Flatbuffer:
             self.added[key] = len(self.model.buffers) - 1
         return self.added[key]
 
+    def own_buffer(self, tensor: Any) -> Any:
+        """The buffer of a tensor, which no other one reads: a new one where it was shared.
+
+        The converter gives tensors of equal bytes one buffer, whatever their shapes and grids are.
+        """
+        self.changed = True
+        readers = (other for graph in self.model.subgraphs for other in graph.tensors)
+        if any(other.buffer == tensor.buffer and other is not tensor for other in readers):
+            self.model.buffers.append(self.schema.BufferT())
+            tensor.buffer = len(self.model.buffers) - 1
+        return self.model.buffers[tensor.buffer]
+
     def add_tensor(
         self,
         name: str,
