@@ -23,7 +23,7 @@ from . import (
 from ._export_from import export
 from ._model_report import report
 from ._quantize_to_accuracy import quantize
-from ._shrink_to_latency import shrink
+from ._to_latency import factorize, shrink
 from .analysis import AccuracyReport, SensitivityReport, sensitivity
 from .budgets import SearchReport, search
 from .channels import PartialLayerNormalization, register_channels
@@ -50,7 +50,7 @@ from .distillation import (
     TeacherCache,
     cache_teacher,
 )
-from .factorization import FactorizationReport, factorize
+from .factorization import FactorizationReport
 from .pipeline import CompressResult, compress
 from .pruning import (
     SET,

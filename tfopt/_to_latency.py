@@ -1,10 +1,10 @@
-"""`tfopt.shrink`: `shrinking.shrink`, with latency measured on the int8 file."""
+"""`tfopt.shrink` and `tfopt.factorize`: those of their packages, with latency measured on the int8 file."""
 
 import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from tfopt import shrinking
+from tfopt import factorization, shrinking
 from tfopt._int8_latency import int8_latency
 
 P = ParamSpec("P")
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def _measuring(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with `int8_latency` as its `latency_of`: the package `shrinking` may not import conversion."""
+    """The function with `int8_latency` as its `latency_of`: neither package may import conversion."""
 
     @functools.wraps(function)
     def measuring(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -23,3 +23,4 @@ def _measuring(function: Callable[P, R]) -> Callable[P, R]:
 
 
 shrink = _measuring(shrinking.shrink)
+factorize = _measuring(factorization.factorize)

@@ -218,7 +218,7 @@ def test_a_zero_kernel_has_rank_one():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "exactly one of energy, params, macs, bytes and ranks. Got none"),
+        ({}, "exactly one of energy, params, macs, bytes, latency and ranks. Got none"),
         ({"energy": 0.5, "params": 0.5}, "Got energy=0.5 and params=0.5"),
         ({"energy": 1.5}, "'energy' argument must be a part in"),
         ({"params": -1}, "'params' argument must be a part in .0, 1., or a count"),

@@ -1,9 +1,9 @@
 """The rank of each layer: by energy, by a budget, or as the user says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tfopt.factorization._decompositions import rank_of
-from tfopt.factorization._factors import Factors
+from tfopt.factorization._parts import Factors
 
 Ranks = tuple[int, ...]
 
@@ -42,15 +42,26 @@ def within_budget(
         ranks = by_energy(factors, energy, of)
         return rest + sum(layer.cost(found, of) for layer, found in zip(factors, ranks, strict=True))
 
+    energy = largest_within(total, budget)
+    return None if energy is None else by_energy(factors, energy, of)
+
+
+def largest_within(total: Callable[[float], float], budget: float, fine: float = 1e-6) -> float | None:
+    """The largest energy of which the total is within a budget, by bisection; None if even that of 0 is not.
+
+    >>> from tfopt.factorization._select import largest_within
+    >>> round(largest_within(lambda energy: 10 * energy, budget=4), 3), largest_within(lambda energy: 5, budget=4)
+    (0.4, None)
+    """
     if total(1.0) <= budget:
-        return by_energy(factors, 1.0, of)
+        return 1.0
     low, high = 0.0, 1.0
     if total(low) > budget:
         return None
-    while high - low > 1e-6:
+    while high - low > fine:
         middle = (low + high) / 2
         low, high = (middle, high) if total(middle) <= budget else (low, middle)
-    return by_energy(factors, low, of)
+    return low
 
 
 def as_given(factors: Sequence[Factors], ranks: Mapping[str, float | Sequence[int]]) -> list[Ranks | None]:

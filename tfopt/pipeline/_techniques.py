@@ -13,11 +13,10 @@ import keras
 
 from tfopt._report import Report
 from tfopt._samples import count
-from tfopt._shrink_to_latency import shrink
+from tfopt._to_latency import factorize, shrink
 from tfopt.budgets import search
 from tfopt.clustering import Clustering
 from tfopt.distillation import Distiller, SoftTargets
-from tfopt.factorization import factorize
 from tfopt.graph import filters_by_value
 from tfopt.kernels import TARGETS
 from tfopt.pipeline._budget import SEARCHED

@@ -87,6 +87,7 @@ class Factorize(Section):
     )
     bytes: float | None = key(None, number(0, above=True).or_none(), "bytes to keep: a part, or a count")
     layers: Mapping[str, float] = key({}, _PARTS, "part of the ranks of single layers to keep, by path")
+    method: str = key("tucker", one_of("tucker", "cp"), "how convolutions are taken apart")
     where: str | None = key(None, expression().or_none(), "layers to take apart, by their path")
 
     def __post_init__(self) -> None:
