@@ -28,7 +28,7 @@ flags.DEFINE_string("cache", None, "A folder for the teacher's answers; a tempor
 flags.DEFINE_string(
     "float_model", None, "A .keras file of the fine-tuned float model; made if it is not there."
 )
-
+flags.DEFINE_string("teacher", None, "A .keras file of what teaches; the float model if it is not given.")
 flags.DEFINE_float("student_loss_weight", 0.1, "What labels count beside a teacher.", lower_bound=0.0)
 
 BATCH = 64
@@ -122,8 +122,12 @@ def train(
         model.fit(batches, epochs=epochs, verbose=2, shuffle=False, callbacks=list(callbacks))
 
 
-def cached(teacher: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> TeacherCache:
-    """What the teacher says about the images of so many epochs; a cache that is there may hold more of them."""
+def cached(whole: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> TeacherCache:
+    """What `--teacher`, or the float model, says about the images of so many epochs.
+
+    A cache that is there may hold more of them.
+    """
+    teacher = keras.models.load_model(FLAGS.teacher, compile=False) if FLAGS.teacher else whole
     folder = FLAGS.cache or tempfile.mkdtemp()
     if (Path(folder) / "manifest.json").exists():
         cache = TeacherCache(folder)
