@@ -17,6 +17,9 @@ _FEWEST_DIGITS = 12
 # log2 of an exact power of two may be a rounding error too high.
 _LOG_WINDOW = 1e-5
 
+# Types of mixed precision: no integer kernel rounds like them.
+HALF_FLOATS = ("float16", "bfloat16")
+
 _POWERS = 2.0 ** np.arange(-126, 128).astype("float32")
 
 

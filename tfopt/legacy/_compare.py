@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfopt._float32 import HALF_FLOATS
 from tfopt.graph import flatten_layers
 
 # Sizes to try where a model leaves a size open; networks for images have a minimum.
@@ -45,7 +46,7 @@ def _difference(mine: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def _tolerance(model: keras.Model) -> float:
-    halves = any(layer.compute_dtype in ("float16", "bfloat16") for layer in model.layers)
+    halves = any(layer.compute_dtype in HALF_FLOATS for layer in model.layers)
     return 0.05 if halves else 1e-4
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 
+from tfopt._float32 import HALF_FLOATS
 from tfopt.graph import Graph, tensors_in
 from tfopt.kernels import restrict_range
 from tfopt.quantization._config import QuantConfig
@@ -76,7 +77,7 @@ def _type_between_layers(grid: SharedGrid, graph: Graph) -> str:
     writers = [graph.producers.get(id(site)) for site in grid.sites]
     policies = [None if one is None else getattr(one.op, "dtype_policy", None) for one in writers]
     (name, *others) = {"float32" if policy is None else policy.name for policy in policies}
-    is_mixed = not others and keras.DTypePolicy(name).compute_dtype in ("bfloat16", "float16")
+    is_mixed = not others and keras.DTypePolicy(name).compute_dtype in HALF_FLOATS
     return name if is_mixed else "float32"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfopt._float32 import float32
+from tfopt._float32 import HALF_FLOATS, float32
 from tfopt.graph import fold_factor
 from tfopt.kernels import once
 from tfopt.quantization.simulation._step_counter import Timed
@@ -125,5 +125,5 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
             and not isinstance(inputs, keras.KerasTensor)
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
-            and keras.backend.standardize_dtype(inputs.dtype) in ("float16", "bfloat16", "float32")
+            and keras.backend.standardize_dtype(inputs.dtype) in (*HALF_FLOATS, "float32")
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from tfopt._float32 import HALF_FLOATS
 from tfopt.graph import clone_operation, kind
 from tfopt.kernels import FloatBoundary, FloatFence, registered_class
 from tfopt.quantization.simulation._fake_quantize import FakeQuantize
@@ -44,7 +45,7 @@ REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
 def _in_float32(op: keras.Operation) -> dict[str, Any]:
     """The change to the config of a layer that computes in 16 bits of float, which no integer kernel rounds like."""
     dtype = getattr(op, "compute_dtype", None)
-    return {"dtype": "float32"} if dtype in ("float16", "bfloat16") else {}
+    return {"dtype": "float32"} if dtype in HALF_FLOATS else {}
 
 
 def replacing(
