@@ -7,6 +7,7 @@ import pytest
 import tfopt
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
+from tfopt.conversion import _stand_ins
 from tfopt.quantization import FakeQuantize
 
 QUICK = {"siamese"}
@@ -29,7 +30,7 @@ def trained(name, config=None, **compile_arguments):
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in BATTERY]
 )
-def test_from_quantize_to_the_interpreter(name, tmp_path):
+def test_from_quantize_to_the_interpreter(name, tmp_path, monkeypatch):
     q, x = trained(name)
     left_float = {row.kind for row in q.report.layers if row.done == "float"}
     assert left_float == BATTERY[name][1]
@@ -46,6 +47,13 @@ def test_from_quantize_to_the_interpreter(name, tmp_path):
     assert all(output.equal >= least for output in verified.outputs), str(verified)
     assert bool(exported.float_operators) == bool(left_float)
     assert exported.weight_bits.keys() == {8}
+
+    # As if all kernels were too large for the converter to see.
+    monkeypatch.setattr(_stand_ins, "LARGE", 1)
+    tfopt.export(loaded, tmp_path / "aside.tflite")
+    runs = (tfopt.runtimes.run(tmp_path / f"{file}.tflite", x).values for file in ("q", "aside"))
+    for values, others in zip(*(one.values() for one in runs), strict=True):
+        np.testing.assert_array_equal(values, others)
 
 
 @pytest.mark.slow

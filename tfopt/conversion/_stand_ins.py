@@ -60,9 +60,9 @@ def stand_ins(model: keras.Model) -> tuple[StandIn, ...]:
 def put_back(file: Flatbuffer, replaced: Sequence[StandIn]) -> bool:
     """Writes the kernels that stood aside into the file; whether each had a place of its own there."""
     missing, done = set(replaced), set()
-    for op in file.kernel_operators():
-        weights = op.operand(1)
-        found = _of(weights, replaced)
+    # All are found before one is written: a shared layer has an operator, and a bias, for each call.
+    places = [(op, op.operand(1), _of(op.operand(1), replaced)) for op in file.kernel_operators()]
+    for op, weights, found in places:
         if weights is None or found is None:
             continue
         codes, steps = found.codes_and_steps()
