@@ -7,6 +7,7 @@ import pytest
 import tfopt
 from tests.models import samples_for, trained_like
 from tests.quantization.battery import BATTERY
+from tfopt import _host_ops
 from tfopt.conversion import _stand_ins
 from tfopt.quantization import FakeQuantize
 
@@ -48,8 +49,9 @@ def test_from_quantize_to_the_interpreter(name, tmp_path, monkeypatch):
     assert bool(exported.float_operators) == bool(left_float)
     assert exported.weight_bits.keys() == {8}
 
-    # As if all kernels were too large for the converter to see.
+    # As if all kernels were too large for the converter to see, and for more than a row in memory.
     monkeypatch.setattr(_stand_ins, "LARGE", 1)
+    monkeypatch.setattr(_host_ops.row_blocks, "__defaults__", (1,))
     tfopt.export(loaded, tmp_path / "aside.tflite")
     runs = (tfopt.runtimes.run(tmp_path / f"{file}.tflite", x).values for file in ("q", "aside"))
     for values, others in zip(*(one.values() for one in runs), strict=True):
