@@ -45,6 +45,7 @@ _WHERE = flags.DEFINE_string("where", None, "As for Pruning; '.*' prunes the fir
 _DISTIL = flags.DEFINE_bool("distil", False, "Let the float model teach, in both trainings.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "At the start of pruning; falls on a cosine.")
 _QAT_LEARNING_RATE = flags.DEFINE_float("qat_learning_rate", 3e-4, "The same for the training after it.")
+_WEIGHT_BITS = flags.DEFINE_integer("weight_bits", 8, "Bits of a weight on the grid.", 1, 8)
 _CLUSTERS = flags.DEFINE_integer("clusters", 0, "Distinct codes of each kernel; 0 for all.")
 
 
@@ -95,7 +96,7 @@ def main(_: list[str]) -> None:
         print(first.report)
     scores = {"float": cifar10.accuracy(teacher, test), "pruned": cifar10.accuracy(model, test)}
 
-    student = tfopt.quantize(model, calibration=x[:512])
+    student = tfopt.quantize(model, x[:512], tfopt.QuantConfig(weight_bits=_WEIGHT_BITS.value))
     second = pruning(ConstantSparsity(final), samples) if _EPOCHS.value else pruning(ramp, samples, regrowth)
     shared = [tfopt.Clustering(_CLUSTERS.value, _WHERE.value)] if _CLUSTERS.value else []
     callbacks = [second, *shared]
@@ -107,7 +108,8 @@ def main(_: list[str]) -> None:
     row = tfopt.compare({"int8": path}, *test).rows[0]
     scores["int8 file"] = 100.0 * (row.metric or 0.0)
 
-    print(f"\n{_PATTERN.value}, {_SCOPE.value}, {_CRITERION.value}, distil={_DISTIL.value}, seed {seed}")
+    how = f"{_PATTERN.value}, {_SCOPE.value}, {_CRITERION.value}, {_WEIGHT_BITS.value} bits"
+    print(f"\n{how}, distil={_DISTIL.value}, seed {seed}")
     for name, score in scores.items():
         print(f"{name:<14}{score:8.2f} %{score - scores['float']:+8.2f}")
     print(f"zeros in the file's kernels: {cifar10.zeros_in(path)}")
