@@ -69,15 +69,16 @@ def within_latency(
         found, least = whole, latency_of(build(whole))
         for _ in range(_MODELS):
             if least <= budget:
-                return found
-            left = budget - (
-                least - alone(found)
-            )  # what a model takes besides these layers, and between them
+                break
+            # A model takes more than its layers alone: what is besides and between them.
+            left = budget - (least - alone(found))
             ranks = chosen(largest_within(lambda energy: alone(chosen(energy)), left, _FINE) or 0.0)
             if ranks == found:
                 break
             found, least = ranks, latency_of(build(ranks))
+    if least <= budget:
+        return found
     raise ValueError(
-        f"The 'latency' argument must be at least about {least:.4g} ms, which the factors of the least energy tried "
-        f"take. Got {budget:.4g} ms. Raise it, or shrink the model first."
+        f"The 'latency' argument must be at least about {least:.4g} ms, what the last model that was tried takes. Got "
+        f"{budget:.4g} ms. Raise it, or shrink the model first."
     )
