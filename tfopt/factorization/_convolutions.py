@@ -118,7 +118,7 @@ def _tucker(of: Convolution) -> Factors:
     return Factors(
         node=of.node,
         kernel=kernel,
-        spectra=(spectrum(unfolded(kernel, -2)), spectrum(unfolded(kernel, -1))),
+        energies=lambda: (spectrum(unfolded(kernel, -2)), spectrum(unfolded(kernel, -1))),
         whole=Part(kernel.size, outputs, after),
         parts=lambda ranks: chosen(
             ranks,
@@ -157,7 +157,7 @@ def _polyadic(of: Convolution) -> Factors | str:
     return Factors(
         node=of.node,
         kernel=kernel,
-        spectra=(polyadic_spectrum(kernel),),
+        energies=lambda: (polyadic_spectrum(kernel),),
         whole=Part(kernel.size, outputs, after),
         parts=lambda ranks: [
             Part(inputs * ranks[0], ranks[0], before),

@@ -1,6 +1,7 @@
 """What a layer is taken apart into, what that costs, and the layers that hold it."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -52,8 +53,8 @@ class Factors:
     Args:
         node: the layer where it is called first.
         kernel: its kernel, as the decomposition takes it: times the root of its inputs' moment, where that is known.
-        spectra: the energies of its ranks: one for a matrix and for the terms of a convolution, two for a convolution's
-            inputs and outputs.
+        energies: finds those of its ranks: one array for a matrix and for the terms of a convolution, two for a
+            convolution's inputs and outputs. Asked for where ranks are chosen, for it may take long.
         whole: what its kernel costs.
         parts: what the factors of some ranks cost.
         product: what these stand for in place of `kernel`.
@@ -64,13 +65,18 @@ class Factors:
 
     node: Node
     kernel: np.ndarray
-    spectra: tuple[np.ndarray, ...]
+    energies: Callable[[], tuple[np.ndarray, ...]]
     whole: Part
     parts: Callable[[tuple[int, ...]], list[Part]]
     product: Callable[[tuple[int, ...]], np.ndarray]
     split: Callable[[tuple[int, ...]], tuple[np.ndarray, ...]]
     make: Callable[[tuple[int, ...]], list[layers.Layer]]
     others: "tuple[Factors, ...]" = ()
+
+    @functools.cached_property
+    def spectra(self) -> tuple[np.ndarray, ...]:
+        """The energies of its ranks."""
+        return self.energies()
 
     @property
     def op(self) -> keras.layers.Layer:
@@ -114,7 +120,7 @@ def matrix_factors(
     return Factors(
         node=node,
         kernel=matrix,
-        spectra=(spectrum(matrix),),
+        energies=lambda: (spectrum(matrix),),
         whole=Part(m * n, n, after),
         parts=lambda ranks: [Part(m * ranks[0], ranks[0], before), Part(ranks[0] * n, n, after)],
         product=lambda ranks: product(low_rank(matrix, ranks[0])),

@@ -1,8 +1,12 @@
 """Convolution kernels as sums of products of three vectors."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+# Left vectors, singular values and right vectors of the matrices along an axis.
+Slices = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # Alternating least squares ends after so many rounds, or when a round takes less than this part off the error.
 _ROUNDS, _ENOUGH = 50, 1e-3
@@ -43,15 +47,16 @@ def polyadic_spectrum(kernel: np.ndarray) -> np.ndarray:
     >>> bool(polyadic_spectrum(kernel)[:2].sum() > 0.9 * np.sum(kernel**2))
     True
     """
-    squares = orthogonal_spectrum(kernel)
+    cube = _cube(kernel)
+    slices = _slices(cube)
+    squares = _kept(slices)
     energy = float(squares.sum())
     left = np.maximum(energy - np.cumsum(squares), 0.0)
-    cube = _cube(kernel)
     as_large = cube.size / sum(cube.shape)  # terms whose vectors have as many numbers as the kernel
     tried = sorted({max(1, round(part * as_large)) for part in _TRIED if round(part * as_large) < len(left)})
     if not tried or not energy:
         return squares
-    found = [_error(cube, _fitted(cube, rank, _BEGUN)) for rank in tried]
+    found = [_error(cube, _fitted(cube, slices, rank, _BEGUN)) for rank in tried]
     parts = [error / max(left[rank - 1], 1e-12 * energy) for error, rank in zip(found, tried, strict=True)]
     part = np.minimum(np.interp(np.arange(1, len(left) + 1), tried, parts), 1.0)
     return -np.diff(np.minimum.accumulate(left * part), prepend=energy)
@@ -73,10 +78,7 @@ def orthogonal_spectrum(kernel: np.ndarray) -> np.ndarray:
     >>> orthogonal_spectrum(kernel)[:3]
     array([16.,  9.,  0.])
     """
-    squares = [np.sort(_singular(_cube(kernel), axis).ravel() ** 2)[::-1] for axis in range(3)]
-    ranks = min(map(len, squares))
-    kept = np.max([np.cumsum(one)[:ranks] for one in squares], axis=0)
-    return np.diff(kept, prepend=0.0)
+    return _kept(_slices(_cube(kernel)))
 
 
 def polyadic(kernel: np.ndarray, rank: int) -> Polyadic:
@@ -98,13 +100,13 @@ def polyadic(kernel: np.ndarray, rank: int) -> Polyadic:
     >>> bool(np.abs(composed(found, (3, 3)) - kernel).max() < 0.01)
     True
     """
-    return Polyadic(*_fitted(_cube(kernel), rank, _ROUNDS))
+    cube = _cube(kernel)
+    return Polyadic(*_fitted(cube, _slices(cube), rank, _ROUNDS))
 
 
 def composed(terms: Polyadic, sizes: tuple[int, ...]) -> np.ndarray:
     """The kernel `(*sizes, inputs, outputs)` that terms stand for."""
-    positions, inputs, outputs = terms
-    cube = (positions[:, None, :] * inputs) @ outputs.T
+    cube = _product(*terms)
     return cube.reshape(*sizes, *cube.shape[1:])
 
 
@@ -113,38 +115,48 @@ def _cube(kernel: np.ndarray) -> np.ndarray:
     return kernel.reshape(-1, *kernel.shape[-2:]).astype("float32" if kernel.size > _MANY else "float64")
 
 
-def _singular(cube: np.ndarray, axis: int) -> np.ndarray:
-    """The singular values of the matrices along an axis."""
-    return np.linalg.svd(np.moveaxis(cube, axis, 0), compute_uv=False)
+def _product(positions: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    return (positions[:, None, :] * inputs) @ outputs.T
 
 
-def _start(cube: np.ndarray, rank: int) -> list[np.ndarray]:
+def _slices(cube: np.ndarray) -> list[Slices]:
+    """The matrices along each axis, decomposed."""
+    return [np.linalg.svd(np.moveaxis(cube, axis, 0), full_matrices=False) for axis in range(3)]
+
+
+def _squares(slices: Slices) -> np.ndarray:
+    """Those of the singular values of all matrices, largest first."""
+    return np.sort(slices[1].ravel() ** 2)[::-1]
+
+
+def _kept(slices: Sequence[Slices]) -> np.ndarray:
+    """What each rank adds, by the best axis."""
+    squares = [_squares(one) for one in slices]
+    ranks = min(map(len, squares))
+    return np.diff(np.max([np.cumsum(one)[:ranks] for one in squares], axis=0), prepend=0.0)
+
+
+def _start(slices: Sequence[Slices], rank: int) -> list[np.ndarray]:
     """The strongest orthogonal terms: vectors of positions, inputs and outputs, as columns."""
-    best: tuple[float, int] = max(
-        (float(np.sort(_singular(cube, axis).ravel() ** 2)[::-1][:rank].sum()), -axis) for axis in range(3)
-    )
-    axis = -best[1]
-    left, values, right = np.linalg.svd(np.moveaxis(cube, axis, 0), full_matrices=False)
+    axis = int(np.argmax([_squares(one)[:rank].sum() for one in slices]))
+    left, values, right = slices[axis]
     order = np.argsort(-values, axis=None, kind="stable")[:rank]
     matrix, term = np.unravel_index(order, values.shape)
-    unit = np.zeros((cube.shape[axis], len(order)), cube.dtype)
+    unit = np.zeros((len(values), len(order)), values.dtype)
     unit[matrix, np.arange(len(order))] = values.ravel()[order]
     others = [left[matrix, :, term].T, right[matrix, term].T]
     return [*others[:axis], unit, *others[axis:]]
 
 
-def _fitted(cube: np.ndarray, rank: int, rounds: int) -> list[np.ndarray]:
+def _fitted(cube: np.ndarray, slices: Sequence[Slices], rank: int, rounds: int) -> list[np.ndarray]:
     """The terms after so many rounds at most."""
-    terms, energy = _balanced(_start(cube, rank)), float(np.sum(cube * cube))
+    terms, energy = _balanced(_start(slices, rank)), float(np.sum(cube * cube))
     error = _error(cube, terms)
     for _ in range(rounds):
         if error <= 1e-12 * energy:
             break
         better = _round(cube, terms)
-        if (
-            float(np.sum(np.prod([np.sum(one * one, axis=0) for one in better], axis=0)))
-            > _CANCELLING * energy
-        ):
+        if np.sum(np.prod([np.sum(one * one, axis=0) for one in better], axis=0)) > _CANCELLING * energy:
             break
         terms = better
         last, error = error, _error(cube, terms)
@@ -178,6 +190,5 @@ def _balanced(terms: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _error(cube: np.ndarray, terms: list[np.ndarray]) -> float:
-    positions, inputs, outputs = terms
-    difference = cube - (positions[:, None, :] * inputs) @ outputs.T
+    difference = cube - _product(*terms)
     return float(np.sum(difference * difference))
