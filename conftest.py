@@ -1,4 +1,4 @@
-"""Fixed seeds: of every test, and of every example in a docstring."""
+"""Fixed seeds and names: of every test, and of every example in a docstring."""
 
 import os
 
@@ -21,6 +21,8 @@ def module_seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def seed() -> None:
-    """Every test starts from the same random state."""
+def seed(request: pytest.FixtureRequest) -> None:
+    """Every test starts from the same random state, and an example counts the names of layers from the start."""
+    if isinstance(request.node, pytest.DoctestItem):
+        keras.utils.clear_session()
     keras.utils.set_random_seed(0)
