@@ -24,5 +24,5 @@ def module_seed() -> None:
 def seed(request: pytest.FixtureRequest) -> None:
     """Every test starts from the same random state, and an example counts the names of layers from the start."""
     if isinstance(request.node, pytest.DoctestItem):
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
