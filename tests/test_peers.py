@@ -14,7 +14,9 @@ from tests.benchmarks.peers.tables import accuracy_table, ahead_of_ours
 
 
 def point(contender, method, metric, size, seed=0, **others):
-    return Point(contender, method, seed, Path("a"), {}, metric, bytes={"gzip": size}, **others)
+    return Point(
+        contender, method, seed, Path("a"), {}, metric, costs={"gzip": size, "latency": size}, **others
+    )
 
 
 def test_who_is_ahead_is_a_matter_of_both_axes():
@@ -22,6 +24,8 @@ def test_who_is_ahead_is_a_matter_of_both_axes():
     assert ahead_of_ours([ours_, theirs]) == ["peer: b"]
     assert ahead_of_ours([ours_, theirs, point("tfopt", "c", 91.0, 110)]) == []
     assert ahead_of_ours([ours_, theirs], lower_is_better=True) == []
+    assert ahead_of_ours([ours_, point("peer", "b", 90.0, 97)]) == ["peer: b"]
+    assert ahead_of_ours([ours_, point("peer", "b", 90.0, 97)], "latency") == []
     seeds = [point("peer", "b", 88.0, 100, seed=1), point("peer", "b", 91.0, 100)]
     assert ahead_of_ours([ours_, *seeds]) == []
 
@@ -29,7 +33,7 @@ def test_who_is_ahead_is_a_matter_of_both_axes():
 def test_a_failure_is_a_row_and_seeds_have_a_spread():
     failed = Point("peer", "b", 0, Path("a"), {}, error="ValueError: no such layer")
     table = accuracy_table(
-        "task", 95.0, [point("tfopt", "a", 90.0, 100), point("tfopt", "a", 92.0, 100, 1), failed], {}
+        "task", 95.0, [point("tfopt", "a", 90.0, 100), point("tfopt", "a", 92.0, 100, 1), failed]
     )
     assert table.rows[0][:2] == ("tfopt: a", "91.00 ± 1.41")
     assert table.rows[1][:2] == ("peer: b", "failed")

@@ -1,10 +1,10 @@
 """tfopt and its peers on the same work, in one table for each task.
 
     python -m tests.benchmarks.peers --quick                          # minutes: scikit-learn's digits, one seed
-    TFOPT_TEST_DATA=folder python -m tests.benchmarks.peers --tasks=images,rows --seeds=3 --output=results.md
+    TFOPT_TEST_DATA=folder python -m tests.benchmarks.peers --tasks=images,rows:3 --output=results.md
 
-Each method runs in a process of its own, in the environment of its library. What has run is not run again: results are
-kept in `--folder`, and a run that was stopped goes on.
+`rows:3` runs three seeds. Each method runs in a process of its own, in the environment of its library. What has run is
+not run again: results are kept in `--folder`, and a run that was stopped goes on.
 """
 
 import os
@@ -23,8 +23,8 @@ from absl import app, flags
 
 import tfopt
 from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
-from tests.benchmarks.peers.measure import Point, metric_of, read
-from tests.benchmarks.peers.tables import accuracy_table, ahead_of_ours, cost_table
+from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
+from tests.benchmarks.peers.tables import COSTS, accuracy_table, ahead_of_ours, cost_table, fidelity_table
 from tests.benchmarks.peers.tasks import TASKS, write
 from tfopt._report import Table
 
@@ -38,18 +38,23 @@ environment of its own; written by `python -m tests.benchmarks.peers {arguments}
 
 - *metric*: percent of the test samples that the .tflite file gets right, or its mean squared error.
 - *raw*, *gzip*, *for TFLM*: bytes of the file, packed by gzip, and with its kernels compressed by `compress_weights`.
+- *Ethos-U*: bytes of flash beside an Ethos-U55 of 128 MACs, as Vela estimates them.
 - *latency*: median of a call on one thread of this machine, all files in turns.
-- *faithful*: share of all outputs of the file that are, to the last bit, those of the model that was trained; *drop*:
-  points of the metric lost between the two. `-` where a method has no such model.
-- *lines*: of a user's code for the method, the training loop's own left out."""
+- *Fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
+  Keras, or of the float network where a method leaves no other; *drop*: points of the metric lost between the two.
+- *lines*: of a user's code for the method, the training loop's own left out.
+- *Ahead of every point of ours*: methods that no method of tfopt equals in both the metric and that cost."""
 
 flags.DEFINE_bool(
     "quick", False, "Digits, one seed, and the contenders that need no environment of their own."
 )
-flags.DEFINE_list("tasks", ["digits"], "Tasks, of tests/benchmarks/peers/tasks.py.")
+flags.DEFINE_list(
+    "tasks",
+    ["digits"],
+    "Tasks, of tests/benchmarks/peers/tasks.py; `digits:3` runs three seeds of each method.",
+)
 flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
 flags.DEFINE_list("methods", None, "Only methods with one of these in their name.")
-flags.DEFINE_integer("seeds", 1, "Seeds of each method.", lower_bound=1)
 flags.DEFINE_string("folder", "build/peers", "Where environments, tasks and results are kept.")
 flags.DEFINE_string("output", None, "A Markdown file for the tables.")
 flags.DEFINE_float("timeout", 7200.0, "Seconds that a method may take.")
@@ -67,10 +72,10 @@ def chosen() -> Iterator[tuple[Contender, str]]:
                 yield contender, method
 
 
-def run_all(name: str, task: Path, folder: Path) -> list[Point]:
+def run_all(name: str, seeds: int, task: Path, folder: Path) -> list[Point]:
     """Run what has not run, and measure everything."""
     points = []
-    for seed in range(FLAGS.seeds):
+    for seed in range(seeds):
         for contender, method in chosen():
             words = "".join(letter if letter.isalnum() else "-" for letter in method)
             out = folder / "results" / name / f"{contender.module}-{words}-{seed}"
@@ -87,11 +92,12 @@ def run_all(name: str, task: Path, folder: Path) -> list[Point]:
     return points
 
 
-def latencies(points: list[Point]) -> dict[str, str]:
-    """Median milliseconds of the first seed's files, timed in turns."""
-    files = {point.name: point.path for point in points if point.seed == 0 and not point.error}
-    rows = tfopt.runtimes.bench(files).rows if files else ()
-    return {row.name: f"{row.median_ms:.4g} ms" for row in rows}
+def time_files(points: list[Point]) -> None:
+    """Adds the median milliseconds of the first seed's files, timed in turns."""
+    timed = {point.name: point for point in points if point.seed == 0 and not point.error}
+    rows = tfopt.runtimes.bench({name: point.path for name, point in timed.items()}).rows if timed else ()
+    for row in rows:
+        timed[row.name].costs["latency"] = row.median_ms
 
 
 def versions_of(points: list[Point]) -> str:
@@ -101,22 +107,32 @@ def versions_of(points: list[Point]) -> str:
     return f"Versions: {'; '.join(each)}."
 
 
-def tables_of(name: str, folder: Path) -> Iterator[Table]:
+def tables_of(name: str, seeds: int, folder: Path) -> Iterator[Table]:
     """What is said of one task."""
     task = write(name, folder / "tasks" / name)
-    points = run_all(name, task, folder)
-    with np.load(task / "data.npz") as data:
-        x_test, y_test = data["x_test"], data["y_test"]
-    (outputs,) = tfopt.runtimes.run(task / "float.tflite", x_test).values.values()
-    table = accuracy_table(name, metric_of(outputs, y_test), points, latencies(points))
+    points = run_all(name, seeds, task, folder)
+    time_files(points)
+    y_test = test_data(task)[1]
+    table = accuracy_table(name, metric_of(float_outputs(task), y_test), points)
     regression = not np.issubdtype(y_test.dtype, np.integer)
-    ahead = {kind: ahead_of_ours(points, kind, regression) for kind in ("raw", "gzip", "compressed")}
-    said = [
-        f"Ahead of every point of ours, {kind} bytes: {', '.join(names) or 'none'}."
-        for kind, names in ahead.items()
-    ]
+    ahead = {title: ahead_of_ours(points, kind, regression) for kind, title in COSTS.items()}
+    said = [f"Ahead of every point of ours, {title}: {', '.join(ahead[title]) or 'none'}." for title in ahead]
     yield Table(table.title, table.columns, table.rows, (*table.notes, *said, versions_of(points)))
+    yield fidelity_table(points)
     yield cost_table(points)
+
+
+def seeds_of(tasks: list[str]) -> dict[str, int]:
+    """`["digits:3", "rows"]` -> `{"digits": 3, "rows": 1}`."""
+    found = {}
+    for word in tasks:
+        name, _, seeds = word.partition(":")
+        if name not in TASKS or not (seeds or "1").isdecimal() or seeds == "0":
+            raise SystemExit(
+                f"--tasks must be of {', '.join(TASKS)}, as in digits or digits:3. Got {word!r}."
+            )
+        found[name] = int(seeds or 1)
+    return found
 
 
 def machine() -> str:
@@ -136,14 +152,10 @@ def main(_: list[str]) -> None:
     """Prints the tables, and writes them."""
     keras.utils.set_random_seed(0)
     folder = Path(FLAGS.folder).absolute()
-    arguments = " ".join(
-        ["--quick"] if FLAGS.quick else [f"--tasks={','.join(FLAGS.tasks)}", f"--seeds={FLAGS.seeds}"]
-    )
+    arguments = "--quick" if FLAGS.quick else f"--tasks={','.join(FLAGS.tasks)}"
     parts = [HEAD.format(arguments=arguments), f"{machine()}."]
-    for name in ["digits"] if FLAGS.quick else FLAGS.tasks:
-        if name not in TASKS:
-            raise SystemExit(f"--tasks must be of {', '.join(TASKS)}. Got {name!r}.")
-        for table in tables_of(name, folder):
+    for name, seeds in seeds_of(["digits"] if FLAGS.quick else FLAGS.tasks).items():
+        for table in tables_of(name, seeds, folder):
             print(table, flush=True)
             parts.append(table.to_markdown())
     if FLAGS.output:

@@ -1,6 +1,7 @@
 """What a file is worth, whoever made it: accuracy, bytes, latency, and how far it is from what was trained."""
 
 import dataclasses
+import functools
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 import tfopt
 from tfopt.compression import sizes
 
+# Runtimes that a file must be faithful on: title -> name, and how many of the test samples they run.
+RUNTIMES = {"LiteRT": ("xnnpack", 10_000), "TFLite Micro": ("tflm", 200)}
+
 
 @dataclasses.dataclass(frozen=True)
 class Point:
@@ -18,10 +22,11 @@ class Point:
 
     Attributes:
         metric: percent of the test samples that the file gets right, or its mean squared error.
-        faithful: the share of the file's outputs that are those of the trained model, to half a step of 255; None
-            where there is no trained model.
-        drop: how much worse the file is than the trained model, in the metric's unit.
-        bytes: of the file: raw, gzip, compressed for TFLite Micro, Vela's flash; by name, where they can be had.
+        faithful: by runtime, the share of the file's outputs that are those of the trained model, to half a step of
+            255; of the float network where the method has no other model in Keras. Without those that cannot run it.
+        drop: how much worse the file is than that model, in the metric's unit.
+        costs: bytes of the file: raw, gzip, compressed for TFLite Micro, Vela's flash; by name, where they can be had.
+            `latency` is added when all files of a task are timed together: milliseconds.
         result: what `run` wrote.
         error: why there is no file, in the contender's own words.
     """
@@ -32,9 +37,9 @@ class Point:
     path: Path
     result: dict[str, Any]
     metric: float | None = None
-    faithful: float | None = None
+    faithful: dict[str, float] = dataclasses.field(default_factory=dict)
     drop: float | None = None
-    bytes: dict[str, int] = dataclasses.field(default_factory=dict)
+    costs: dict[str, float] = dataclasses.field(default_factory=dict)
     error: str = ""
 
     @property
@@ -58,24 +63,54 @@ def read(contender: str, method: str, seed: int, folder: Path, task: Path) -> Po
     path = folder / "model.tflite"
     if "error" in result:
         return Point(contender, method, seed, path, result, error=result["error"])
-    with np.load(task / "data.npz") as data:
-        x_test, y_test = data["x_test"], data["y_test"]
+    x_test, y_test = test_data(task)
     try:
         (outputs,) = tfopt.runtimes.run(path, x_test).values.values()
     except ValueError as error:
         return Point(contender, method, seed, path, result, error=str(error))
-    figures: dict[str, Any] = {"metric": metric_of(outputs, y_test), "bytes": _bytes(path)}
-    if (folder / "trained.npz").exists():
-        with np.load(folder / "trained.npz") as trained:
-            expected = trained["outputs"]
+    expected = _expected(folder, task)
+    better = 1 if np.issubdtype(y_test.dtype, np.integer) else -1
+    metric = metric_of(outputs, y_test)
+    drop = better * (metric_of(expected, y_test) - metric)
+    return Point(
+        contender, method, seed, path, result, metric, _faithful(path, x_test, expected), drop, _bytes(path)
+    )
+
+
+@functools.cache
+def test_data(task: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What accuracy is measured on."""
+    with np.load(task / "data.npz") as data:
+        return data["x_test"], data["y_test"]
+
+
+@functools.cache
+def float_outputs(task: Path) -> np.ndarray:
+    """What the float network gives for the test inputs."""
+    (outputs,) = tfopt.runtimes.run(task / "float.tflite", test_data(task)[0]).values.values()
+    return outputs
+
+
+def _expected(folder: Path, task: Path) -> np.ndarray:
+    if not (folder / "trained.npz").exists():
+        return float_outputs(task)
+    with np.load(folder / "trained.npz") as trained:
+        return trained["outputs"]
+
+
+def _faithful(path: Path, x_test: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    found = {}
+    for title, (runtime, samples) in RUNTIMES.items():
+        try:
+            (outputs,) = tfopt.runtimes.run(path, x_test[:samples], runtime).values.values()
+        except tfopt.runtimes.CannotRunError:
+            continue
         step = np.ptp(outputs) / 255
-        figures["faithful"] = float(np.mean(np.abs(outputs - expected) <= step / 2))
-        better = 1 if np.issubdtype(y_test.dtype, np.integer) else -1
-        figures["drop"] = better * (metric_of(expected, y_test) - figures["metric"])
-    return Point(contender, method, seed, path, result, **figures)
+        found[title] = float(np.mean(np.abs(outputs - expected[:samples]) <= step / 2))
+    return found
 
 
-def _bytes(path: Path) -> dict[str, int]:
+def _bytes(path: Path) -> dict[str, float]:
     (row,) = sizes(path).files
     found = {"raw": row.raw, "gzip": row.gzip, "compressed": row.compressed, "vela": row.vela}
     return {name: size for name, size in found.items() if size is not None}

@@ -4,11 +4,19 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 
-from tests.benchmarks.peers.measure import Point
+from tests.benchmarks.peers.measure import RUNTIMES, Point
 from tfopt._report import Table
 from tfopt._text import format_bytes
 
 OURS = "tfopt"
+# What a file costs, and the heads of its columns.
+COSTS = {
+    "raw": "raw",
+    "gzip": "gzip",
+    "compressed": "for TFLM",
+    "vela": "Ethos-U",
+    "latency": "latency",
+}
 
 
 def _spread(values: Sequence[float | None], form: str) -> str:
@@ -19,58 +27,75 @@ def _spread(values: Sequence[float | None], form: str) -> str:
     return f"{text} ± {format(statistics.stdev(known), form)}" if len(known) > 1 else text
 
 
-def accuracy_table(task: str, reference: float, points: Sequence[Point], latencies: dict[str, str]) -> Table:
-    """A row for each method: accuracy, bytes, latency and fidelity, over its seeds."""
-    by_name: dict[str, list[Point]] = defaultdict(list)
+def _by_name(points: Sequence[Point]) -> dict[str, list[Point]]:
+    found: dict[str, list[Point]] = defaultdict(list)
     for point in points:
-        by_name[point.name].append(point)
+        found[point.name].append(point)
+    return found
+
+
+def accuracy_table(task: str, reference: float, points: Sequence[Point]) -> Table:
+    """A row for each method: accuracy, bytes and latency, over its seeds."""
     rows, failures = [], []
-    for name, seeds in by_name.items():
+    for name, seeds in _by_name(points).items():
         good = [point for point in seeds if not point.error]
         failures += [f"{name} failed: {point.error}" for point in seeds if point.error][:1]
         if not good:
-            rows.append((name, "failed", "-", "-", "-", "-", "-", "-"))
+            rows.append((name, "failed", *["-"] * len(COSTS)))
             continue
-        kinds = ("raw", "gzip", "compressed")
-        bytes_ = (_mean_bytes(good, kind) for kind in kinds)
-        faithful = _spread([point.faithful and 100 * point.faithful for point in good], ".1f")
-        drop = _spread([point.drop for point in good], ".2f")
-        cells = (*bytes_, latencies.get(name, "-"), faithful, drop)
+        cells = (_mean_cost(good, kind) for kind in COSTS)
         rows.append((name, _spread([point.metric for point in good], ".2f"), *cells))
-    columns = ("method", "metric", "raw", "gzip", "for TFLM", "latency", "faithful %", "drop")
     notes = (f"The float network: {reference:.2f}.", *failures)
-    return Table(task, columns, tuple(rows), notes)
+    return Table(task, ("method", "metric", *COSTS.values()), tuple(rows), notes)
 
 
-def _mean_bytes(points: Sequence[Point], kind: str) -> str:
-    known = [point.bytes[kind] for point in points if kind in point.bytes]
-    return format_bytes(round(statistics.mean(known))) if known else "-"
+def _mean_cost(points: Sequence[Point], kind: str) -> str:
+    known = [point.costs[kind] for point in points if kind in point.costs]
+    if not known:
+        return "-"
+    mean = statistics.mean(known)
+    return f"{mean:.4g} ms" if kind == "latency" else format_bytes(round(mean))
+
+
+def fidelity_table(points: Sequence[Point]) -> Table:
+    """A row for each method: what is left of the model in Keras on each runtime, over its seeds."""
+    rows = []
+    for name, seeds in _by_name([point for point in points if not point.error]).items():
+        shares = (
+            _spread([point.faithful.get(runtime) and 100 * point.faithful[runtime] for point in seeds], ".1f")
+            for runtime in RUNTIMES
+        )
+        rows.append((name, *shares, _spread([point.drop for point in seeds], ".2f")))
+    return Table("Fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
 
 
 def ahead_of_ours(points: Sequence[Point], kind: str = "gzip", lower_is_better: bool = False) -> list[str]:
-    """Methods of peers that no method of ours equals in both bytes and metric, means over seeds."""
+    """Methods of peers that no method of ours equals in both a cost and the metric, means over seeds.
+
+    Latencies within 5 % of each other are equal: two runs of one file differ by as much.
+    """
     sign = -1.0 if lower_is_better else 1.0
-    means: dict[tuple[str, str], tuple[float, float]] = {}
-    for key in {(point.contender, point.method) for point in points if point.metric is not None}:
-        seeds = [p for p in points if (p.contender, p.method) == key and p.metric is not None]
-        sizes = [p.bytes[kind] for p in seeds if kind in p.bytes]
-        if sizes:
-            metric = statistics.mean(sign * p.metric for p in seeds if p.metric is not None)
-            means[key] = statistics.mean(sizes), metric
-    ours = [mean for (contender, _), mean in means.items() if contender == OURS]
+    slack = 1.05 if kind == "latency" else 1.0
+    means: dict[str, tuple[float, float]] = {}
+    ours = []
+    for name, seeds in _by_name([point for point in points if point.metric is not None]).items():
+        costs = [point.costs[kind] for point in seeds if kind in point.costs]
+        if not costs:
+            continue
+        mean = statistics.mean(costs), statistics.mean(sign * (point.metric or 0.0) for point in seeds)
+        if seeds[0].contender == OURS:
+            ours.append(mean)
+        else:
+            means[name] = mean
     return sorted(
-        f"{contender}: {method}"
-        for (contender, method), (size, metric) in means.items()
-        if contender != OURS and not any(s <= size and m >= metric for s, m in ours)
+        name
+        for name, (cost, metric) in means.items()
+        if not any(c <= slack * cost and m >= metric for c, m in ours)
     )
 
 
 def cost_table(points: Sequence[Point]) -> Table:
     """What a method cost: CPU seconds, memory and lines, means over seeds."""
-    by_name: dict[str, list[Point]] = defaultdict(list)
-    for point in points:
-        if not point.error:
-            by_name[point.name].append(point)
     rows = tuple(
         (
             name,
@@ -78,6 +103,6 @@ def cost_table(points: Sequence[Point]) -> Table:
             format_bytes(max(point.result["peak_bytes"] for point in seeds)),
             str(seeds[0].result["lines"]),
         )
-        for name, seeds in by_name.items()
+        for name, seeds in _by_name([point for point in points if not point.error]).items()
     )
     return Table("Cost", ("method", "CPU s", "largest memory", "lines of code"), rows)

@@ -76,7 +76,7 @@ def pretrained_resnet8() -> list[np.ndarray]:
 TASKS = {
     "digits": Task("ds_cnn", digits, 100, 20, {"size": 8}),
     "images": Task(
-        "resnet8", cifar10, 8, 8, {"activation": None}, 1e-3, augmented=True, start=pretrained_resnet8
+        "resnet8", cifar10, 6, 6, {"activation": None}, 1e-3, augmented=True, start=pretrained_resnet8
     ),
     "keywords": Task("ds_cnn", mnist, 12, 8, {"size": 28, "filters": 64}),
     "rows": Task("lstm", lambda: _without_channel(mnist()), 12, 8),
