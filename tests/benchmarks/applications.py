@@ -7,8 +7,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 
 # All of them, one of each family first, then their larger siblings by cost.
 NETWORKS = (
@@ -20,18 +22,30 @@ NETWORKS = (
     *("EfficientNetV2S", "EfficientNetB5", "NASNetLarge", "ConvNeXtBase", "EfficientNetB6"),
     *("EfficientNetV2M", "EfficientNetB7", "ConvNeXtLarge", "EfficientNetV2L", "ConvNeXtXLarge"),
 )
-# The smallest images that these take.
+# The smallest images that most of them take, and those of the others.
+SMALLEST = 32
 _AT_LEAST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
 
-def untrained(name: str, size: int) -> keras.Model:
+def untrained(name: str, size: int, library: Any = keras) -> Any:
     """A network for ten classes with random weights and logits, for images of `size`, or larger if it must.
 
     Logits, because the probabilities of an untrained network are all alike, and prove nothing.
     """
     shape = (max(size, _AT_LEAST.get(name, 0)),) * 2 + (3,)
-    network = getattr(keras.applications, name)
+    network = getattr(library.applications, name)
     return network(weights=None, classes=10, classifier_activation=None, input_shape=shape)
+
+
+def settle(model: Any, x: np.ndarray, library: Any = keras) -> None:
+    """Batch-norm statistics of real activations: with fresh ones deep networks put out constants."""
+    norms = [layer for layer in model.layers if isinstance(layer, library.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(x, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def run(module: str, check: Callable[[str], bool]) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 import tfopt
 from tests.benchmarks import applications
 
-SIZE, SMALLEST = 64, 32
+SIZE = 64
 STRICT = "--strict" in sys.argv
 
 
@@ -30,9 +30,9 @@ def check(name: str) -> bool:
     """Takes a network from quantize to verify, and prints a line."""
     keras.utils.set_random_seed(0)
     start = time.process_time()
-    model = applications.untrained(name, SMALLEST if STRICT else SIZE)
+    model = applications.untrained(name, applications.SMALLEST if STRICT else SIZE)
     x = np.random.default_rng(0).uniform(0, 255, (8, *model.input_shape[1:])).astype("float32")
-    _settle(model, x)
+    applications.settle(model, x)
     q = tfopt.quantize(model, calibration=x, strict=STRICT)
     same = STRICT or _trained_loads(q, x)
     left_float = {row.kind for row in q.report.layers if row.done == "float"}
@@ -66,17 +66,6 @@ def _trained_loads(q: keras.Model, x: np.ndarray) -> bool:
         q.save(Path(folder) / "q.keras")
         loaded = keras.models.load_model(Path(folder) / "q.keras")
         return np.array_equal(loaded.predict(x, verbose=0), q.predict(x, verbose=0))
-
-
-def _settle(model: keras.Model, x: np.ndarray) -> None:
-    """Batch-norm statistics of real activations: with fresh ones deep networks put out constants."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(x, training=True)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.99
 
 
 if __name__ == "__main__":

@@ -7,4 +7,6 @@ run            runs one method in the environment of its contender
 environments   makes these environments, and says what is in them
 measure        accuracy, bytes, latency and fidelity of a file, whoever made it
 tables         who is ahead of whom
+cases          networks that are not trained
+coverage       how many of these go through
 """

@@ -56,6 +56,12 @@ class Work:
         """Where the file goes."""
         return self.folder / "model.tflite"
 
+    def calls(self, batch: int = 1) -> Iterator[list[np.ndarray]]:
+        """The calibration samples as converters take them: a list of an array for each input, so many at a time."""
+        arrays = self.calibration if isinstance(self.calibration, list) else [self.calibration]
+        for first in range(0, len(arrays[0]), batch):
+            yield [array[first : first + batch] for array in arrays]
+
     def loss(self) -> Any:
         """Cross entropy of logits, or the mean squared error where targets are not classes."""
         if np.issubdtype(self.y.dtype, np.integer):

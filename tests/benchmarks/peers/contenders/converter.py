@@ -10,8 +10,7 @@ from tests.benchmarks.peers.work import Work
 
 def int8(work: Work) -> Any:
     def representative() -> Any:
-        for sample in work.calibration:
-            yield [sample[None]]
+        yield from work.calls()
 
     converter = tf.lite.TFLiteConverter.from_keras_model(work.model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -23,8 +22,7 @@ def int8(work: Work) -> Any:
 
 def int16(work: Work) -> Any:
     def representative() -> Any:
-        for sample in work.calibration:
-            yield [sample[None]]
+        yield from work.calls()
 
     int16x8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter = tf.lite.TFLiteConverter.from_keras_model(work.model)

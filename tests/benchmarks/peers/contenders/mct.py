@@ -22,8 +22,7 @@ def write(model: Any, work: Work) -> Any:
 
 def ptq(work: Work) -> Any:
     def representative() -> Any:
-        for first in range(0, len(work.calibration), 32):
-            yield [work.calibration[first : first + 32]]
+        yield from work.calls(32)
 
     model, _ = mct.ptq.keras_post_training_quantization(
         work.model, representative, target_platform_capabilities=TFLITE
@@ -33,8 +32,7 @@ def ptq(work: Work) -> Any:
 
 def gptq(work: Work) -> Any:
     def representative() -> Any:
-        for first in range(0, len(work.calibration), 32):
-            yield [work.calibration[first : first + 32]]
+        yield from work.calls(32)
 
     config = mct.gptq.get_keras_gptq_config(n_epochs=50)  # as its tutorials have it
     model, _ = mct.gptq.keras_gradient_post_training_quantization(
@@ -45,8 +43,7 @@ def gptq(work: Work) -> Any:
 
 def half_the_weights(work: Work) -> Any:
     def representative() -> Any:
-        for first in range(0, len(work.calibration), 32):
-            yield [work.calibration[first : first + 32]]
+        yield from work.calls(32)
 
     size = 4 * work.model.count_params()
     # Its own platform: that of TFLite does not say how many channels belong together, which pruning asks for.

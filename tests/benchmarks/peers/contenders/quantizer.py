@@ -12,7 +12,7 @@ from tests.benchmarks.peers.work import Work
 def calibrated(work: Work, chosen: Any) -> Any:
     tool = quantizer.Quantizer(str(work.float_file), chosen)
     ((key, signature),) = Interpreter(str(work.float_file)).get_signature_list().items()
-    samples = [{signature["inputs"][0]: sample[None]} for sample in work.calibration]
+    samples = [dict(zip(signature["inputs"], call, strict=True)) for call in work.calls()]
     tool.quantize(tool.calibrate({key: samples})).export_model(str(work.path), overwrite=True)
 
 

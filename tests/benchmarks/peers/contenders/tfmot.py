@@ -27,8 +27,7 @@ def write_calibrated(model: Any, work: Work) -> Any:
     """The int8 file of a float model."""
 
     def representative() -> Any:
-        for sample in work.calibration:
-            yield [sample[None]]
+        yield from work.calls()
 
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -1,0 +1,166 @@
+"""How much goes through: untrained networks of every form, and those of `keras.applications`.
+
+    python -m tests.benchmarks.peers.coverage --groups=forms,networks,applications --output=coverage.md
+
+Each network in a process of its own, in the environment of its contender (`cases.py`). What has run is not run again.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import dataclasses
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+
+import tfopt
+from tests.benchmarks import applications
+from tests.benchmarks.peers.cases import METHODS
+from tests.benchmarks.peers.environments import CONTENDERS, ROOT, Contender, interpreter
+from tests.benchmarks.peers.measure import last_words
+from tests.networks import NETWORKS
+from tests.quantization.battery import BATTERY
+from tfopt._report import Table
+
+FLAGS = flags.FLAGS
+GROUPS = {
+    "forms": tuple(BATTERY),
+    "networks": tuple(NETWORKS),
+    "applications": applications.NETWORKS,
+}
+flags.DEFINE_list("groups", list(GROUPS), "Groups of networks.")
+flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
+flags.DEFINE_integer("first", 100, "So many networks of each group.", lower_bound=1)
+flags.DEFINE_string("folder", "build/peers", "Where environments and results are kept.")
+flags.DEFINE_string("output", None, "A Markdown file for the table.")
+flags.DEFINE_float("timeout", 900.0, "Seconds that a network may take.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one network.
+
+    Attributes:
+        error: why there is no file that runs.
+        floats: operators that compute in float.
+        faithful: share of the outputs that are those of the model in Keras, to half a step of 255: the quantized one
+            where there is one, else the float one.
+    """
+
+    error: str = ""
+    floats: int = 0
+    faithful: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """One word for it."""
+        return "failed" if self.error else "partly in float" if self.floats else "in integers"
+
+
+def run_case(contender: Contender, group: str, name: str, folder: Path) -> Outcome:
+    """Run one network, unless that was done."""
+    place = folder / "coverage" / group / name.replace(" ", "-")
+    out = place / contender.module
+    if not (out / "outcome.json").exists():
+        out.mkdir(parents=True, exist_ok=True)
+        _run(contender, group, name, out, folder)
+        (out / "outcome.json").write_text(json.dumps(dataclasses.asdict(_outcome(place, out))))
+        for path in out.glob("*.tflite"):  # of the large networks, a gigabyte each
+            path.unlink()
+    return Outcome(**json.loads((out / "outcome.json").read_text()))
+
+
+def _run(contender: Contender, group: str, name: str, out: Path, folder: Path) -> None:
+    python = interpreter(contender, folder / "environments")
+    command = [python, "-m", "tests.benchmarks.peers.cases", contender.module, contender.keras, group, name]
+    variables = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **dict(contender.variables)}
+    with open(out / "log.txt", "w") as log:
+        try:
+            subprocess.run(
+                [*command, str(out)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | variables,
+                cwd=ROOT,
+                timeout=FLAGS.timeout,
+            )
+        except subprocess.TimeoutExpired:
+            log.write(f"\nTimeoutError: more than {FLAGS.timeout:.0f} seconds\n")
+
+
+def _outcome(place: Path, out: Path) -> Outcome:
+    if not (out / "result.json").exists():
+        return Outcome(last_words(out))
+    result = json.loads((out / "result.json").read_text())
+    if "error" in result:
+        return Outcome(result["error"])
+    with np.load(place / "samples.npz") as data:
+        arrays = [data[f"arr_{number}"] for number in range(len(data))]
+    x = arrays if len(arrays) > 1 else arrays[0]
+    file = out / "model.tflite"
+    try:
+        found = [*tfopt.runtimes.run(file, x).values.values()]
+        floats = tfopt.runtimes.inspect(file).float_ops
+    except ValueError as error:
+        return Outcome(str(error))
+    expected = _expected(out, place, x)
+    return Outcome("", floats, float(np.mean([_share(values, expected) for values in found])))
+
+
+def _expected(out: Path, place: Path, x: Any) -> list[np.ndarray]:
+    if (out / "trained.npz").exists():
+        with np.load(out / "trained.npz") as data:
+            return [*data.values()]
+    return [*tfopt.runtimes.run(place / "float.tflite", x).values.values()]
+
+
+def _share(values: np.ndarray, expected: list[np.ndarray]) -> float:
+    """Of the model's outputs the one that is meant: files put them in orders of their own."""
+    near = (np.abs(values - each) <= np.ptp(values) / 510 for each in expected if each.shape == values.shape)
+    return max((float(np.mean(share)) for share in near), default=0.0)
+
+
+def table_of(outcomes: dict[tuple[str, str], list[Outcome]], names: dict[str, int]) -> Table:
+    """A row for each contender: of each group, how many go through, and how faithful those are."""
+    columns = ["method", *(f"{group} ({count})" for group, count in names.items()), "faithful, median %"]
+    rows = []
+    for contender in dict.fromkeys(contender for contender, _ in outcomes):
+        cells, shares = [], []
+        for group in names:
+            found = outcomes[contender, group]
+            counts = Counter(outcome.kind for outcome in found)
+            shares += [outcome.faithful for outcome in found if not outcome.error]
+            cells.append(f"{counts['in integers']}, {counts['partly in float']} partly")
+        rows.append((contender, *cells, f"{100 * np.median(shares):.1f}" if shares else "-"))
+    return Table("Coverage", tuple(columns), tuple(rows))
+
+
+def main(_: list[str]) -> None:
+    """Prints the table, and writes it."""
+    folder = Path(FLAGS.folder).absolute()
+    names = {group: GROUPS[group][: FLAGS.first] for group in FLAGS.groups}
+    outcomes: dict[tuple[str, str], list[Outcome]] = {}
+    for group, chosen in names.items():
+        for name in chosen:
+            for contender in CONTENDERS:
+                if FLAGS.contenders and contender.module not in FLAGS.contenders:
+                    continue
+                title = f"{contender.title}: {METHODS[contender.module]}"
+                outcome = run_case(contender, group, name, folder)
+                outcomes.setdefault((title, group), []).append(outcome)
+                said = outcome.error[:100] or f"{outcome.kind}, faithful {outcome.faithful:.1%}"
+                print(f"{group}, {name}, {title}: {said}", flush=True)
+    table = table_of(outcomes, {group: len(chosen) for group, chosen in names.items()})
+    print(table)
+    if FLAGS.output:
+        Path(FLAGS.output).write_text(table.to_markdown() + "\n")
+
+
+if __name__ == "__main__":
+    app.run(main)
