@@ -10,7 +10,7 @@ from tests.benchmarks.peers.contenders import ours
 from tests.benchmarks.peers.environments import CONTENDERS, ROOT, methods_of
 from tests.benchmarks.peers.measure import Point
 from tests.benchmarks.peers.run import lines_of
-from tests.benchmarks.peers.tables import accuracy_table, ahead_of_ours
+from tests.benchmarks.peers.tables import accuracy_table, ahead_of_ours, versions_of
 
 
 def point(contender, method, metric, size, seed=0, **others):
@@ -38,6 +38,13 @@ def test_a_failure_is_a_row_and_seeds_have_a_spread():
     assert table.rows[0][:2] == ("tfopt: a", "91.00 ± 1.41")
     assert table.rows[1][:2] == ("peer: b", "failed")
     assert table.notes[-1] == "peer: b failed: ValueError: no such layer"
+
+
+def test_versions_name_their_users_where_there_are_several():
+    of = [
+        Point(name, "a", 0, Path("a"), {"versions": {"numpy": "2", "keras": k}}) for name, k in ("p3", "q2")
+    ]
+    assert versions_of(of) == "Versions: numpy 2; keras 3 (p), 2 (q)."
 
 
 def test_methods_are_read_without_the_library_and_their_lines_counted():

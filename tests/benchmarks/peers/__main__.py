@@ -24,7 +24,14 @@ from absl import app, flags
 import tfopt
 from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
 from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
-from tests.benchmarks.peers.tables import COSTS, accuracy_table, ahead_of_ours, cost_table, fidelity_table
+from tests.benchmarks.peers.tables import (
+    COSTS,
+    accuracy_table,
+    ahead_of_ours,
+    cost_table,
+    fidelity_table,
+    versions_of,
+)
 from tests.benchmarks.peers.tasks import TASKS, write
 from tfopt._report import Table
 
@@ -60,9 +67,11 @@ flags.DEFINE_string("output", None, "A Markdown file for the tables.")
 flags.DEFINE_float("timeout", 7200.0, "Seconds that a method may take.")
 
 
-def chosen() -> Iterator[tuple[Contender, str]]:
-    """The contenders and methods that the flags name."""
+def chosen(network: str) -> Iterator[tuple[Contender, str]]:
+    """The contenders and methods that the flags name, of those that have this network."""
     for contender in CONTENDERS:
+        if network not in (contender.networks or (network,)):
+            continue
         if FLAGS.contenders and contender.module not in FLAGS.contenders:
             continue
         if FLAGS.quick and contender.requirements:
@@ -76,7 +85,7 @@ def run_all(name: str, seeds: int, task: Path, folder: Path) -> list[Point]:
     """Run what has not run, and measure everything."""
     points = []
     for seed in range(seeds):
-        for contender, method in chosen():
+        for contender, method in chosen(TASKS[name].network):
             words = "".join(letter if letter.isalnum() else "-" for letter in method)
             out = folder / "results" / name / f"{contender.module}-{words}-{seed}"
             if not (out / "result.json").exists():
@@ -100,25 +109,15 @@ def time_files(points: list[Point]) -> None:
         timed[row.name].costs["latency"] = row.median_ms
 
 
-def versions_of(points: list[Point]) -> str:
-    """The libraries that each contender ran with."""
-    found = {point.contender: point.result.get("versions", {}) for point in points if point.result}
-    each = (f"{name}: {', '.join(f'{part} {of}' for part, of in row.items())}" for name, row in found.items())
-    return f"Versions: {'; '.join(each)}."
-
-
-def tables_of(name: str, seeds: int, folder: Path) -> Iterator[Table]:
+def tables_of(name: str, points: list[Point], task: Path) -> Iterator[Table]:
     """What is said of one task."""
-    task = write(name, folder / "tasks" / name)
-    points = run_all(name, seeds, task, folder)
-    time_files(points)
     y_test = test_data(task)[1]
-    table = accuracy_table(name, metric_of(float_outputs(task), y_test), points)
     regression = not np.issubdtype(y_test.dtype, np.integer)
+    table = accuracy_table(name, metric_of(float_outputs(task), y_test), points, regression)
     ahead = {title: ahead_of_ours(points, kind, regression) for kind, title in COSTS.items()}
     said = [f"Ahead of every point of ours, {title}: {', '.join(ahead[title]) or 'none'}." for title in ahead]
-    yield Table(table.title, table.columns, table.rows, (*table.notes, *said, versions_of(points)))
-    yield fidelity_table(points)
+    yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
+    yield fidelity_table(points, regression)
     yield cost_table(points)
 
 
@@ -154,10 +153,16 @@ def main(_: list[str]) -> None:
     folder = Path(FLAGS.folder).absolute()
     arguments = "--quick" if FLAGS.quick else f"--tasks={','.join(FLAGS.tasks)}"
     parts = [HEAD.format(arguments=arguments), f"{machine()}."]
+    everything = []
     for name, seeds in seeds_of(["digits"] if FLAGS.quick else FLAGS.tasks).items():
-        for table in tables_of(name, seeds, folder):
+        task = write(name, folder / "tasks" / name)
+        points = run_all(name, seeds, task, folder)
+        time_files(points)
+        everything += points
+        for table in tables_of(name, points, task):
             print(table, flush=True)
             parts.append(table.to_markdown())
+    parts.append(versions_of(everything))
     if FLAGS.output:
         Path(FLAGS.output).write_text("\n\n".join(part.rstrip() for part in parts) + "\n")
 

@@ -149,7 +149,7 @@ def main(_: list[str]) -> None:
     for group, chosen in names.items():
         for name in chosen:
             for contender in CONTENDERS:
-                if FLAGS.contenders and contender.module not in FLAGS.contenders:
+                if contender.networks or contender.module not in (FLAGS.contenders or [contender.module]):
                     continue
                 title = f"{contender.title}: {METHODS[contender.module]}"
                 outcome = run_case(contender, group, name, folder)

@@ -20,6 +20,7 @@ class Contender:
         keras: the Keras that it works with, as it is imported; "-" for none.
         requirements: what pip installs into an environment of its own; none: it runs in this one.
         variables: of the process.
+        networks: those that it has, of `networks`; all if empty.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Contender:
     keras: str
     requirements: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 CONTENDERS = (
@@ -42,6 +44,13 @@ CONTENDERS = (
         "mct",
         "tensorflow.keras",
         ("tensorflow==2.15.1", "model-compression-toolkit==2.6.1", "setuptools<81"),
+    ),
+    Contender(
+        "PyTorch",
+        "pytorch",
+        "-",
+        ("torch", "torch-pruning", "torchao", "litert-torch", "absl-py"),
+        networks=("ds_cnn", "resnet8"),
     ),
 )
 

@@ -23,15 +23,20 @@ import numpy as np
 
 from tests.benchmarks.peers.work import Work, load
 
-PACKAGES = (
-    "tfopt",
-    "tensorflow",
-    "keras",
-    "tf-keras",
-    "tensorflow-model-optimization",
-    "model-compression-toolkit",
-    "ai-edge-quantizer",
-)
+# Packages that make a difference -> what is imported of them.
+PACKAGES = {
+    "tfopt": "tfopt",
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "tf-keras": "tf_keras",
+    "tensorflow-model-optimization": "tensorflow_model_optimization",
+    "model-compression-toolkit": "model_compression_toolkit",
+    "ai-edge-quantizer": "ai_edge_quantizer",
+    "torch": "torch",
+    "torchao": "torchao",
+    "torch-pruning": "torch_pruning",
+    "litert-torch": "litert_torch",
+}
 
 
 def largest_memory() -> int:
@@ -41,14 +46,8 @@ def largest_memory() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that make a difference, those that are here."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    """Of the packages that were used."""
+    return {name: importlib.metadata.version(name) for name, used in PACKAGES.items() if used in sys.modules}
 
 
 def lines_of(module: ModuleType, method: Any) -> int:

@@ -9,6 +9,8 @@ from tfopt._report import Table
 from tfopt._text import format_bytes
 
 OURS = "tfopt"
+# Percent correct, and mean squared errors.
+FORMS = {False: ".2f", True: ".5f"}
 # What a file costs, and the heads of its columns.
 COSTS = {
     "raw": "raw",
@@ -34,8 +36,9 @@ def _by_name(points: Sequence[Point]) -> dict[str, list[Point]]:
     return found
 
 
-def accuracy_table(task: str, reference: float, points: Sequence[Point]) -> Table:
+def accuracy_table(task: str, reference: float, points: Sequence[Point], regression: bool = False) -> Table:
     """A row for each method: accuracy, bytes and latency, over its seeds."""
+    form = FORMS[regression]
     rows, failures = [], []
     for name, seeds in _by_name(points).items():
         good = [point for point in seeds if not point.error]
@@ -44,8 +47,8 @@ def accuracy_table(task: str, reference: float, points: Sequence[Point]) -> Tabl
             rows.append((name, "failed", *["-"] * len(COSTS)))
             continue
         cells = (_mean_cost(good, kind) for kind in COSTS)
-        rows.append((name, _spread([point.metric for point in good], ".2f"), *cells))
-    notes = (f"The float network: {reference:.2f}.", *failures)
+        rows.append((name, _spread([point.metric for point in good], form), *cells))
+    notes = (f"The float network: {reference:{form}}.", *failures)
     return Table(task, ("method", "metric", *COSTS.values()), tuple(rows), notes)
 
 
@@ -57,7 +60,7 @@ def _mean_cost(points: Sequence[Point], kind: str) -> str:
     return f"{mean:.4g} ms" if kind == "latency" else format_bytes(round(mean))
 
 
-def fidelity_table(points: Sequence[Point]) -> Table:
+def fidelity_table(points: Sequence[Point], regression: bool = False) -> Table:
     """A row for each method: what is left of the model in Keras on each runtime, over its seeds."""
     rows = []
     for name, seeds in _by_name([point for point in points if not point.error]).items():
@@ -65,7 +68,7 @@ def fidelity_table(points: Sequence[Point]) -> Table:
             _spread([point.faithful.get(runtime) and 100 * point.faithful[runtime] for point in seeds], ".1f")
             for runtime in RUNTIMES
         )
-        rows.append((name, *shares, _spread([point.drop for point in seeds], ".2f")))
+        rows.append((name, *shares, _spread([point.drop for point in seeds], FORMS[regression])))
     return Table("Fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
 
 
@@ -92,6 +95,24 @@ def ahead_of_ours(points: Sequence[Point], kind: str = "gzip", lower_is_better: 
         for name, (cost, metric) in means.items()
         if not any(c <= slack * cost and m >= metric for c, m in ours)
     )
+
+
+def versions_of(points: Sequence[Point]) -> str:
+    """The libraries that were used, with who used them where there are several versions."""
+    users: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for contender, versions in {
+        point.contender: point.result["versions"] for point in points if point.result
+    }.items():
+        for library, version in versions.items():
+            users[library][version].append(contender)
+    said = []
+    for library, by_version in users.items():
+        several = len(by_version) > 1
+        each = (
+            f"{version} ({', '.join(names)})" if several else version for version, names in by_version.items()
+        )
+        said.append(f"{library} {', '.join(each)}")
+    return f"Versions: {'; '.join(said)}."
 
 
 def cost_table(points: Sequence[Point]) -> Table:

@@ -126,7 +126,7 @@ def load(task: Path, library: Any | None, folder: Path, seed: int) -> Work:
         expected = data["float_outputs"]
     model = library and _network(task, about, library, seed)
     if model is not None:
-        _check(model.predict(arrays["x_test"][: len(expected)], verbose=0), expected, about["name"])
+        check(model.predict(arrays["x_test"][: len(expected)], verbose=0), expected, about["name"])
     settings = {name: about[name] for name in ("epochs", "rate", "augmented")}
     settings |= {"seed": seed, "folder": folder, "float_file": task / "float.tflite"}
     return Work(library, model, y=y, **arrays, **settings)
@@ -143,7 +143,8 @@ def _network(task: Path, about: dict[str, Any], library: Any, seed: int) -> Any:
     return model
 
 
-def _check(found: np.ndarray, expected: np.ndarray, name: str) -> None:
+def check(found: np.ndarray, expected: np.ndarray, name: str) -> None:
+    """Raises a `ValueError` unless a network computes what it was trained to."""
     if not np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max()):
         raise ValueError(
             f"The network of {name} must compute what it was trained to. Got outputs "
