@@ -15,10 +15,9 @@ from tests.benchmarks.peers.work import Work, check
 def convolution(channels: int, filters: int, size: int, strides: int, **options: Any) -> nn.Sequential:
     """With a batch norm, and padded as Keras pads: what is odd goes to the right and below."""
     total = max(size - strides, 0)
-    before = total // 2
-    padding = nn.ZeroPad2d((before, total - before, before, total - before))
-    layers = [nn.Conv2d(channels, filters, size, strides, **options), norm(filters)]
-    return nn.Sequential(*([padding] if total else []), *layers)
+    odd = [nn.ZeroPad2d((total // 2, total - total // 2) * 2)] if total % 2 else []
+    options["padding"] = 0 if odd else total // 2
+    return nn.Sequential(*odd, nn.Conv2d(channels, filters, size, strides, **options), norm(filters))
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
