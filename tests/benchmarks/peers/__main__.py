@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import datetime
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
@@ -22,6 +22,7 @@ import numpy as np
 from absl import app, flags
 
 import tfopt
+from tests.benchmarks.peers.coverage import GROUPS, coverage
 from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
 from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
 from tests.benchmarks.peers.tables import (
@@ -50,6 +51,8 @@ environment of its own; written by `python -m tests.benchmarks.peers {arguments}
 - *Fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
   Keras, or of the float network where a method leaves no other; *drop*: points of the metric lost between the two.
 - *lines*: of a user's code for the method, the training loop's own left out.
+- *Coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
+  of tf_keras and TensorFlow 2.15 the networks of keras.applications alone, for the others are written for Keras 3.
 - *Ahead of every point of ours*: methods that no method of tfopt equals in both the metric and that cost."""
 
 flags.DEFINE_bool(
@@ -60,6 +63,11 @@ flags.DEFINE_list(
     ["digits"],
     "Tasks, of tests/benchmarks/peers/tasks.py; `digits:3` runs three seeds of each method.",
 )
+flags.DEFINE_list(
+    "coverage",
+    [],
+    "Groups of untrained networks, of tests/benchmarks/peers/coverage.py; `applications:7` takes the first seven.",
+)
 flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
 flags.DEFINE_list("methods", None, "Only methods with one of these in their name.")
 flags.DEFINE_string("folder", "build/peers", "Where environments, tasks and results are kept.")
@@ -67,14 +75,20 @@ flags.DEFINE_string("output", None, "A Markdown file for the tables.")
 flags.DEFINE_float("timeout", 7200.0, "Seconds that a method may take.")
 
 
+def contenders() -> list[Contender]:
+    """Those that the flags name."""
+    return [
+        contender
+        for contender in CONTENDERS
+        if contender.module in (FLAGS.contenders or [contender.module])
+        and not (FLAGS.quick and contender.requirements)
+    ]
+
+
 def chosen(network: str) -> Iterator[tuple[Contender, str]]:
     """The contenders and methods that the flags name, of those that have this network."""
-    for contender in CONTENDERS:
+    for contender in contenders():
         if network not in (contender.networks or (network,)):
-            continue
-        if FLAGS.contenders and contender.module not in FLAGS.contenders:
-            continue
-        if FLAGS.quick and contender.requirements:
             continue
         for method in methods_of(contender):
             if not FLAGS.methods or any(part in method for part in FLAGS.methods):
@@ -121,16 +135,16 @@ def tables_of(name: str, points: list[Point], task: Path) -> Iterator[Table]:
     yield cost_table(points)
 
 
-def seeds_of(tasks: list[str]) -> dict[str, int]:
-    """`["digits:3", "rows"]` -> `{"digits": 3, "rows": 1}`."""
-    found = {}
-    for word in tasks:
-        name, _, seeds = word.partition(":")
-        if name not in TASKS or not (seeds or "1").isdecimal() or seeds == "0":
+def counted(words: list[str], known: Iterable[str], flag: str) -> dict[str, int | None]:
+    """`["digits:3", "rows"]` -> `{"digits": 3, "rows": None}`."""
+    found: dict[str, int | None] = {}
+    for word in words:
+        name, _, count = word.partition(":")
+        if name not in known or not (count or "1").isdecimal() or count == "0":
             raise SystemExit(
-                f"--tasks must be of {', '.join(TASKS)}, as in digits or digits:3. Got {word!r}."
+                f"--{flag} must be of {', '.join(known)}, with a count or without, as {name}:3. Got {word!r}."
             )
-        found[name] = int(seeds or 1)
+        found[name] = int(count) if count else None
     return found
 
 
@@ -151,18 +165,25 @@ def main(_: list[str]) -> None:
     """Prints the tables, and writes them."""
     keras.utils.set_random_seed(0)
     folder = Path(FLAGS.folder).absolute()
+    tasks = counted(["digits"] if FLAGS.quick else FLAGS.tasks, TASKS, "tasks")
+    groups = counted(FLAGS.coverage, GROUPS, "coverage")
     arguments = "--quick" if FLAGS.quick else f"--tasks={','.join(FLAGS.tasks)}"
+    arguments += f" --coverage={','.join(FLAGS.coverage)}" if groups else ""
     parts = [HEAD.format(arguments=arguments), f"{machine()}."]
     everything = []
-    for name, seeds in seeds_of(["digits"] if FLAGS.quick else FLAGS.tasks).items():
+    for name, seeds in tasks.items():
         task = write(name, folder / "tasks" / name)
-        points = run_all(name, seeds, task, folder)
+        points = run_all(name, seeds or 1, task, folder)
         time_files(points)
         everything += points
         for table in tables_of(name, points, task):
             print(table, flush=True)
             parts.append(table.to_markdown())
     parts.append(versions_of(everything))
+    if groups:
+        table = coverage(groups, [each for each in contenders() if not each.networks], folder)
+        print(table, flush=True)
+        parts.append(table.to_markdown())
     if FLAGS.output:
         Path(FLAGS.output).write_text("\n\n".join(part.rstrip() for part in parts) + "\n")
 

@@ -47,8 +47,6 @@ def network_of(library: Any, group: str, name: str) -> tuple[Any, Any]:
         x = np.random.default_rng(0).uniform(0, 255, (SAMPLES, *model.input_shape[1:])).astype("float32")
         applications.settle(model, x, library)
         return model, x
-    if not hasattr(library, "ops"):
-        raise ValueError(f"{name} must be built with Keras 3. Got Keras {library.__version__}.")
     from tests.models import samples_for, trained_like
     from tests.networks import NETWORKS
     from tests.quantization.battery import BATTERY

@@ -1,45 +1,35 @@
 """How much goes through: untrained networks of every form, and those of `keras.applications`.
 
-    python -m tests.benchmarks.peers.coverage --groups=forms,networks,applications --output=coverage.md
-
 Each network in a process of its own, in the environment of its contender (`cases.py`). What has run is not run again.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import dataclasses
 import json
+import os
 import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags
 
 import tfopt
 from tests.benchmarks import applications
 from tests.benchmarks.peers.cases import METHODS
-from tests.benchmarks.peers.environments import CONTENDERS, ROOT, Contender, interpreter
+from tests.benchmarks.peers.environments import ROOT, Contender, interpreter
 from tests.benchmarks.peers.measure import last_words
 from tests.networks import NETWORKS
 from tests.quantization.battery import BATTERY
 from tfopt._report import Table
 
-FLAGS = flags.FLAGS
+# Group of networks -> their names.
 GROUPS = {
     "forms": tuple(BATTERY),
     "networks": tuple(NETWORKS),
     "applications": applications.NETWORKS,
 }
-flags.DEFINE_list("groups", list(GROUPS), "Groups of networks.")
-flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
-flags.DEFINE_integer("first", 100, "So many networks of each group.", lower_bound=1)
-flags.DEFINE_string("folder", "build/peers", "Where environments and results are kept.")
-flags.DEFINE_string("output", None, "A Markdown file for the table.")
-flags.DEFINE_float("timeout", 900.0, "Seconds that a network may take.")
+# Seconds that a network may take.
+LIMIT = 900
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +78,10 @@ def _run(contender: Contender, group: str, name: str, out: Path, folder: Path) -
                 stderr=subprocess.STDOUT,
                 env=os.environ | variables,
                 cwd=ROOT,
-                timeout=FLAGS.timeout,
+                timeout=LIMIT,
             )
         except subprocess.TimeoutExpired:
-            log.write(f"\nTimeoutError: more than {FLAGS.timeout:.0f} seconds\n")
+            log.write(f"\nTimeoutError: more than {LIMIT} seconds\n")
 
 
 def _outcome(place: Path, out: Path) -> Outcome:
@@ -133,7 +123,10 @@ def table_of(outcomes: dict[tuple[str, str], list[Outcome]], names: dict[str, in
     for contender in dict.fromkeys(contender for contender, _ in outcomes):
         cells, shares = [], []
         for group in names:
-            found = outcomes[contender, group]
+            found = outcomes.get((contender, group))
+            if not found:
+                cells.append("-")
+                continue
             counts = Counter(outcome.kind for outcome in found)
             shares += [outcome.faithful for outcome in found if not outcome.error]
             cells.append(f"{counts['in integers']}, {counts['partly in float']} partly")
@@ -141,26 +134,18 @@ def table_of(outcomes: dict[tuple[str, str], list[Outcome]], names: dict[str, in
     return Table("Coverage", tuple(columns), tuple(rows))
 
 
-def main(_: list[str]) -> None:
-    """Prints the table, and writes it."""
-    folder = Path(FLAGS.folder).absolute()
-    names = {group: GROUPS[group][: FLAGS.first] for group in FLAGS.groups}
+def coverage(groups: dict[str, int | None], contenders: list[Contender], folder: Path) -> Table:
+    """Runs the first so many networks of each group, all for None, with all contenders that read Keras or a file."""
+    names = {group: GROUPS[group][:first] for group, first in groups.items()}
     outcomes: dict[tuple[str, str], list[Outcome]] = {}
     for group, chosen in names.items():
         for name in chosen:
-            for contender in CONTENDERS:
-                if contender.networks or contender.module not in (FLAGS.contenders or [contender.module]):
-                    continue
+            for contender in contenders:
                 title = f"{contender.title}: {METHODS[contender.module]}"
+                if group != "applications" and contender.keras not in ("keras", "-"):
+                    continue
                 outcome = run_case(contender, group, name, folder)
                 outcomes.setdefault((title, group), []).append(outcome)
                 said = outcome.error[:100] or f"{outcome.kind}, faithful {outcome.faithful:.1%}"
                 print(f"{group}, {name}, {title}: {said}", flush=True)
-    table = table_of(outcomes, {group: len(chosen) for group, chosen in names.items()})
-    print(table)
-    if FLAGS.output:
-        Path(FLAGS.output).write_text(table.to_markdown() + "\n")
-
-
-if __name__ == "__main__":
-    app.run(main)
+    return table_of(outcomes, {group: len(chosen) for group, chosen in names.items()})
