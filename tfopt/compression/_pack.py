@@ -175,8 +175,11 @@ def buffers(content: bytes) -> list[tuple[int, int, int, int]]:
     base = np.frombuffer(content, np.uint8).ctypes.data
     found: dict[int, tuple[int, int, int, int]] = {}
     for number, stride in strides.items():
-        data = model.Buffers(number).DataAsNumpy()
-        if isinstance(data, np.ndarray) and data.size:
+        buffer = model.Buffers(number)
+        data = buffer.DataAsNumpy()
+        if buffer.Offset() > 1:  # behind the flatbuffer
+            found[buffer.Offset()] = (number, buffer.Offset(), buffer.Size(), stride)
+        elif isinstance(data, np.ndarray) and data.size:
             begin = data.ctypes.data - base
             found[begin] = (number, begin, data.size, stride)
     return [found[begin] for begin in sorted(found)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfopt._files import check_parent, write_together
+from tfopt.conversion._flatbuffer import Flatbuffer
 from tfopt.conversion._op_resolver import resolver_macros
 from tfopt.runtimes import TFLiteFile
 
@@ -55,9 +56,11 @@ def write_c_array(
     name = _checked(name) if name is not None else f"{_identifier(source.stem)}_tflite"
     file = TFLiteFile.read(path_tflite)
     header = source.with_suffix(".h")
+    # With its constants inside the flatbuffer, where TFLite Micro looks for them.
+    content = Flatbuffer(file.content).to_bytes()
     texts = {
         header: _header(name, header.name, file.op_counts),
-        source: _source(name, header.name, _ALIGNS[source.suffix.lower()], file.content),
+        source: _source(name, header.name, _ALIGNS[source.suffix.lower()], content),
     }
     # A name of a file may be bytes that are no text: they come back as they were.
     write_together({path: text.encode(errors="surrogateescape") for path, text in texts.items()})

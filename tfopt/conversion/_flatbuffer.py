@@ -7,6 +7,7 @@ import numpy as np
 
 from tfopt.conversion._builder import FileBuilder
 from tfopt.conversion._file_parts import OPERANDS, KernelOperator, MutableTensor
+from tfopt.runtimes import is_split, parse
 
 
 class Flatbuffer:
@@ -20,9 +21,9 @@ class Flatbuffer:
         from ai_edge_litert import schema_py_generated as schema
 
         self.content = content
-        self.changed = False
+        self.changed = is_split(content)
         self.schema = schema
-        self.model = schema.ModelT.InitFromPackedBuf(content)
+        self.model = parse(content)
         # An empty list may be absent from a file: operators that read nothing, networks without operators.
         for graph in self.model.subgraphs:
             graph.tensors, graph.operators = graph.tensors or [], graph.operators or []

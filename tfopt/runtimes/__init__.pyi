@@ -11,7 +11,7 @@ from ._npu_report import CpuOperator, NpuReport
 from ._parity import OutputParity
 from ._registry import RUNTIMES, load, run
 from ._runtime import CannotRunError, RunResult, Runtime
-from ._schema import Operator
+from ._schema import Operator, is_split, parse
 from ._size import Size, measure_size
 from ._sparse import SparseEncoding, encode_sparse, sparse_bytes
 from ._tensor_parity import TensorParity
@@ -61,10 +61,12 @@ __all__ = [
     "estimate_npu",
     "evaluate_metric",
     "inspect",
+    "is_split",
     "load",
     "measure_latency",
     "measure_size",
     "metric_name",
+    "parse",
     "run",
     "sparse_bytes",
     "verify",

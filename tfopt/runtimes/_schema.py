@@ -58,20 +58,34 @@ class Operator:
         return self.name not in NOT_COMPUTING and any(tensor.is_float for tensor in touched)
 
 
-def parse(content: bytes) -> Any:
-    """The schema's `ModelT` of the bytes of a .tflite file, by the schema in the LiteRT wheel."""
+def is_split(content: bytes) -> bool:
+    """Whether a .tflite file has constants behind the flatbuffer."""
     from ai_edge_litert import schema_py_generated as schema
 
-    return schema.ModelT.InitFromPackedBuf(content)
+    model = schema.Model.GetRootAs(content)
+    return any(model.Buffers(number).Offset() > 1 for number in range(model.BuffersLength()))
+
+
+def parse(content: bytes) -> Any:
+    """The schema's `ModelT` of the bytes of a .tflite file, by the schema in the LiteRT wheel.
+
+    Some tools put constants behind the flatbuffer, as files of more than 2 GB must. They are in their buffers here: an
+    offset is true of these bytes alone, and not of what is written of the model.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content)
+    for buffer in model.buffers or ():
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+    return model
 
 
 def contents(
-    model: Any, content: bytes = b""
+    model: Any,
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Operator, ...], tuple[str, ...]]:
-    """Inputs, outputs, operators and names of signatures of the schema's `ModelT`.
-
-    Large files keep buffers at the end of `content`.
-    """
+    """Inputs, outputs, operators and names of signatures of the schema's `ModelT`, as `parse` gives it."""
     from ai_edge_litert import schema_py_generated as schema
 
     dtypes = _enum_names(schema.TensorType)
@@ -80,7 +94,7 @@ def contents(
     _check_unpacked(model, dtypes)
     operators, graphs = [], []
     for number, graph in enumerate(model.subgraphs):
-        tensors = [_tensor(i, t, model, content, dtypes[t.type].lower()) for i, t in enumerate(graph.tensors)]
+        tensors = [_tensor(i, t, model, dtypes[t.type].lower()) for i, t in enumerate(graph.tensors)]
         graphs.append(tensors)
         edges = {*_numbers(graph.inputs), *_numbers(graph.outputs)} if number == 0 else set()
         for op in graph.operators or ():
@@ -131,11 +145,12 @@ def _check_unpacked(model: Any, dtypes: dict[int, str]) -> None:
         )
 
 
-def _tensor(index: int, tensor: Any, model: Any, content: bytes, dtype: str) -> Tensor:
+def _tensor(index: int, tensor: Any, model: Any, dtype: str) -> Tensor:
     shape = _numbers(tensor.shape)
     signature = _numbers(tensor.shapeSignature)
     grid = tensor.quantization
-    raw = _buffer(model.buffers[tensor.buffer], content)
+    raw = model.buffers[tensor.buffer].data
+    raw = raw if raw is not None and len(raw) else None
     places = 0 if tensor.sparsity is None else index_bytes(tensor.sparsity)
     elements = math.prod(shape)
     _check_grid(grid, shape)
@@ -166,12 +181,6 @@ def _check_grid(grid: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"a tensor of shape {shape} has {steps} steps and {zeros} zero points on axis {axis}"
         )
-
-
-def _buffer(buffer: Any, content: bytes) -> np.ndarray | None:
-    if buffer.offset > 1:  # a file over 2 GB keeps its weights after the flatbuffer
-        return np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-    return buffer.data if buffer.data is not None and len(buffer.data) else None
 
 
 def _named(tensors: list[Tensor], numbers: tuple[int, ...], entries: Any) -> list[Tensor]:

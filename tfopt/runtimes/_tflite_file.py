@@ -91,7 +91,7 @@ class TFLiteFile:
     @classmethod
     def of(cls, model: Any, content: bytes = b"", name: str = "<bytes>") -> "TFLiteFile":
         """The content of the schema's `ModelT`, if the bytes of the file are parsed already."""
-        return cls(name, content, *contents(model, content))
+        return cls(name, content, *contents(model))
 
     @property
     def batch_size(self) -> int:

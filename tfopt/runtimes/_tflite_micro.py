@@ -10,6 +10,7 @@ import numpy as np
 
 from tfopt._quiet import quiet
 from tfopt.runtimes._runtime import CannotRunError, Runtime
+from tfopt.runtimes._schema import is_split, parse
 from tfopt.runtimes._tensors import Tensor
 from tfopt.runtimes._tflite_file import TFLiteFile
 
@@ -75,6 +76,11 @@ class TFLiteMicro(Runtime):
                 f"The 'num_threads' argument must be 1 for TFLite Micro, which has no threads. Got {num_threads}."
             )
         runtime = _import()
+        if is_split(self.file.content):
+            raise CannotRunError(
+                f"TFLite Micro cannot run {self.file.name}: its constants lie behind the flatbuffer, where it does not "
+                "look. tfopt.compression.compress_weights writes the file anew with all of them inside."
+            )
         mode = "kPreserveAllTensors" if keep_tensors else "kAllocationRecording"
         with quiet(1, 2) as log:
             try:
@@ -181,7 +187,7 @@ def _lacking(content: bytes, runtime: Any, lines: list[str]) -> list[str]:
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content)
+    model = parse(content)
     found: list[str] = []
     while names := _unknown(lines):
         code = _code_of(model, schema, names[0])
