@@ -74,6 +74,21 @@ def test_a_float_file_gives_the_npu_nothing_to_compute(tmp_path):
     assert found.missing == ("vela: the NPU computes nothing of a.tflite, which is not int8 or int16.",)
 
 
+def test_kernels_on_the_cpu_are_not_left_out_in_silence(tmp_path):
+    import keras
+    import numpy as np
+
+    pytest.importorskip("ethosu.vela")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(2, name="last")])
+    config = tfopt.QuantConfig(overrides={"last": None})
+    tfopt.export(tfopt.quantize(model, np.eye(4, dtype="float32"), config), tmp_path / "a.tflite")
+    found = sizes(tmp_path / "a.tflite")
+    assert found.files[0].vela is None
+    assert found.missing == (
+        "vela: a.tflite has kernels on the CPU, which Vela does not count: 1 FULLY_CONNECTED.",
+    )
+
+
 @pytest.mark.slow
 def test_commands_print_them(plain, tmp_path):
     (tmp_path / "a.tflite").write_bytes(plain)

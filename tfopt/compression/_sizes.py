@@ -2,17 +2,19 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from tfopt._report import Report, Table
-from tfopt._text import format_bytes
+from tfopt._text import format_bytes, names_with_counts
 from tfopt.compression._compress import compress_bytes
 from tfopt.compression._container import deflate
 from tfopt.compression._kernels import CompressedKernel, compress_kernels
 from tfopt.compression._pack import buffers, pack_bytes
+from tfopt.conversion import OPERANDS
 from tfopt.kernels import TARGETS
 from tfopt.runtimes import CannotRunError, TFLiteFile, estimate_npu, measure_size, sparse_bytes
 
@@ -175,8 +177,14 @@ def _flash(name: str, file: TFLiteFile, missing: dict[str, None]) -> int | None:
     except CannotRunError as error:
         missing[f"vela: {name}: {error}"] = None
     else:
-        if report.npu_share:
+        on_cpu = Counter(row.operator for row in report.cpu if row.operator in OPERANDS)
+        if report.npu_share and not on_cpu:
             return report.flash_bytes
+        if report.npu_share:
+            missing[
+                f"vela: {name} has kernels on the CPU, which Vela does not count: {names_with_counts(on_cpu)}."
+            ] = None
+            return None
         missing[f"vela: the NPU computes nothing of {name}, which is not int8 or int16."] = None
     return None
 
