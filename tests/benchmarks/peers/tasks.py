@@ -89,7 +89,7 @@ TASKS = {
         {"alpha": 0.35, "size": 32, "activation": None},
         augmented=True,
     ),
-    "anomalies": Task("autoencoder", spectra, 20, 10, float_rate=1e-3),
+    "anomalies": Task("autoencoder", spectra, 100, 10, float_rate=1e-3),
 }
 
 

@@ -20,6 +20,8 @@ def distilled(work: Work) -> Any:
     student = keras.models.clone_model(work.model)
     student.set_weights(work.model.get_weights())
     loss = keras.distillation.LogitsDistillation(temperature=4.0)
+    if work.loss() == "mse":
+        loss = keras.distillation.FeatureDistillation(loss="mse")
     distiller = keras.distillation.Distiller(work.model, student, loss, student_loss_weight=0.5)
     work.train(distiller)
     work.model = student

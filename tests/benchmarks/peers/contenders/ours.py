@@ -13,6 +13,12 @@ def ptq(work: Work) -> Any:
     return q
 
 
+def ptq_micro(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration, tfopt.QuantConfig.for_target("tflm"))
+    tfopt.export(q, work.path)
+    return q
+
+
 def ptq_corrected(work: Work) -> Any:
     config = tfopt.QuantConfig(ranges=tfopt.Ranges(method="mse"))
     q = tfopt.quantize(work.model, work.calibration, config, correct_bias=True)
@@ -42,8 +48,15 @@ def qat(work: Work) -> Any:
     return q
 
 
-def pruned(work: Work, final: float = 0.8, target: str = "litert", **options: Any) -> Any:
-    q = tfopt.quantize(work.model, work.calibration, tfopt.QuantConfig.for_target(target))
+def qat_micro(work: Work) -> Any:
+    q = tfopt.quantize(work.model, work.calibration, tfopt.QuantConfig.for_target("tflm"))
+    work.train(q)
+    tfopt.export(q, work.path)
+    return q
+
+
+def pruned(work: Work, final: float = 0.8, **options: Any) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
     schedule = tfopt.PolynomialDecay(final, int(0.6 * work.epochs * work.steps))
     work.train(q, callbacks=[tfopt.Pruning(schedule, **options)])
     tfopt.export(q, work.path)
@@ -61,6 +74,8 @@ def prune_2_of_4(work: Work) -> Any:
 def distilled(work: Work) -> Any:
     q = tfopt.quantize(work.model, work.calibration)
     losses = [tfopt.SoftTargets(temperature=4.0, from_logits=True)]
+    if work.loss() == "mse":
+        losses = [tfopt.OutputMatching()]
     student = tfopt.Distiller(q, work.model, losses, student_loss_weight=0.5)
     schedule = tfopt.PolynomialDecay(0.8, int(0.6 * work.epochs * work.steps))
     work.train(student, callbacks=[tfopt.Pruning(schedule, scope="global", criterion="lamp")])
@@ -94,11 +109,13 @@ def half_the_macs(work: Work) -> Any:
 
 METHODS: dict[str, Callable[[Work], Any]] = {
     "PTQ int8": ptq,
+    "PTQ int8, for TFLite Micro": ptq_micro,
     "PTQ int8, corrected": ptq_corrected,
     "PTQ int16x8": ptq_int16,
     "dynamic range": dynamic_range,
     "weights only, int8": weights_only,
     "QAT": qat,
+    "QAT, for TFLite Micro": qat_micro,
     "QAT, 4 bits": four_bits,
     "80 % zeros, QAT": prune,
     "80 % zeros, QAT, distilled": distilled,

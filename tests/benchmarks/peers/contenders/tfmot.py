@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
+import tf_keras
 
 from tests.benchmarks.peers.work import Work
 
@@ -15,9 +16,18 @@ quantization, sparsity, clustering = (
 )
 
 
+def converter_of(model: Any) -> Any:
+    """For a model; one with an LSTM gets a batch size, for none that is open converts."""
+    if not any(isinstance(layer, tf_keras.layers.RNN) for layer in model.layers):
+        return tf.lite.TFLiteConverter.from_keras_model(model)
+    call = tf.function(lambda x: model(x, training=False))
+    concrete = call.get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:])))
+    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], model)
+
+
 def write(model: Any, work: Work) -> Any:
     """The file of a model that knows its ranges."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter = converter_of(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     work.path.write_bytes(converter.convert())
     return model
@@ -29,7 +39,7 @@ def write_calibrated(model: Any, work: Work) -> Any:
     def representative() -> Any:
         yield from work.calls()
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter = converter_of(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
