@@ -99,7 +99,8 @@ def four_bits(work: Work) -> Any:
 
 
 def half_the_macs(work: Work) -> Any:
-    model = tfopt.shrink(work.model, macs=0.5, data=(work.x[:512], work.y[:512]))
+    work.model.compile("sgd", work.loss())
+    model = tfopt.shrink(work.model, macs=0.5, criterion="taylor", data=(work.x[:512], work.y[:512]))
     work.train(model, work.epochs - work.epochs // 3)
     q = tfopt.quantize(model, work.calibration)
     work.train(q, work.epochs // 3)
