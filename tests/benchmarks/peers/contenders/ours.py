@@ -98,14 +98,18 @@ def four_bits(work: Work) -> Any:
     return q
 
 
-def half_the_macs(work: Work) -> Any:
+def half_the_macs(work: Work, criterion: str = "taylor") -> Any:
     work.model.compile("sgd", work.loss())
-    model = tfopt.shrink(work.model, macs=0.5, criterion="taylor", data=(work.x[:512], work.y[:512]))
+    model = tfopt.shrink(work.model, macs=0.5, criterion=criterion, data=(work.x[:512], work.y[:512]))
     work.train(model, work.epochs - work.epochs // 3)
     q = tfopt.quantize(model, work.calibration)
     work.train(q, work.epochs // 3)
     tfopt.export(q, work.path)
     return q
+
+
+def half_the_macs_by_norms(work: Work) -> Any:
+    return half_the_macs(work, "batch_norm")
 
 
 METHODS: dict[str, Callable[[Work], Any]] = {
@@ -123,4 +127,5 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "2:4, QAT": prune_2_of_4,
     "16 clusters, QAT": cluster,
     "half the MACs, QAT": half_the_macs,
+    "half the MACs by batch norms, QAT": half_the_macs_by_norms,
 }
