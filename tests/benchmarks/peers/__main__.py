@@ -48,12 +48,12 @@ environment of its own; written by `python -m tests.benchmarks.peers {arguments}
 - *raw*, *gzip*, *for TFLM*: bytes of the file, packed by gzip, and with its kernels compressed by `compress_weights`.
 - *Ethos-U*: bytes of flash beside an Ethos-U55 of 128 MACs, as Vela estimates them.
 - *latency*: median of a call on one thread of this machine, all files in turns.
-- *Fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
+- *fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
   Keras, or of the float network where a method leaves no other; *drop*: points of the metric lost between the two.
 - *lines*: of a user's code for the method, the training loop's own left out.
-- *Coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
+- *coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
   of tf_keras and TensorFlow 2.15 the networks of keras.applications alone, for the others are written for Keras 3.
-- *Ahead of every point of ours*: methods that no method of tfopt equals in both the metric and that cost."""
+- *ahead of every point of ours*: methods that no method of tfopt equals in both the metric and that cost."""
 
 flags.DEFINE_bool(
     "quick", False, "Digits, one seed, and the contenders that need no environment of their own."
@@ -130,9 +130,10 @@ def tables_of(name: str, points: list[Point], task: Path) -> Iterator[Table]:
     table = accuracy_table(name, metric_of(float_outputs(task), y_test), points, regression)
     ahead = {title: ahead_of_ours(points, kind, regression) for kind, title in COSTS.items()}
     said = [f"Ahead of every point of ours, {title}: {', '.join(ahead[title]) or 'none'}." for title in ahead]
-    yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
-    yield fidelity_table(points, regression)
-    yield cost_table(points)
+    about = f"{TASKS[name].about}; a method trains for up to {TASKS[name].epochs} epochs."
+    yield Table(table.title, table.columns, table.rows, (about, *table.notes, *said))
+    yield fidelity_table(name, points, regression)
+    yield cost_table(name, points)
 
 
 def counted(words: list[str], known: Iterable[str], flag: str) -> dict[str, int | None]:

@@ -60,7 +60,7 @@ def _mean_cost(points: Sequence[Point], kind: str) -> str:
     return f"{mean:.4g} ms" if kind == "latency" else format_bytes(round(mean))
 
 
-def fidelity_table(points: Sequence[Point], regression: bool = False) -> Table:
+def fidelity_table(task: str, points: Sequence[Point], regression: bool = False) -> Table:
     """A row for each method: what is left of the model in Keras on each runtime, over its seeds."""
     rows = []
     for name, seeds in _by_name([point for point in points if not point.error]).items():
@@ -69,7 +69,7 @@ def fidelity_table(points: Sequence[Point], regression: bool = False) -> Table:
             for runtime in RUNTIMES
         )
         rows.append((name, *shares, _spread([point.drop for point in seeds], FORMS[regression])))
-    return Table("Fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
+    return Table(f"{task}: fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
 
 
 def ahead_of_ours(points: Sequence[Point], kind: str = "gzip", lower_is_better: bool = False) -> list[str]:
@@ -115,7 +115,7 @@ def versions_of(points: Sequence[Point]) -> str:
     return f"Versions: {'; '.join(said)}."
 
 
-def cost_table(points: Sequence[Point]) -> Table:
+def cost_table(task: str, points: Sequence[Point]) -> Table:
     """What a method cost: CPU seconds, memory and lines, means over seeds."""
     rows = tuple(
         (
@@ -126,4 +126,4 @@ def cost_table(points: Sequence[Point]) -> Table:
         )
         for name, seeds in _by_name([point for point in points if not point.error]).items()
     )
-    return Table("Cost", ("method", "CPU s", "largest memory", "lines of code"), rows)
+    return Table(f"{task}: cost", ("method", "CPU s", "largest memory", "lines of code"), rows)

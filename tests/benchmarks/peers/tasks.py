@@ -1,13 +1,4 @@
-"""The work: networks that are trained once in float, by plain Keras 3, and kept with their data for everyone.
-
-digits      a DS-CNN on scikit-learn's digits, 8 x 8: seconds an epoch; what the quick run takes
-images      ResNet8 of MLPerf Tiny on CIFAR-10, from MLPerf Tiny's weights
-keywords    a DS-CNN of MLPerf Tiny's keyword spotter, on MNIST for want of its recordings
-rows        an LSTM that reads MNIST row by row
-patches     a small vision transformer on MNIST
-mobile      MobileNetV2-0.35 on CIFAR-10
-anomalies   MLPerf Tiny's autoencoder on made spectra, of low rank with noise
-"""
+"""The work: networks that are trained once in float, by plain Keras 3, and kept with their data for everyone."""
 
 import dataclasses
 import json
@@ -31,6 +22,7 @@ class Task:
     """A network and its data.
 
     Attributes:
+        about: both, in words.
         network: a function of `networks`, and `arguments` for it.
         data: gives `x, y, x_test, y_test`.
         float_epochs: how long the float network is trained, at `float_rate`.
@@ -38,6 +30,7 @@ class Task:
         start: weights to train the float network from.
     """
 
+    about: str
     network: str
     data: Callable[[], Arrays]
     float_epochs: int
@@ -74,14 +67,36 @@ def pretrained_resnet8() -> list[np.ndarray]:
 
 
 TASKS = {
-    "digits": Task("ds_cnn", digits, 100, 20, {"size": 8}),
+    "digits": Task("A DS-CNN on scikit-learn's digits, 8 x 8", "ds_cnn", digits, 100, 20, {"size": 8}),
     "images": Task(
-        "resnet8", cifar10, 6, 6, {"activation": None}, 1e-3, augmented=True, start=pretrained_resnet8
+        "ResNet8 of MLPerf Tiny on CIFAR-10, compressed as JPEG, from MLPerf Tiny's weights",
+        "resnet8",
+        cifar10,
+        6,
+        6,
+        {"activation": None},
+        1e-3,
+        augmented=True,
+        start=pretrained_resnet8,
     ),
-    "keywords": Task("ds_cnn", mnist, 12, 8, {"size": 28, "filters": 64}),
-    "rows": Task("lstm", lambda: _without_channel(mnist()), 12, 8),
-    "patches": Task("vit", mnist, 25, 8),
+    "keywords": Task(
+        "A DS-CNN as MLPerf Tiny's keyword spotter, on 10,000 images of MNIST for want of its recordings",
+        "ds_cnn",
+        mnist,
+        12,
+        8,
+        {"size": 28, "filters": 64},
+    ),
+    "rows": Task(
+        "An LSTM that reads 10,000 images of MNIST row by row",
+        "lstm",
+        lambda: _without_channel(mnist()),
+        12,
+        8,
+    ),
+    "patches": Task("A small vision transformer on 10,000 images of MNIST", "vit", mnist, 25, 8),
     "mobile": Task(
+        "MobileNetV2-0.35 on CIFAR-10",
         "mobilenet_v2",
         cifar10,
         10,
@@ -89,7 +104,14 @@ TASKS = {
         {"alpha": 0.35, "size": 32, "activation": None},
         augmented=True,
     ),
-    "anomalies": Task("autoencoder", spectra, 100, 10, float_rate=1e-3),
+    "anomalies": Task(
+        "MLPerf Tiny's autoencoder on made spectra, of low rank with noise",
+        "autoencoder",
+        spectra,
+        100,
+        10,
+        float_rate=1e-3,
+    ),
 }
 
 
