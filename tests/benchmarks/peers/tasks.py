@@ -96,9 +96,9 @@ TASKS = {
     ),
     "patches": Task("A small vision transformer on 10,000 images of MNIST", "vit", mnist, 25, 8),
     "mobile": Task(
-        "MobileNetV2-0.35 on CIFAR-10",
+        "MobileNetV2-0.35 on 20,000 images of CIFAR-10, compressed as JPEG",
         "mobilenet_v2",
-        cifar10,
+        lambda: _first(cifar10(), 20_000),
         10,
         4,
         {"alpha": 0.35, "size": 32, "activation": None},
@@ -113,6 +113,11 @@ TASKS = {
         float_rate=1e-3,
     ),
 }
+
+
+def _first(arrays: Arrays, count: int) -> Arrays:
+    x, y, x_test, y_test = arrays
+    return x[:count], y[:count], x_test, y_test
 
 
 def _without_channel(arrays: Arrays) -> Arrays:
