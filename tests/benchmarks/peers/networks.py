@@ -55,10 +55,16 @@ def lstm(library: Any, units: int = 64) -> Any:
 
 
 def vit(library: Any, width: int = 32, heads: int = 4, blocks: int = 2) -> Any:
-    """A small vision transformer: patches of 4 x 4 pixels of an image of 28 x 28; logits."""
+    """A small vision transformer: patches of 4 x 4 pixels of an image of 28 x 28; logits.
+
+    A depthwise convolution tells patches where they are (Chu et al. 2021, arXiv 2102.10882): a table of positions
+    cannot be written alike in all versions of Keras.
+    """
     layers = library.layers
     inputs = library.Input((28, 28, 1))
-    x = layers.Reshape((49, width))(layers.Conv2D(width, 4, strides=4)(inputs))
+    x = layers.Conv2D(width, 4, strides=4)(inputs)
+    x = layers.Add()([x, layers.DepthwiseConv2D(3, padding="same")(x)])
+    x = layers.Reshape((49, width))(x)
     for _ in range(blocks):
         y = layers.LayerNormalization(epsilon=1e-5)(x)
         x = layers.Add()([x, layers.MultiHeadAttention(heads, width // heads)(y, y)])
