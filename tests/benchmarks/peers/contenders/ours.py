@@ -71,16 +71,23 @@ def prune_2_of_4(work: Work) -> Any:
     return pruned(work, 0.5, pattern="2:4")
 
 
-def distilled(work: Work) -> Any:
+def distilled(work: Work, clusters: int | None = None) -> Any:
     q = tfopt.quantize(work.model, work.calibration)
     losses = [tfopt.SoftTargets(temperature=4.0, from_logits=True)]
     if work.loss() == "mse":
         losses = [tfopt.OutputMatching()]
     student = tfopt.Distiller(q, work.model, losses, student_loss_weight=0.5)
     schedule = tfopt.PolynomialDecay(0.8, int(0.6 * work.epochs * work.steps))
-    work.train(student, callbacks=[tfopt.Pruning(schedule, scope="global", criterion="lamp")])
+    callbacks = [tfopt.Pruning(schedule, scope="global", criterion="lamp")]
+    if clusters:
+        callbacks.append(tfopt.Clustering(clusters))
+    work.train(student, callbacks=callbacks)
     tfopt.export(q, work.path)
     return q
+
+
+def distilled_in_clusters(work: Work) -> Any:
+    return distilled(work, 16)
 
 
 def cluster(work: Work) -> Any:
@@ -124,6 +131,7 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "QAT, 4 bits": four_bits,
     "80 % zeros, QAT": prune,
     "80 % zeros, QAT, distilled": distilled,
+    "80 % zeros, 16 clusters, QAT, distilled": distilled_in_clusters,
     "2:4, QAT": prune_2_of_4,
     "16 clusters, QAT": cluster,
     "half the MACs, QAT": half_the_macs,
