@@ -59,7 +59,13 @@ class Operator:
 
 
 def is_split(content: bytes) -> bool:
-    """Whether a .tflite file has constants behind the flatbuffer."""
+    """Whether a .tflite file has constants behind the flatbuffer.
+
+    Args:
+        content: the bytes of the file.
+
+    Example: see `parse`.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content)
@@ -71,6 +77,18 @@ def parse(content: bytes) -> Any:
 
     Some tools put constants behind the flatbuffer, as files of more than 2 GB must. They are in their buffers here: an
     offset is true of these bytes alone, and not of what is written of the model.
+
+    Args:
+        content: the bytes of the file.
+
+    Example:
+
+    >>> import keras, os, pathlib, tempfile, tfopt
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.tflite")
+    >>> keras.Sequential([keras.Input((2,)), keras.layers.ReLU()]).export(path, format="litert", verbose=False)
+    >>> content = pathlib.Path(path).read_bytes()
+    >>> len(tfopt.runtimes.parse(content).subgraphs), tfopt.runtimes.is_split(content)
+    (1, False)
     """
     from ai_edge_litert import schema_py_generated as schema
 

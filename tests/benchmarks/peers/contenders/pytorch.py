@@ -51,7 +51,7 @@ def train(model: Any, work: Work, epochs: int) -> Any:
         optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps))
     )
     for _, (x, y) in zip(range(steps), work.batches(), strict=False):
-        loss = nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y))
+        loss = nn.functional.cross_entropy(model(torch.from_numpy(x)), torch.from_numpy(y).long())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
