@@ -22,6 +22,7 @@ import numpy as np
 from absl import app, flags
 
 import tfopt
+from tests.benchmarks.peers.cases import METHODS
 from tests.benchmarks.peers.coverage import GROUPS, coverage
 from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
 from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
@@ -182,7 +183,7 @@ def main(_: list[str]) -> None:
             parts.append(table.to_markdown())
     parts.append(versions_of(everything))
     if groups:
-        table = coverage(groups, [each for each in contenders() if not each.networks], folder)
+        table = coverage(groups, [each for each in contenders() if each.module in METHODS], folder)
         print(table, flush=True)
         parts.append(table.to_markdown())
     if FLAGS.output:

@@ -23,7 +23,6 @@ from tests.benchmarks.peers.work import Work
 METHODS = {
     "ours": "PTQ int8",
     "converter": "PTQ int8",
-    "keras_own": "quantize int8",
     "quantizer": "PTQ int8",
     "tfmot": "QAT",
     "mct": "PTQ int8",
