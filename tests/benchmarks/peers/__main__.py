@@ -13,7 +13,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import datetime
 import platform
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from absl import app, flags
 import tfopt
 from tests.benchmarks.peers.cases import METHODS
 from tests.benchmarks.peers.coverage import GROUPS, coverage
-from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_method
+from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_program
 from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
 from tests.benchmarks.peers.tables import (
     COSTS,
@@ -104,10 +103,8 @@ def run_all(name: str, seeds: int, task: Path, folder: Path) -> list[Point]:
             words = "".join(letter if letter.isalnum() else "-" for letter in method)
             out = folder / "results" / name / f"{contender.module}-{words}-{seed}"
             if not (out / "result.json").exists():
-                try:
-                    run_method(contender, method, task, out, seed, folder / "environments", FLAGS.timeout)
-                except subprocess.TimeoutExpired:
-                    (out / "log.txt").write_text(f"TimeoutError: more than {FLAGS.timeout:.0f} seconds")
+                arguments = [method, str(task), str(out), str(seed)]
+                run_program(contender, "run", arguments, out, folder / "environments", FLAGS.timeout)
             points.append(read(contender.title, method, seed, out, task))
             point = points[-1]
             print(

@@ -61,10 +61,8 @@ def work_on(library: Any | None, group: str, name: str, folder: Path) -> Work:
     """A network in the hands of a contender, with nothing to train on."""
     float_file = folder.parent / "float.tflite"
     if library is None:
-        with np.load(folder.parent / "samples.npz") as data:
-            arrays = [data[f"arr_{number}"] for number in range(len(data))]
         model: Any = None
-        x: Any = arrays if len(arrays) > 1 else arrays[0]
+        x = read_samples(folder.parent)
     else:
         model, x = network_of(library, group, name)
     y = np.zeros(SAMPLES, "int64")
@@ -78,6 +76,13 @@ def write_float(work: Work) -> None:
     tfopt.export(work.model, work.float_file)
     arrays = work.x if isinstance(work.x, list) else [work.x]
     np.savez(work.float_file.with_name("samples.npz"), *arrays)
+
+
+def read_samples(place: Path) -> Any:
+    """What `write_float` left: an array, or a list of one for each input."""
+    with np.load(place / "samples.npz") as data:
+        arrays = [data[f"arr_{number}"] for number in range(len(data))]
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
 def main(module: str, keras: str, group: str, name: str, folder: str) -> None:

@@ -5,8 +5,6 @@ Each network in a process of its own, in the environment of its contender (`case
 
 import dataclasses
 import json
-import os
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ import numpy as np
 
 import tfopt
 from tests.benchmarks import applications
-from tests.benchmarks.peers.cases import METHODS
-from tests.benchmarks.peers.environments import ROOT, Contender, interpreter
-from tests.benchmarks.peers.measure import last_words
+from tests.benchmarks.peers.cases import METHODS, read_samples
+from tests.benchmarks.peers.environments import Contender, run_program
+from tests.benchmarks.peers.measure import last_words, share_equal
 from tests.networks import NETWORKS
 from tests.quantization.battery import BATTERY
 from tfopt._report import Table
@@ -58,30 +56,11 @@ def run_case(contender: Contender, group: str, name: str, folder: Path) -> Outco
     place = folder / "coverage" / group / name.replace(" ", "-")
     out = place / contender.module
     if not (out / "outcome.json").exists():
-        out.mkdir(parents=True, exist_ok=True)
-        _run(contender, group, name, out, folder)
+        run_program(contender, "cases", [group, name, str(out)], out, folder / "environments", LIMIT)
         (out / "outcome.json").write_text(json.dumps(dataclasses.asdict(_outcome(place, out))))
         for path in out.glob("*.tflite"):  # of the large networks, a gigabyte each
             path.unlink()
     return Outcome(**json.loads((out / "outcome.json").read_text()))
-
-
-def _run(contender: Contender, group: str, name: str, out: Path, folder: Path) -> None:
-    python = interpreter(contender, folder / "environments")
-    command = [python, "-m", "tests.benchmarks.peers.cases", contender.module, contender.keras, group, name]
-    variables = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **dict(contender.variables)}
-    with open(out / "log.txt", "w") as log:
-        try:
-            subprocess.run(
-                [*command, str(out)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | variables,
-                cwd=ROOT,
-                timeout=LIMIT,
-            )
-        except subprocess.TimeoutExpired:
-            log.write(f"\nTimeoutError: more than {LIMIT} seconds\n")
 
 
 def _outcome(place: Path, out: Path) -> Outcome:
@@ -90,9 +69,7 @@ def _outcome(place: Path, out: Path) -> Outcome:
     result = json.loads((out / "result.json").read_text())
     if "error" in result:
         return Outcome(result["error"])
-    with np.load(place / "samples.npz") as data:
-        arrays = [data[f"arr_{number}"] for number in range(len(data))]
-    x = arrays if len(arrays) > 1 else arrays[0]
+    x = read_samples(place)
     file = out / "model.tflite"
     try:
         found = [*tfopt.runtimes.run(file, x).values.values()]
@@ -112,8 +89,9 @@ def _expected(out: Path, place: Path, x: Any) -> list[np.ndarray]:
 
 def _share(values: np.ndarray, expected: list[np.ndarray]) -> float:
     """Of the model's outputs the one that is meant: files put them in orders of their own."""
-    near = (np.abs(values - each) <= np.ptp(values) / 510 for each in expected if each.shape == values.shape)
-    return max((float(np.mean(share)) for share in near), default=0.0)
+    step = np.ptp(values) / 255
+    alike = [each for each in expected if each.shape == values.shape]
+    return max((share_equal(values, each, step) for each in alike), default=0.0)
 
 
 def table_of(outcomes: dict[tuple[str, str], list[Outcome]], names: dict[str, int]) -> Table:

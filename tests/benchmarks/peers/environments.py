@@ -79,20 +79,23 @@ def interpreter(contender: Contender, folder: Path) -> str:
     return str(python)
 
 
-def run_method(
-    contender: Contender, method: str, task: Path, out: Path, seed: int, environments: Path, timeout: float
+def run_program(
+    contender: Contender, program: str, arguments: list[str], out: Path, environments: Path, timeout: float
 ) -> None:
-    """Run one method in its environment; what it prints goes to `log.txt` beside its results."""
+    """Run a program of this package in a contender's environment; what it prints goes to `log.txt` in `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [interpreter(contender, environments), "-m", "tests.benchmarks.peers.run"]
-    command += [contender.module, contender.keras, method, str(task), str(out), str(seed)]
+    command = [interpreter(contender, environments), "-m", f"tests.benchmarks.peers.{program}"]
+    command += [contender.module, contender.keras, *arguments]
     variables = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **dict(contender.variables)}
     with open(out / "log.txt", "w") as log:
-        subprocess.run(
-            command,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | variables,
-            cwd=ROOT,
-            timeout=timeout,
-        )
+        try:
+            subprocess.run(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | variables,
+                cwd=ROOT,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            log.write(f"\nTimeoutError: more than {timeout:.0f} seconds\n")

@@ -119,8 +119,13 @@ def _faithful(
                 (outputs,) = tfopt.runtimes.run(path, x_test[:samples], runtime).values.values()
             except tfopt.runtimes.CannotRunError:
                 continue
-        found[title] = float(np.mean(np.abs(outputs - expected[: len(outputs)]) <= step / 2))
+        found[title] = share_equal(outputs, expected[: len(outputs)], step)
     return found
+
+
+def share_equal(values: np.ndarray, expected: np.ndarray, step: float) -> float:
+    """The share of values that are those expected, to half a step."""
+    return float(np.mean(np.abs(values - expected) <= step / 2))
 
 
 def _bytes(path: Path) -> dict[str, float]:
