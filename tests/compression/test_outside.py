@@ -92,6 +92,7 @@ def test_tflite_micro_does_not_find_them(case):
 
 @pytest.mark.parametrize("format", ["weights_int8", "weights_int4"])
 def test_a_large_file_with_weights_alone_in_integers(format, tmp_path):
+    pytest.importorskip("ai_edge_quantizer")
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(4, 640)).astype("float32")
     model = keras.Sequential([keras.Input((640,)), keras.layers.Dense(1024), keras.layers.Dense(2)])
