@@ -32,9 +32,7 @@ def test_who_is_ahead_is_a_matter_of_both_axes():
 
 def test_a_failure_is_a_row_and_seeds_have_a_spread():
     failed = Point("peer", "b", 0, Path("a"), {}, error="ValueError: no such layer")
-    table = accuracy_table(
-        "task", 95.0, [point("tfopt", "a", 90.0, 100), point("tfopt", "a", 92.0, 100, 1), failed]
-    )
+    table = accuracy_table(95.0, [point("tfopt", "a", 90.0, 100), point("tfopt", "a", 92.0, 100, 1), failed])
     assert table.rows[0][:2] == ("tfopt: a", "91.00 ± 1.41")
     assert table.rows[1][:2] == ("peer: b", "failed")
     assert table.notes[-1] == "peer: b failed: ValueError: no such layer"
@@ -58,9 +56,10 @@ def test_methods_are_read_without_the_library_and_their_lines_counted():
 def test_the_quick_run(tmp_path):
     """Without training: each contender of this environment that quantizes a trained network."""
     command = [sys.executable, "-m", "tests.benchmarks.peers", "--quick", "--methods=PTQ int8"]
-    command += [f"--folder={tmp_path / 'peers'}", f"--output={tmp_path / 'tables.md'}"]
+    command += [f"--folder={tmp_path / 'peers'}", f"--output={tmp_path / 'pages'}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
-    written = (tmp_path / "tables.md").read_text()
+    written = (tmp_path / "pages" / "digits.md").read_text()
     assert "| tfopt: PTQ int8 |" in written and "| TFLite converter: PTQ int8 |" in written
     assert "failed" not in written
+    assert "| [digits](digits.md) | " in (tmp_path / "pages" / "index.md").read_text()

@@ -1,7 +1,7 @@
 """tfopt and its peers on the same work, in one table for each task.
 
     python -m tests.benchmarks.peers --quick                          # minutes: scikit-learn's digits, one seed
-    TFOPT_TEST_DATA=folder python -m tests.benchmarks.peers --tasks=images,rows:3 --output=results.md
+    TFOPT_TEST_DATA=folder python -m tests.benchmarks.peers --tasks=images,rows:3 --output=pages
 
 `rows:3` runs three seeds. Each method runs in a process of its own, in the environment of its library. What has run is
 not run again: results are kept in `--folder`, and a run that was stopped goes on.
@@ -11,8 +11,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import datetime
-import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,7 +23,9 @@ from tests.benchmarks.peers.cases import METHODS
 from tests.benchmarks.peers.coverage import GROUPS, coverage
 from tests.benchmarks.peers.environments import CONTENDERS, Contender, methods_of, run_program
 from tests.benchmarks.peers.measure import Point, float_outputs, metric_of, read, test_data
+from tests.benchmarks.peers.pages import write_page
 from tests.benchmarks.peers.tables import (
+    AHEAD,
     COSTS,
     accuracy_table,
     ahead_of_ours,
@@ -37,23 +37,6 @@ from tests.benchmarks.peers.tasks import TASKS, write
 from tfopt._report import Table
 
 FLAGS = flags.FLAGS
-
-# What stands on top of the page of results.
-HEAD = """# Beside its peers
-
-The same networks, weights, epochs, batches, augmentation, calibration samples and seeds for every library, each in an
-environment of its own; written by `python -m tests.benchmarks.peers {arguments}`.
-
-- *metric*: percent of the test samples that the .tflite file gets right, or its mean squared error.
-- *raw*, *gzip*, *for TFLM*: bytes of the file, packed by gzip, and with its kernels compressed by `compress_weights`.
-- *Ethos-U*: bytes of flash beside an Ethos-U55 of 128 MACs, as Vela estimates them.
-- *latency*: median of a call on one thread of this machine, all files in turns.
-- *fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
-  Keras, or of the float network where a method leaves no other; *drop*: points of the metric lost between the two.
-- *lines*: of a user's code for the method, the training loop's own left out.
-- *coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
-  of tf_keras and TensorFlow 2.15 the networks of keras.applications alone, for the others are written for Keras 3.
-- *ahead of every point of ours*: methods that no method of tfopt equals in both the metric and that cost."""
 
 flags.DEFINE_bool(
     "quick", False, "Digits, one seed, and the contenders that need no environment of their own."
@@ -71,7 +54,7 @@ flags.DEFINE_list(
 flags.DEFINE_list("contenders", None, "Modules of contenders; all if not given.")
 flags.DEFINE_list("methods", None, "Only methods with one of these in their name.")
 flags.DEFINE_string("folder", "build/peers", "Where environments, tasks and results are kept.")
-flags.DEFINE_string("output", None, "A Markdown file for the tables.")
+flags.DEFINE_string("output", None, "A folder for a Markdown page of each task, and an index.")
 flags.DEFINE_float("timeout", 7200.0, "Seconds that a method may take.")
 
 
@@ -125,13 +108,13 @@ def tables_of(name: str, points: list[Point], task: Path) -> Iterator[Table]:
     """What is said of one task."""
     y_test = test_data(task)[1]
     regression = not np.issubdtype(y_test.dtype, np.integer)
-    table = accuracy_table(name, metric_of(float_outputs(task), y_test), points, regression)
+    table = accuracy_table(metric_of(float_outputs(task), y_test), points, regression)
     ahead = {title: ahead_of_ours(points, kind, regression) for kind, title in COSTS.items()}
-    said = [f"Ahead of every point of ours, {title}: {', '.join(ahead[title]) or 'none'}." for title in ahead]
-    about = f"{TASKS[name].about}; a method trains for up to {TASKS[name].epochs} epochs."
-    yield Table(table.title, table.columns, table.rows, (about, *table.notes, *said))
-    yield fidelity_table(name, points, regression)
-    yield cost_table(name, points)
+    said = [f"{AHEAD}, {title}: {'; '.join(ahead[title]) or 'none'}." for title in ahead]
+    yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
+    yield fidelity_table(points, regression)
+    cost = cost_table(points)
+    yield Table(cost.title, cost.columns, cost.rows, (versions_of(points),))
 
 
 def counted(words: list[str], known: Iterable[str], flag: str) -> dict[str, int | None]:
@@ -147,44 +130,31 @@ def counted(words: list[str], known: Iterable[str], flag: str) -> dict[str, int 
     return found
 
 
-def machine() -> str:
-    """Where and when this was measured."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next(
-        (line.split(":")[1].strip() for line in info.splitlines() if "model name" in line), platform.machine()
-    )
-    sets = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else "no AVX2"
-    return (
-        f"{datetime.date.today()}, {model} ({sets}), {os.cpu_count()} cores; Python {platform.python_version()}, "
-        f"Keras {keras.__version__}, tfopt {tfopt.__version__}"
-    )
-
-
 def main(_: list[str]) -> None:
     """Prints the tables, and writes them."""
     keras.utils.set_random_seed(0)
     folder = Path(FLAGS.folder).absolute()
     tasks = counted(["digits"] if FLAGS.quick else FLAGS.tasks, TASKS, "tasks")
     groups = counted(FLAGS.coverage, GROUPS, "coverage")
-    arguments = "--quick" if FLAGS.quick else f"--tasks={','.join(FLAGS.tasks)}"
-    arguments += f" --coverage={','.join(FLAGS.coverage)}" if groups else ""
-    parts = [HEAD.format(arguments=arguments), f"{machine()}."]
-    everything = []
     for name, seeds in tasks.items():
         task = write(name, folder / "tasks" / name)
         points = run_all(name, seeds or 1, task, folder)
         time_files(points)
-        everything += points
-        for table in tables_of(name, points, task):
-            print(table, flush=True)
-            parts.append(table.to_markdown())
-    parts.append(versions_of(everything))
+        about = f"{TASKS[name].about}; a method trains for up to {TASKS[name].epochs} epochs."
+        arguments = "--quick" if FLAGS.quick else f"--tasks={name}" + (f":{seeds}" if seeds else "")
+        show(name, about, arguments, [*tables_of(name, points, task)])
     if groups:
         table = coverage(groups, [each for each in contenders() if each.module in METHODS], folder)
+        about = "How many untrained networks go through at all, by the plainest way of each library."
+        show("coverage", about, f"--coverage={','.join(FLAGS.coverage)}", [table])
+
+
+def show(name: str, about: str, arguments: str, tables: list[Table]) -> None:
+    """Prints the tables, and writes their page."""
+    for table in tables:
         print(table, flush=True)
-        parts.append(table.to_markdown())
     if FLAGS.output:
-        Path(FLAGS.output).write_text("\n\n".join(part.rstrip() for part in parts) + "\n")
+        write_page(Path(FLAGS.output), name, about, arguments, tables)
 
 
 if __name__ == "__main__":

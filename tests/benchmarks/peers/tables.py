@@ -9,6 +9,8 @@ from tfopt._report import Table
 from tfopt._text import format_bytes
 
 OURS = "tfopt"
+# How the line begins that names the points that ours do not cover; `pages` looks for it.
+AHEAD = "Ahead of every point of ours"
 # Percent correct, and mean squared errors.
 FORMS = {False: ".2f", True: ".5f"}
 # What a file costs, and the heads of its columns.
@@ -36,7 +38,7 @@ def _by_name(points: Sequence[Point]) -> dict[str, list[Point]]:
     return found
 
 
-def accuracy_table(task: str, reference: float, points: Sequence[Point], regression: bool = False) -> Table:
+def accuracy_table(reference: float, points: Sequence[Point], regression: bool = False) -> Table:
     """A row for each method: accuracy, bytes and latency, over its seeds."""
     form = FORMS[regression]
     rows, failures = [], []
@@ -49,7 +51,7 @@ def accuracy_table(task: str, reference: float, points: Sequence[Point], regress
         cells = (_mean_cost(good, kind) for kind in COSTS)
         rows.append((name, _spread([point.metric for point in good], form), *cells))
     notes = (f"The float network: {reference:{form}}.", *failures)
-    return Table(task, ("method", "metric", *COSTS.values()), tuple(rows), notes)
+    return Table("Accuracy and bytes", ("method", "metric", *COSTS.values()), tuple(rows), notes)
 
 
 def _mean_cost(points: Sequence[Point], kind: str) -> str:
@@ -60,7 +62,7 @@ def _mean_cost(points: Sequence[Point], kind: str) -> str:
     return f"{mean:.4g} ms" if kind == "latency" else format_bytes(round(mean))
 
 
-def fidelity_table(task: str, points: Sequence[Point], regression: bool = False) -> Table:
+def fidelity_table(points: Sequence[Point], regression: bool = False) -> Table:
     """A row for each method: what is left of the model in Keras on each runtime, over its seeds."""
     rows = []
     for name, seeds in _by_name([point for point in points if not point.error]).items():
@@ -69,7 +71,7 @@ def fidelity_table(task: str, points: Sequence[Point], regression: bool = False)
             for runtime in RUNTIMES
         )
         rows.append((name, *shares, _spread([point.drop for point in seeds], FORMS[regression])))
-    return Table(f"{task}: fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
+    return Table("Fidelity", ("method", *(f"{title}, %" for title in RUNTIMES), "drop"), tuple(rows))
 
 
 def ahead_of_ours(points: Sequence[Point], kind: str = "gzip", lower_is_better: bool = False) -> list[str]:
@@ -115,7 +117,7 @@ def versions_of(points: Sequence[Point]) -> str:
     return f"Versions: {'; '.join(said)}."
 
 
-def cost_table(task: str, points: Sequence[Point]) -> Table:
+def cost_table(points: Sequence[Point]) -> Table:
     """What a method cost: CPU seconds, memory and lines, means over seeds."""
     rows = tuple(
         (
@@ -126,4 +128,4 @@ def cost_table(task: str, points: Sequence[Point]) -> Table:
         )
         for name, seeds in _by_name([point for point in points if not point.error]).items()
     )
-    return Table(f"{task}: cost", ("method", "CPU s", "largest memory", "lines of code"), rows)
+    return Table("Cost", ("method", "CPU s", "largest memory", "lines of code"), rows)
