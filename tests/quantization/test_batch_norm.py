@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import tfopt
 from tests.models import trained_like
 from tfopt.graph import kind
 from tfopt.quantization import FusedBatchNormalization
@@ -65,3 +66,45 @@ def test_what_the_kernel_does_not_do_is_left_to_keras():
 
 def test_it_is_known_as_a_batch_norm():
     assert kind(FusedBatchNormalization()) == "BatchNormalization"
+
+
+def behind(norm):
+    inputs = keras.Input((6, 6, 3))
+    x = norm(layers.Conv2D(4, 3, name="conv")(inputs))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.ReLU()(x))))
+
+
+def shared():
+    inputs = keras.Input((6, 6, 3))
+    conv = layers.Conv2D(3, 3, padding="same", name="conv")
+    x = layers.ReLU()(conv(layers.ReLU()(layers.BatchNormalization()(conv(inputs)))))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+
+
+# Model, settings, whether a batch norm takes the bias of `conv` out again in every training step.
+BIASES = {
+    "a norm": (lambda: behind(layers.BatchNormalization()), {}, True),
+    "a norm without scale": (lambda: behind(layers.BatchNormalization(scale=False)), {}, True),
+    "a norm that is not trained": (lambda: behind(layers.BatchNormalization(trainable=False)), {}, False),
+    "a norm that freezes": (
+        lambda: behind(layers.BatchNormalization()),
+        {"freeze_batch_norm_step": 1},
+        False,
+    ),
+    "no norm": (lambda: behind(layers.Identity()), {}, False),
+    "a norm behind one of two calls": (shared, {}, False),
+}
+
+
+@pytest.mark.parametrize("case", BIASES)
+def test_a_bias_that_is_taken_out_again_gets_a_gradient_of_zero(case):
+    make, given, is_lost = BIASES[case]
+    model = trained_like(make())
+    x = np.random.default_rng(0).normal(size=(16, 6, 6, 3)).astype("float32")
+    q = tfopt.quantize(model, x, tfopt.QuantConfig(**given))
+    conv = q.get_layer("conv")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(q(x, training=True) ** 2)
+    kernel, bias = map(np.asarray, tape.gradient(loss, [conv.kernel.value, conv.bias.value]))
+    assert np.all(bias == 0) == is_lost
+    assert np.all(kernel != 0)

@@ -61,6 +61,11 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
         self._average(mean, variance)
         return outputs
 
+    def reads_batch(self) -> bool:
+        """Whether all training steps normalize by the mean of the batch."""
+        frozen = self.counter.batch_norms_are_frozen() if self.counter is not None else False
+        return self.trainable and frozen is False
+
     @once
     def affine(self) -> tuple[Any, Any]:
         """What inference multiplies each channel with, and what it adds: float32 (channels,)."""

@@ -9,6 +9,7 @@ import keras
 from tfopt._host_ops import ops
 from tfopt._untracked import Untracked
 from tfopt.kernels import once
+from tfopt.quantization.simulation._fused_batch_norm import FusedBatchNormalization
 from tfopt.quantization.simulation._quantized_weights import QuantizedWeights
 from tfopt.quantization.simulation._recomputed import is_recomputed, recomputed
 
@@ -67,6 +68,11 @@ class IntegerAccumulation(QuantizedWeights):
         """Names the quantizer of the inputs; None where the layer is called on several grids."""
         self._input = Untracked(source)
 
+    def _shifts_nothing(self) -> bool:
+        """Whether a batch norm takes the bias out again in training: it subtracts the mean of the batch."""
+        norm = self._norm.value
+        return isinstance(norm, FusedBatchNormalization) and norm.reads_batch()
+
     def operands(
         self: Any, args: tuple[Any, ...], training: bool | None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -75,9 +81,12 @@ class IntegerAccumulation(QuantizedWeights):
         if training or source is None or not args or first:
             args, in_call = super().operands(args, training)
             dtype = self.compute_dtype if training else "float32"
+            if self.bias is not None:
+                in_call["bias"] = self.bias
+                if training and self._shifts_nothing():
+                    in_call["kernel"], in_call["bias"] = _without_gradient(in_call["kernel"], self.bias)
             in_call = {name: ops.cast(weight, dtype) for name, weight in in_call.items()}
-            bias = {} if self.bias is None else {"bias": ops.cast(self.bias, dtype)}
-            return tuple(ops.cast(x, dtype) for x in args[:1]) + args[1:], {**in_call, **bias}
+            return tuple(ops.cast(x, dtype) for x in args[:1]) + args[1:], in_call
         step, x = source.step(), ops.cast(args[0], "float32")
         unit, bias = self._in_units()
         activation = self.activation
@@ -114,3 +123,20 @@ class IntegerAccumulation(QuantizedWeights):
         """The real value of one unit of the sums, along the outputs, and the bias in such units."""
         unit = self.along_outputs(self._input.value.step() * ops.reshape(self.weight_step(), (-1,)))
         return unit, None if self.bias is None else self.bias / unit
+
+
+def _without_gradient(kernel: Any, bias: Any) -> tuple[Any, Any]:
+    """Both as they are; the gradient of the bias is 0, and not a sum over all outputs that rounds to about 0.
+
+    Optimizers want a gradient for each variable, and Adam makes whole steps of what rounding leaves of a zero.
+    """
+
+    @ops.custom_gradient
+    def tied(kernel: Any, bias: Any) -> tuple[Any, Callable[..., Any]]:
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            return args[0] if upstream is None else upstream, ops.zeros_like(bias)
+
+        return kernel, gradient
+
+    bias = ops.convert_to_tensor(bias)
+    return tied(ops.convert_to_tensor(kernel), bias), ops.stop_gradient(bias)

@@ -92,8 +92,10 @@ class QuantizedModel(keras.Model, IntegerModel):
         """
         self.placed, self.links = report, links
         grids: dict[str, set[tuple[str, ...]]] = {}
+        norms: dict[str, set[str]] = {}
         for link in links:
             grids.setdefault(link.weights, set()).add(link.sources)
+            norms.setdefault(link.weights, set()).add(link.norm)
         for link in links:
             if link.kernel in RECURRENT:
                 self._connect(link)
@@ -102,7 +104,7 @@ class QuantizedModel(keras.Model, IntegerModel):
             self.get_layer(link.quantizer).set_kernel(link.site, kernel)
             layer = None if kernel.weights is None else kernel.weights.layer
             if kernel.weights is not None and layer is not None:
-                layer.set_norm(kernel.weights.norm)
+                layer.set_norm(kernel.weights.norm if norms[link.weights] == {link.norm} else None)
             if isinstance(layer, IntegerAccumulation):
                 layer.set_input(kernel.sources[0] if grids[link.weights] == {link.sources} else None)
         for counter in [layer for layer in self.layers if isinstance(layer, StepCounter)]:

@@ -121,8 +121,8 @@ class QuantizedWeights(GridSettings, IntegerWeights):
             self.__dict__["_in_call"] = {}
 
     def set_norm(self, norm: keras.layers.Layer | None) -> None:
-        """Names the batch norm that will be folded in: a step that channels share is that of the product."""
-        self._norm = Untracked(norm if norm is not None and self.grid.follows_norm else None)
+        """Names the batch norm that reads the outputs of every call, and will be folded in; None for none."""
+        self._norm = Untracked(norm)
 
     def axes_of(self, name: str) -> tuple[int, ...]:
         """The axes of a weight that index its channels."""
@@ -169,8 +169,11 @@ class QuantizedWeights(GridSettings, IntegerWeights):
         return self.grid.quantize(weight, self.axes_of(name), self._factor(weight, name))
 
     def _factor(self, weight: Any, name: str) -> Any:
-        """What folding will multiply each channel with, up to its sign; None if that does not matter."""
-        if self._norm.value is None:
+        """What folding will multiply each channel with, up to its sign; None if that does not matter.
+
+        It matters to a step that channels share, which is that of the product.
+        """
+        if self._norm.value is None or not self.grid.follows_norm:
             return None
         factor = ops.stop_gradient(ops.abs(fold_factor(self._norm.value)))
         kept = {axis % len(weight.shape) for axis in self.axes_of(name)}
