@@ -9,6 +9,7 @@ from keras import layers
 
 import tfopt
 from tests.models import MODELS, samples_for, trained_like
+from tfopt.graph import einsum_axes
 from tfopt.quantization.post_training._kernel_matrix import KINDS, from_matrix, input_rows, to_matrix
 from tfopt.quantization.post_training._layerwise import visit_layers
 from tfopt.quantization.post_training._learned_rounding import METHODS, output_error
@@ -17,6 +18,7 @@ from tfopt.quantization.simulation import QuantizedLSTM
 
 CONVOLUTIONS = {
     "Dense": (dict(units=5), (6,)),
+    "EinsumDense": (dict(equation="abcd,cde->abe", output_shape=(None, 5)), (9, 4, 3)),
     "Conv1D": (dict(filters=4, kernel_size=3), (9, 4)),
     "Conv2D": (dict(filters=4, kernel_size=(3, 2)), (9, 8, 4)),
     "DepthwiseConv1D": (dict(kernel_size=3, depth_multiplier=2), (9, 4)),
@@ -29,6 +31,9 @@ PLACES = {
     "dilated": {"dilation_rate": 2},
     "causal": {"padding": "causal"},
     "grouped": {"groups": 2},
+    "heads": {"equation": "abcd,def->abcef", "output_shape": (None, 4, 2, 5)},
+    "kernel turned": {"equation": "abcd,edc->abe"},
+    "outputs turned": {"equation": "abcd,cfde->aebf", "output_shape": (5, None, 2)},
 }
 
 
@@ -39,21 +44,26 @@ ONLY = {
     "dilated": ("Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
     "causal": ("Conv1D",),
     "grouped": ("Conv1D", "Conv2D"),
+    "heads": ("EinsumDense",),
+    "kernel turned": ("EinsumDense",),
+    "outputs turned": ("EinsumDense",),
 }
 
 
 @pytest.mark.parametrize("kind, place", [(k, p) for p in PLACES for k in ONLY.get(p, CONVOLUTIONS)])
 def test_a_layer_is_the_product_of_its_rows_and_its_matrix(kind, place):
     arguments, shape = CONVOLUTIONS[kind]
-    layer = getattr(layers, kind)(**arguments, **PLACES[place], use_bias=False)
+    layer = getattr(layers, kind)(**(arguments | PLACES[place]))
     x = np.random.default_rng(0).normal(size=(3, *shape)).astype("float32")
     expected = np.asarray(layer(x))
     kernel = np.asarray(layer.kernel)
     matrix = to_matrix(layer, kernel)
     np.testing.assert_array_equal(from_matrix(layer, matrix), kernel)
     rows = input_rows(layer, x, 10**6, np.random.default_rng(0))
-    outputs = np.matmul(rows, matrix).transpose(1, 0, 2).reshape(expected.shape)
-    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    outputs = np.matmul(rows, matrix).transpose(1, 0, 2)
+    if kind == "EinsumDense":
+        expected = expected.transpose(np.argsort(einsum_axes(layer).outputs))
+    np.testing.assert_allclose(outputs.reshape(expected.shape), expected, atol=1e-5)
     some = input_rows(layer, x, 2, np.random.default_rng(0))
     assert some.shape == (rows.shape[0], 2, rows.shape[2])
     assert set(CONVOLUTIONS) == set(KINDS)
@@ -135,14 +145,28 @@ def bias_errors(model, q, x):
     return np.abs(np.mean(np.asarray(q(x)) - np.asarray(model(x)), axis=0))
 
 
-@pytest.mark.parametrize("use_bias", [True, False])
-def test_bias_correction_lowers_the_mean_error(use_bias):
+# Forms of a layer whose bias is corrected: 16 or 24 numbers to 24.
+BLOCKS = {
+    "bias": lambda: [layers.Dense(24), layers.BatchNormalization(), layers.ReLU()],
+    "norm": lambda: [layers.Dense(24, use_bias=False), layers.BatchNormalization(), layers.ReLU()],
+    "PReLU": lambda: [layers.Dense(24), layers.PReLU()],
+    "heads": lambda: [
+        layers.EinsumDense("ab,bcd->acd", output_shape=(4, 6), bias_axes="cd"),
+        layers.ReLU(),
+        layers.Reshape((24,)),
+    ],
+    "bias of one axis": lambda: [
+        layers.EinsumDense("ab,bcd->acd", output_shape=(2, 12), bias_axes="c"),
+        layers.ReLU(),
+        layers.Reshape((24,)),
+    ],
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_bias_correction_lowers_the_mean_error(block):
     rng = np.random.default_rng(0)
-    blocks = [
-        layer
-        for _ in range(3)
-        for layer in (layers.Dense(24, use_bias=use_bias), layers.BatchNormalization(), layers.ReLU())
-    ]
+    blocks = [layer for _ in range(3) for layer in BLOCKS[block]()]
     model = keras.Sequential([keras.Input((16,)), *blocks, layers.Dense(4)])
     model = trained_like(model)
     x = rng.normal(1.0, 1.0, (400, 16)).astype("float32")

@@ -1,28 +1,34 @@
 """Bias correction: the mean error of each channel is taken out where it arises."""
 
+from typing import TypeGuard
+
 import keras
 import numpy as np
 
-from tfopt.graph import folds_into
+from tfopt.graph import Node, folds_into
 from tfopt.quantization.post_training._layerwise import Visit
 
 
-def mean_error(outputs: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """The mean of `outputs - exact` over all axes but the last: what a bias can mend.
+def mean_error(outputs: np.ndarray, exact: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The mean of `outputs - exact` over all axes along which a bias is the same: what it can mend.
 
     Args:
         outputs: what the quantized layer gives, channels last.
         exact: what the float layer gives.
+        shape: that of the bias, which broadcasts with the outputs.
 
     Returns:
-        float64 array of shape (channels,).
+        float64 array of that shape.
 
     >>> import numpy as np
     >>> from tfopt.quantization.post_training._bias_correction import mean_error
-    >>> mean_error(np.array([[1.0, 2.0], [3.0, 2.0]]), np.array([[1.0, 1.0], [2.0, 1.0]])).tolist()
+    >>> mean_error(np.array([[1.0, 2.0], [3.0, 2.0]]), np.array([[1.0, 1.0], [2.0, 1.0]]), (2,)).tolist()
     [0.5, 1.0]
     """
-    return np.mean(outputs.astype("float64") - exact, axis=tuple(range(outputs.ndim - 1)))
+    error = outputs.astype("float64") - exact
+    aligned = (1,) * (error.ndim - len(shape)) + shape
+    alike = tuple(axis for axis, size in enumerate(aligned) if size == 1)
+    return np.mean(error, axis=alike, keepdims=True).reshape(shape)
 
 
 def correct_bias(visit: Visit) -> str:
@@ -40,16 +46,18 @@ def correct_bias(visit: Visit) -> str:
     layer, follower = visit.node.op, visit.follower
     if visit.is_shared:
         return "bias not corrected: it is called more than once"
-    has_norm = follower is not None and folds_into(follower, visit.node)
-    if not layer.use_bias and not has_norm:
+    bias = getattr(layer, "bias", None)  # a PReLU has no such attribute
+    mended = follower.op.moving_mean if bias is None and _folds(follower, visit.node) else bias
+    if mended is None:
         return "bias not corrected: it has none"
-    error = mean_error(_linear(layer.to_inference(), visit.inputs), _linear(visit.exact, visit.exact_inputs))
-    if layer.use_bias:
-        layer.bias.assign(np.asarray(layer.bias, "float64") - error)
-    elif follower is not None:
-        mean = follower.op.moving_mean
-        mean.assign(np.asarray(mean, "float64") + error)
+    outputs = _linear(layer.to_inference(), visit.inputs), _linear(visit.exact, visit.exact_inputs)
+    error = mean_error(*outputs, tuple(mended.shape))
+    mended.assign(np.asarray(mended, "float64") + (-error if mended is bias else error))
     return "bias corrected"
+
+
+def _folds(follower: Node | None, node: Node) -> TypeGuard[Node]:
+    return follower is not None and folds_into(follower, node)
 
 
 def _linear(layer: keras.layers.Layer, x: np.ndarray) -> np.ndarray:

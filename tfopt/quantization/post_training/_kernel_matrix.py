@@ -1,20 +1,27 @@
 """A kernel and its inputs as matrices: every Dense layer and convolution is a product of two."""
 
+import math
+
 import keras
 import numpy as np
 
-from tfopt.graph import kind
+from tfopt.graph import EinsumAxes, einsum_axes, kind
 
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _CONVOLUTIONS = ("Conv1D", "Conv2D", *_DEPTHWISE)
-KINDS = ("Dense", *_CONVOLUTIONS)
+KINDS = ("Dense", "EinsumDense", *_CONVOLUTIONS)
+
+
+def is_product(layer: keras.layers.Layer) -> bool:
+    """Whether a built layer is a product of two matrices."""
+    return kind(layer) in KINDS and (kind(layer) != "EinsumDense" or einsum_axes(layer) is not None)
 
 
 def to_matrix(layer: keras.layers.Layer, kernel: np.ndarray) -> np.ndarray:
     """A kernel, or anything of its shape, as (groups, inputs, outputs).
 
     Args:
-        layer: a built layer of `KINDS`.
+        layer: a built layer that `is_product`.
         kernel: array of the shape of `layer.kernel`.
 
     Returns:
@@ -29,6 +36,10 @@ def to_matrix(layer: keras.layers.Layer, kernel: np.ndarray) -> np.ndarray:
     """
     if kind(layer) == "Dense":
         return kernel[None]
+    if kind(layer) == "EinsumDense":
+        axes = _axes(layer)
+        sizes = [kernel.shape[axis] for axis in axes.summed]
+        return kernel.transpose(axes.summed + axes.kept).reshape(1, math.prod(sizes), -1)
     window = kernel.reshape(-1, *kernel.shape[-2:])
     if kind(layer) in _DEPTHWISE:
         return window.transpose(1, 0, 2)
@@ -42,6 +53,9 @@ def from_matrix(layer: keras.layers.Layer, matrix: np.ndarray) -> np.ndarray:
     shape = tuple(layer.kernel.shape)
     if kind(layer) == "Dense":
         return matrix[0]
+    if kind(layer) == "EinsumDense":
+        order = _axes(layer).summed + _axes(layer).kept
+        return matrix.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
     if kind(layer) in _DEPTHWISE:
         return matrix.transpose(1, 0, 2).reshape(shape)
     inputs = shape[-2]
@@ -53,7 +67,7 @@ def input_rows(layer: keras.layers.Layer, x: np.ndarray, limit: int, rng: np.ran
     """What each output of a layer is a product of: the rows `X` in `X W` (im2col).
 
     Args:
-        layer: a built layer of `KINDS`.
+        layer: a built layer that `is_product`.
         x: its input.
         limit: rows to take at most, drawn at random from all samples and places.
         rng: the draw.
@@ -61,8 +75,8 @@ def input_rows(layer: keras.layers.Layer, x: np.ndarray, limit: int, rng: np.ran
     Returns:
         float32 array of shape (groups, rows, inputs), fit for `to_matrix`.
     """
-    if kind(layer) == "Dense":
-        flat = x.reshape(-1, x.shape[-1])
+    if kind(layer) in ("Dense", "EinsumDense"):
+        flat = _flat(layer, x)
         return flat[_draw(len(flat), limit, rng)][None].astype("float32")
     if layer.data_format == "channels_first":
         x = np.moveaxis(x, 1, -1)
@@ -74,6 +88,23 @@ def input_rows(layer: keras.layers.Layer, x: np.ndarray, limit: int, rng: np.ran
         return rows.transpose(1, 0, 2)
     grouped = rows.reshape(len(rows), layer.groups, -1, rows.shape[-1])
     return grouped.transpose(1, 0, 3, 2).reshape(layer.groups, len(rows), -1)
+
+
+def _axes(layer: keras.layers.Layer) -> EinsumAxes:
+    axes = einsum_axes(layer)
+    if axes is None:
+        raise ValueError(
+            f"{layer.name!r} must be a product of two matrices. Got the equation {layer.equation!r}."
+        )
+    return axes
+
+
+def _flat(layer: keras.layers.Layer, x: np.ndarray) -> np.ndarray:
+    """All vectors that the layer sums over."""
+    if kind(layer) == "Dense":
+        return x.reshape(-1, x.shape[-1])
+    axes = _axes(layer)
+    return x.transpose(axes.inputs).reshape(-1, math.prod(layer.kernel.shape[axis] for axis in axes.summed))
 
 
 def _draw(count: int, limit: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from tfopt.graph import kind
 from tfopt.quantization.post_training._adaround import adaround
 from tfopt.quantization.post_training._gptq import gptq
-from tfopt.quantization.post_training._kernel_matrix import KINDS, from_matrix, input_rows, to_matrix
+from tfopt.quantization.post_training._kernel_matrix import from_matrix, input_rows, is_product, to_matrix
 from tfopt.quantization.post_training._layerwise import Visit
 
 # Name -> function of (weight in steps, Gram matrix, codes to keep, largest code).
@@ -52,7 +52,7 @@ def round_kernel(visit: Visit, method: str, rng: np.random.Generator) -> str:
         What was done, or why nothing, in words.
     """
     layer = visit.node.op
-    if kind(layer) not in KINDS:
+    if not is_product(layer):
         return f"rounded to nearest: {method} knows no {kind(layer)}"
     if layer.weight_bits == 1:
         return ONE_BIT
