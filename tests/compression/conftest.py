@@ -27,7 +27,7 @@ def network() -> keras.Model:
 
 def layer_of(name: str) -> str:
     """The layer of a kernel, by its name in the file; the converter gives none to the shared one."""
-    return name.split("/")[1].removesuffix("_1") if "/" in name else "shared"
+    return name.split("/")[0] if "/" in name else "shared"
 
 
 def edited(content: bytes) -> bytes:

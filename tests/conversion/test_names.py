@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import tfopt
-from tests.models import MODELS, samples_for
+from tests.models import MODELS, samples_for, trained_like
 from tfopt.conversion._names import unique
 from tfopt.runtimes import TFLiteFile, run
 
@@ -130,3 +130,31 @@ def test_compare_gives_outputs_as_the_keras_model_does(tmp_path):
 
 def test_numbers_make_names_unique():
     assert unique(["a", "a", "a_1", "a"]) == ("a", "a_2", "a_1", "a_3")
+
+
+def stacked():
+    """Layers with Keras' own names, of which some look like others with a number."""
+    x = inputs = keras.Input((8, 8, 3))
+    for strides in (1, 2):
+        x = layers.Conv2D(4, 3, strides=strides, use_bias=False, name=f"conv{'_1' * (strides - 1)}")(x)
+        x = layers.ReLU(name=f"relu_{strides}")(layers.BatchNormalization(name=f"norm_{strides}")(x))
+    inner = keras.Input((4,))
+    block = keras.Model(inner, layers.Dense(4, "relu", name="dense")(inner), name="block")
+    x = layers.Dense(5, "relu", name="hidden")(block(layers.GlobalAveragePooling2D(name="pool")(x)))
+    return keras.Model(inputs, layers.Dense(2, name="logits")(x), name="net")
+
+
+@pytest.mark.parametrize("form", ["float32", "int8"])
+def test_inner_tensors_are_named_after_layers_once(form, tmp_path):
+    model = trained_like(stacked())
+    model = tfopt.quantize(model, samples_for(model)) if form == "int8" else model
+    tfopt.export(model, tmp_path / "model.tflite")
+    file = TFLiteFile.read(tmp_path / "model.tflite")
+    found = {kernel.name.split("/")[-2] for kernel in file.kernels}
+    assert found == {"conv", "conv_1", "dense", "hidden", "logits"}
+    tensors = {
+        tensor.index: tensor.name for op in file.operators for tensor in (*op.inputs, *op.outputs) if tensor
+    }
+    assert len(set(tensors.values())) == len(tensors)
+    inner = tensors.keys() - {tensor.index for tensor in file.outputs}
+    assert not any(";" in tensors[index] or tensors[index].startswith("net") for index in inner)

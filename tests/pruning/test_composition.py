@@ -27,7 +27,7 @@ CASES = {
 
 def kernels_in_file(path: Path) -> dict[str, float]:
     """Sparsity of each int8 kernel, by the layer's name."""
-    return {kernel.name.split("/")[1]: kernel.sparsity for kernel in TFLiteFile.read(path).kernels}
+    return {kernel.name.split("/")[0]: kernel.sparsity for kernel in TFLiteFile.read(path).kernels}
 
 
 @pytest.mark.parametrize(

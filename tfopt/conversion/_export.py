@@ -24,6 +24,7 @@ from tfopt.conversion._shapes import check_fixed, check_outputs, fix_shapes
 from tfopt.conversion._sparse import sparsify
 from tfopt.conversion._stand_ins import put_back, stand_ins
 from tfopt.conversion._storage import StoredWeights, store_weights
+from tfopt.conversion._tensor_names import shorten_names
 from tfopt.graph import Graph, capture, check_finite
 from tfopt.kernels import TARGETS, IntegerModel, refuse_preprocessing, target_of
 from tfopt.runtimes import TFLiteFile, measure_size, sparse_bytes
@@ -160,6 +161,7 @@ def _convert(
         to_int16(flatbuffer, inference, is_int16, TARGETS[target_of(model)].narrow_slopes)
     write_lstms(flatbuffer, inference)
     flatbuffer.set_names([tensor.name for tensor in inference.inputs], output_names(graph, model))
+    shorten_names(flatbuffer, inference)
     return flatbuffer, stored
 
 
