@@ -55,16 +55,28 @@ def qat_micro(work: Work) -> Any:
     return q
 
 
-def pruned(work: Work, final: float = 0.8, **options: Any) -> Any:
-    q = tfopt.quantize(work.model, work.calibration)
+def callbacks(work: Work, final: float = 0.8, clusters: int | None = None, **options: Any) -> list[Any]:
     schedule = tfopt.PolynomialDecay(final, int(0.6 * work.epochs * work.steps))
-    work.train(q, callbacks=[tfopt.Pruning(schedule, **options)])
+    return [tfopt.Pruning(schedule, **options), *([tfopt.Clustering(clusters)] if clusters else [])]
+
+
+def pruned(work: Work, *settings: Any, **options: Any) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
+    work.train(q, callbacks=callbacks(work, *settings, **options))
     tfopt.export(q, work.path)
     return q
 
 
 def prune(work: Work) -> Any:
     return pruned(work, scope="global", criterion="lamp")
+
+
+def prune_each_layer(work: Work) -> Any:
+    return pruned(work)
+
+
+def prune_each_layer_in_clusters(work: Work) -> Any:
+    return pruned(work, 0.6, 16)
 
 
 def prune_2_of_4(work: Work) -> Any:
@@ -77,11 +89,7 @@ def distilled(work: Work, clusters: int | None = None) -> Any:
     if work.loss() == "mse":
         losses = [tfopt.OutputMatching()]
     student = tfopt.Distiller(q, work.model, losses, student_loss_weight=0.5)
-    schedule = tfopt.PolynomialDecay(0.8, int(0.6 * work.epochs * work.steps))
-    callbacks = [tfopt.Pruning(schedule, scope="global", criterion="lamp")]
-    if clusters:
-        callbacks.append(tfopt.Clustering(clusters))
-    work.train(student, callbacks=callbacks)
+    work.train(student, callbacks=callbacks(work, clusters=clusters, scope="global", criterion="lamp"))
     tfopt.export(q, work.path)
     return q
 
@@ -90,11 +98,15 @@ def distilled_in_clusters(work: Work) -> Any:
     return distilled(work, 16)
 
 
-def cluster(work: Work) -> Any:
+def cluster(work: Work, clusters: int = 16) -> Any:
     q = tfopt.quantize(work.model, work.calibration)
-    work.train(q, callbacks=[tfopt.Clustering(16)])
+    work.train(q, callbacks=[tfopt.Clustering(clusters)])
     tfopt.export(q, work.path)
     return q
+
+
+def cluster_finely(work: Work) -> Any:
+    return cluster(work, 32)
 
 
 def four_bits(work: Work) -> Any:
@@ -130,10 +142,13 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "QAT, for TFLite Micro": qat_micro,
     "QAT, 4 bits": four_bits,
     "80 % zeros, QAT": prune,
+    "80 % zeros in each layer, QAT": prune_each_layer,
+    "60 % zeros in each layer, 16 clusters, QAT": prune_each_layer_in_clusters,
     "80 % zeros, QAT, distilled": distilled,
     "80 % zeros, 16 clusters, QAT, distilled": distilled_in_clusters,
     "2:4, QAT": prune_2_of_4,
     "16 clusters, QAT": cluster,
+    "32 clusters, QAT": cluster_finely,
     "half the MACs, QAT": half_the_macs,
     "half the MACs by batch norms, QAT": half_the_macs_by_norms,
 }
