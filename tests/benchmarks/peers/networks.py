@@ -27,9 +27,16 @@ def resnet8(library: Any, activation: str | None = "softmax") -> Any:
 
 
 def mobilenet_v2(library: Any, alpha: float = 1.0, size: int = 96, activation: str | None = "softmax") -> Any:
-    """MobileNetV2 for square images and ten classes."""
+    """MobileNetV2 for square images and ten classes.
+
+    Its batch norms forget in tens of steps, not in thousands, before which a short training is over.
+    """
     arguments = {"weights": None, "classes": 10, "classifier_activation": activation}
-    return library.applications.MobileNetV2((size, size, 3), alpha, **arguments)
+    model = library.applications.MobileNetV2((size, size, 3), alpha, **arguments)
+    for layer in model.layers:
+        if isinstance(layer, library.layers.BatchNormalization):
+            layer.momentum = 0.9
+    return model
 
 
 def ds_cnn(library: Any, size: int, filters: int = 32) -> Any:
