@@ -66,7 +66,8 @@ def work_on(library: Any | None, group: str, name: str, folder: Path) -> Work:
     else:
         model, x = network_of(library, group, name)
     y = np.zeros(SAMPLES, "int64")
-    return Work(library, model, x, y, x, x, 0, 1e-3, 0, False, folder, float_file)
+    # One epoch of one batch: tfmot knows no ranges before it has seen some.
+    return Work(library, model, x, y, x, x, 1, 1e-3, 0, False, folder, float_file)
 
 
 def write_float(work: Work) -> None:

@@ -8,6 +8,15 @@ import model_compression_toolkit as mct
 from tests.benchmarks.peers.work import Work
 
 TFLITE = mct.get_target_platform_capabilities("1.0", "tflite")
+DEFAULT = mct.get_target_platform_capabilities("1.0", "imx500")
+
+
+def on_a_platform(quantized: Callable[[Any], Any]) -> Any:
+    """On that of TFLite, which contradicts itself in 2.6.1 where layers only move codes; else on its default one."""
+    try:
+        return quantized(TFLITE)
+    except ValueError:
+        return quantized(DEFAULT)
 
 
 def write(model: Any, work: Work) -> Any:
@@ -24,8 +33,10 @@ def ptq(work: Work) -> Any:
     def representative() -> Any:
         yield from work.calls(32)
 
-    model, _ = mct.ptq.keras_post_training_quantization(
-        work.model, representative, target_platform_capabilities=TFLITE
+    model, _ = on_a_platform(
+        lambda platform: mct.ptq.keras_post_training_quantization(
+            work.model, representative, target_platform_capabilities=platform
+        )
     )
     return write(model, work)
 
@@ -35,8 +46,10 @@ def gptq(work: Work) -> Any:
         yield from work.calls(32)
 
     config = mct.gptq.get_keras_gptq_config(n_epochs=50)  # as its tutorials have it
-    model, _ = mct.gptq.keras_gradient_post_training_quantization(
-        work.model, representative, config, target_platform_capabilities=TFLITE
+    model, _ = on_a_platform(
+        lambda platform: mct.gptq.keras_gradient_post_training_quantization(
+            work.model, representative, config, target_platform_capabilities=platform
+        )
     )
     return write(model, work)
 
