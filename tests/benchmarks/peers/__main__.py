@@ -153,6 +153,8 @@ def show(name: str, about: str, arguments: str, tables: list[Table]) -> None:
     """Prints the tables, and writes their page."""
     for table in tables:
         print(table, flush=True)
+    for flag, chosen in (("contenders", FLAGS.contenders), ("methods", FLAGS.methods)):
+        arguments += f" --{flag}={','.join(chosen)}" if chosen else ""
     if FLAGS.output:
         write_page(Path(FLAGS.output), name, about, arguments, tables)
 
