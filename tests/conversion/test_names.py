@@ -135,9 +135,9 @@ def test_numbers_make_names_unique():
 def stacked():
     """Layers with Keras' own names, of which some look like others with a number."""
     x = inputs = keras.Input((8, 8, 3))
-    for strides in (1, 2):
-        x = layers.Conv2D(4, 3, strides=strides, use_bias=False, name=f"conv{'_1' * (strides - 1)}")(x)
-        x = layers.ReLU(name=f"relu_{strides}")(layers.BatchNormalization(name=f"norm_{strides}")(x))
+    for number, name in enumerate(("conv", "conv_1"), 1):
+        x = layers.Conv2D(4, 3, use_bias=False, name=name)(x)
+        x = layers.ReLU(name=f"relu_{number}")(layers.BatchNormalization(name=f"norm_{number}")(x))
     inner = keras.Input((4,))
     block = keras.Model(inner, layers.Dense(4, "relu", name="dense")(inner), name="block")
     x = layers.Dense(5, "relu", name="hidden")(block(layers.GlobalAveragePooling2D(name="pool")(x)))

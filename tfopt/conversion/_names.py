@@ -1,6 +1,7 @@
 """Names: what a file's inputs and outputs are called, which is what the user called them."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -52,12 +53,18 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
     """
     taken: list[str] = []
     for name in names:
-        tried, number = name, 0
-        while tried in taken or (number and tried in names):
-            number += 1
-            tried = f"{name}_{number}"
-        taken.append(tried)
+        taken.append(free_name([name], [*taken, *names] if name in taken else taken))
     return tuple(taken)
+
+
+def free_name(names: Sequence[str], taken: Collection[str]) -> str:
+    """The first of the names that is not taken; the first of all with a number behind it where each is.
+
+    >>> free_name(["conv", "bias"], ["conv"]), free_name(["conv"], ["conv", "conv_1"])
+    ('bias', 'conv_2')
+    """
+    numbered = (f"{names[0]}_{number}" for number in itertools.count(1))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
 
 
 def _name_of(graph: Graph, tensor: keras.KerasTensor, rows: Sequence[Any]) -> str:

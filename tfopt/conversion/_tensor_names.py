@@ -1,6 +1,5 @@
 """Names of the tensors in a file: those of the user's layers, once."""
 
-import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 
 from tfopt.conversion._flatbuffer import Flatbuffer
+from tfopt.conversion._names import free_name
 from tfopt.graph import flatten_layers
 
 
@@ -30,7 +30,7 @@ def shorten_names(file: Flatbuffer, inference: keras.Model) -> None:
         inner.sort(key=lambda tensor: (b";" in tensor.name) * (1 + _is_constant(file, tensor)))
         lists = short_names([tensor.name.decode().split(";") for tensor in inner], inference.name, layers)
         for tensor, names in zip(inner, lists, strict=True):
-            name = _free(names, taken)
+            name = free_name(names, taken)
             taken.add(name)
             tensor.name = name.encode()
     file.changed = True
@@ -72,9 +72,3 @@ def _bare(part: str) -> str:
 
 def _is_constant(file: Flatbuffer, tensor: Any) -> bool:
     return file.model.buffers[tensor.buffer].data is not None
-
-
-def _free(names: Sequence[str], taken: set[str]) -> str:
-    """The first of the names that is not taken; the first of all with a number behind it where each is."""
-    numbered = (f"{names[0]}_{number}" for number in itertools.count(1))
-    return next(name for name in itertools.chain(names, numbered) if name not in taken)

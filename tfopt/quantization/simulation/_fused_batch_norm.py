@@ -49,7 +49,7 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
     # why wraps: an operation is known by its `call`, and this one computes what the stock one computes.
     @functools.wraps(keras.layers.BatchNormalization.call)
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        frozen = self.counter.batch_norms_are_frozen() if self.counter is not None else False
+        frozen = self._is_frozen()
         if training and frozen is not False:
             return self._call_unless(frozen, inputs, mask)
         if self._is_affine(inputs, training):
@@ -63,8 +63,11 @@ class FusedBatchNormalization(Timed, keras.layers.BatchNormalization):
 
     def reads_batch(self) -> bool:
         """Whether all training steps normalize by the mean of the batch."""
-        frozen = self.counter.batch_norms_are_frozen() if self.counter is not None else False
-        return self.trainable and frozen is False
+        return self.trainable and self._is_frozen() is False
+
+    def _is_frozen(self) -> Any:
+        """Whether statistics stand still in this step: a bool, or a bool tensor if they ever freeze."""
+        return self.counter.batch_norms_are_frozen() if self.counter is not None else False
 
     @once
     def affine(self) -> tuple[Any, Any]:
