@@ -31,7 +31,6 @@ from tests.benchmarks.peers.tables import (
     ahead_of_ours,
     cost_table,
     fidelity_table,
-    versions_of,
 )
 from tests.benchmarks.peers.tasks import TASKS, write
 from tfopt._report import Table
@@ -113,8 +112,7 @@ def tables_of(name: str, points: list[Point], task: Path) -> Iterator[Table]:
     said = [f"{AHEAD}, {title}: {'; '.join(ahead[title]) or 'none'}." for title in ahead]
     yield Table(table.title, table.columns, table.rows, (*table.notes, *said))
     yield fidelity_table(points, regression)
-    cost = cost_table(points)
-    yield Table(cost.title, cost.columns, cost.rows, (versions_of(points),))
+    yield cost_table(points)
 
 
 def counted(words: list[str], known: Iterable[str], flag: str) -> dict[str, int | None]:

@@ -33,8 +33,7 @@ environment of its own. Each page names its day, machine, versions and command; 
 - *coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
   of tf_keras and TensorFlow 2.15 the networks of keras.applications alone, for the others are written for Keras 3.
 
-The table below names the methods of peers that no method of tfopt equals in both the metric and the cost of the
-column: a network of as few bytes that is as accurate, or as accurate a network that is as small."""
+The table names the methods of peers that no method of tfopt equals in both the metric and the cost of the column."""
 
 
 def machine() -> str:
@@ -61,9 +60,7 @@ def write_page(folder: Path, name: str, about: str, arguments: str, tables: Sequ
 
 def write_index(folder: Path) -> None:
     """Lists the pages that are there, whenever they were written."""
-    columns = ("", *COSTS.values())
-    rows = ["| " + " | ".join(columns) + " |", "|" + " :-- |" * len(columns)]
-    others = []
+    rows, others = [], []
     for page in sorted(folder.glob("*.md")):
         if page.name == "index.md":
             continue
@@ -71,10 +68,12 @@ def write_index(folder: Path) -> None:
         ahead = dict(re.findall(rf"^{AHEAD}, ([\w -]+): (.*)\.$", text, re.MULTILINE))
         link = f"[{page.stem}]({page.name})"
         if ahead:
-            rows.append(f"| {link} | " + " | ".join(ahead.get(title, "-") for title in columns[1:]) + " |")
+            rows.append((link, *(ahead.get(title, "-") for title in COSTS.values())))
         else:
-            others.append(f"{link}: {text.split(chr(10) * 2)[1]}")
-    _write(folder / "index.md", [HEAD, "\n".join(rows), *others])
+            _, about, *_ = text.split("\n\n")
+            others.append(f"{link}: {about}")
+    table = Table(AHEAD, ("task", *COSTS.values()), tuple(rows), tuple(others))
+    _write(folder / "index.md", [HEAD, table.to_markdown().rstrip()])
 
 
 def _write(path: Path, parts: Sequence[str]) -> None:

@@ -118,7 +118,7 @@ def versions_of(points: Sequence[Point]) -> str:
 
 
 def cost_table(points: Sequence[Point]) -> Table:
-    """What a method cost: CPU seconds, memory and lines, means over seeds."""
+    """What a method cost: CPU seconds, memory and lines, means over seeds; with the versions of all libraries."""
     rows = tuple(
         (
             name,
@@ -128,4 +128,5 @@ def cost_table(points: Sequence[Point]) -> Table:
         )
         for name, seeds in _by_name([point for point in points if not point.error]).items()
     )
-    return Table("Cost", ("method", "CPU s", "largest memory", "lines of code"), rows)
+    columns = ("method", "CPU s", "largest memory", "lines of code")
+    return Table("Cost", columns, rows, (versions_of(points),))
