@@ -164,7 +164,7 @@ def test_more_than_max_drop_is_trained_and_then_said(classifier, samples):
 
 
 @SLOW
-@pytest.mark.parametrize("target, compress, most", [("litert", False, 4_300), ("tflm", True, 3_000)])
+@pytest.mark.parametrize("target, compress, most", [("litert", False, 4_000), ("tflm", True, 3_000)])
 def test_bits_are_found_for_so_many_bytes(classifier, samples, tmp_path, target, compress, most):
     recipe = Recipe(
         quantize=Quantize(max_bytes=most),
