@@ -151,10 +151,11 @@ def test_models_that_tfmot_has_wrapped(tmp_path):
         assert found[name]["changed"] == found[name]["quantizers"]
         assert not [layer for layer in found[name]["layers"] if "quant" in layer]
     # In steps of the output. tfmot rounds weights before it folds batch norms, TFLite after; noise adds up with depth.
-    assert found["quantized"]["largest"] <= 2.1
-    assert found["quantized"]["mean"] <= 0.3
+    # A calibration of our own comes within one step in 93 % or more, so that no largest difference tells it from tfmot's.
+    assert found["quantized"]["within 1"] >= 0.98
+    assert found["quantized"]["mean"] <= min(0.3, 0.5 * found["quantized"]["calibrated"]["mean"])
     assert found["quantized, deep"]["mean"] <= 2.0
-    assert found["quantized, deep"]["largest"] <= 0.5 * found["quantized, deep"]["calibrated"]
+    assert found["quantized, deep"]["largest"] <= 0.5 * found["quantized, deep"]["calibrated"]["largest"]
 
 
 def test_files_of_mlperf_tiny():

@@ -89,9 +89,10 @@ def quantized(kf: Any, tfmot: Any, folder: Path, deep: bool) -> dict[str, Any]:
     after = _difference(q, model) / step
     files = [from_keras2(folder / name) for name in ("quantized.h5", "quantized")]
     return {
-        "calibrated": float(before.max()),
+        "calibrated": {"largest": float(before.max()), "mean": float(before.mean())},
         "largest": float(after.max()),
         "mean": float(after.mean()),
+        "within 1": float((after < 1.1).mean()),
         "changed": changed,
         "quantizers": [
             layer.name for layer in q.layers if isinstance(layer, tfopt.quantization.FakeQuantize)
