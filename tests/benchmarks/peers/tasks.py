@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-import tfopt
 from tests.benchmarks.data_folder import Arrays, cifar10, find, mnist
 from tests.benchmarks.peers import networks
 from tests.benchmarks.peers.work import Work, weights_of
@@ -140,7 +139,7 @@ def write(name: str, folder: Path) -> Path:
     float_file = folder / "float.tflite"
     settings = (task.float_epochs, task.float_rate, 0, task.augmented, folder, float_file)
     Work(keras, model, x, y, x_test, x[:CALIBRATION], *settings).train(model)
-    tfopt.export(model, float_file)
+    model.export(float_file, format="litert", verbose=False)
     arrays = {"x": x, "x_test": x_test, "y_test": y_test, "calibration": x[:CALIBRATION]}
     if y is not x:
         arrays["y"] = y

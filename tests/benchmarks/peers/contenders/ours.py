@@ -117,9 +117,9 @@ def four_bits(work: Work) -> Any:
     return q
 
 
-def half_the_macs(work: Work, criterion: str = "taylor") -> Any:
+def shrunk(work: Work, criterion: str = "taylor", macs: float = 0.5) -> Any:
     work.model.compile("sgd", work.loss())
-    model = tfopt.shrink(work.model, macs=0.5, criterion=criterion, data=(work.x[:512], work.y[:512]))
+    model = tfopt.shrink(work.model, macs=macs, criterion=criterion, data=(work.x[:512], work.y[:512]))
     work.train(model, work.epochs - work.epochs // 3)
     q = tfopt.quantize(model, work.calibration)
     work.train(q, work.epochs // 3)
@@ -128,7 +128,11 @@ def half_the_macs(work: Work, criterion: str = "taylor") -> Any:
 
 
 def half_the_macs_by_norms(work: Work) -> Any:
-    return half_the_macs(work, "batch_norm")
+    return shrunk(work, "batch_norm")
+
+
+def most_of_the_macs_by_norms(work: Work) -> Any:
+    return shrunk(work, "batch_norm", 0.7)
 
 
 METHODS: dict[str, Callable[[Work], Any]] = {
@@ -149,6 +153,7 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "2:4, QAT": prune_2_of_4,
     "16 clusters, QAT": cluster,
     "32 clusters, QAT": cluster_finely,
-    "half the MACs, QAT": half_the_macs,
+    "half the MACs, QAT": shrunk,
     "half the MACs by batch norms, QAT": half_the_macs_by_norms,
+    "70 % of the MACs by batch norms, QAT": most_of_the_macs_by_norms,
 }
