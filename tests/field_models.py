@@ -1,4 +1,6 @@
-"""Models as people wrote them in public reports, for `test_field_reports.py`."""
+"""Models as people wrote them in public reports, for `test_field_*.py` and the comparison with peers."""
+
+import functools
 
 import keras
 import numpy as np
@@ -156,11 +158,79 @@ def _rows_first(x):
     return ops.transpose(ops.reshape(x, (-1, 8, 32)), (1, 0, 2))
 
 
-def of_functions():
-    """All of them behind one layer, an output each."""
+def of_functions(*names):
+    """Those of the names behind one layer, an output each."""
     inputs = keras.Input((8, 8, 4), name="x")
     x = layers.Dense(4)(inputs)
-    return keras.Model(inputs, {name: function(x) for name, (function, _) in FUNCTIONS.items()})
+    return keras.Model(inputs, {name: FUNCTIONS[name][0](x) for name in names})
+
+
+def index_and_amount():
+    """An input that is read as an index, and as an amount."""
+    inputs = keras.Input((6,), dtype="int32", name="x")
+    parts = [layers.Flatten()(layers.Embedding(10, 2)(inputs)), layers.Rescaling(0.1)(inputs)]
+    return keras.Model(inputs, layers.Concatenate()(parts))
+
+
+def of_bytes_in_a_row():
+    return of_bytes(lambda x: layers.Rescaling(0.1)(layers.Reshape((8, 8, 3))(x)), (192,))
+
+
+def augmented():
+    """A model that augments its own inputs."""
+    return of_bytes(lambda x: layers.Rescaling(1 / 255.0)(layers.RandomRotation(0.1)(layers.RandomFlip()(x))))
+
+
+def rows_for(**sizes):
+    """Samples of inputs of these sizes."""
+    rng = np.random.default_rng(1)
+    return {name: rng.normal(size=(16, size)).astype("float32") for name, size in sizes.items()}
+
+
+NORMALIZED = {"mean": 3 * [100.0], "variance": 3 * [900.0]}
+KEYWORDS = {"class": 4, "import": 3}
+TEXTS, KEYS = np.array([["3"]] * 16), np.array([[3]] * 16, "int64")
+
+# What was reported -> a function that makes the model, and samples for it.
+REPORTED = {
+    "bytes rescaled": (lambda: of_bytes(layers.Rescaling(1 / 255.0)), BYTES),
+    "bytes normalized": (lambda: of_bytes(layers.Normalization(**NORMALIZED)), BYTES),
+    "bytes convolved": (lambda: of_bytes(lambda x: x), BYTES),
+    "bytes cast": (lambda: of_bytes(lambda x: ops.cast(x, "float32") / 255.0), BYTES),
+    "bytes reshaped": (of_bytes_in_a_row, BYTES.reshape(16, -1)),
+    "int32": (lambda: of_bytes(lambda x: x, dtype="int32"), BYTES.astype("int32")),
+    "an index that is an amount": (index_and_amount, np.arange(96, dtype="int32").reshape(16, 6) % 10),
+    "inputs named as keywords": (lambda: named(**KEYWORDS), rows_for(**KEYWORDS)),
+    "open sizes": (open_unet, BYTES / np.float32(255)),
+    "StringLookup": (lambda: lookup(layers.StringLookup(vocabulary=["a", "b"], name="words")), [TEXTS, ROWS]),
+    "TextVectorization": (lambda: lookup(vectorization()), [TEXTS, ROWS]),
+    "Hashing": (lambda: lookup(layers.Hashing(20, name="words")), [TEXTS, ROWS]),
+    "IntegerLookup": (
+        lambda: lookup(layers.IntegerLookup(vocabulary=[3, 5], name="words"), "int64"),
+        [KEYS, ROWS],
+    ),
+    "Lambda": (lambda: behind_dense(layers.Lambda(lambda x: x / 2 + 1)), ROWS),
+    "Lambda of tf": (lambda: behind_dense(layers.Lambda(lambda x: tf.nn.relu(x) * 2.0)), ROWS),
+    "Lambda that casts": (lambda: of_bytes(layers.Lambda(lambda x: tf.cast(x, tf.float32) / 255.0)), BYTES),
+    "augmentation in the model": (augmented, BYTES),
+    "Lambda with arguments": (
+        lambda: behind_dense(layers.Lambda(lambda x, k: x * k, arguments={"k": 3.0})),
+        ROWS,
+    ),
+    "call with tf": (lambda: behind_dense(lambda x: WrittenInTensorFlow()(x), (8, 8, 4)), IMAGES),
+    "no get_config": (lambda: behind_dense(lambda x: NoConfig(3)(x)), ROWS),
+    "no config possible": (lambda: behind_dense(lambda x: NoConfigOfFunction(3, ops.relu)(x)), ROWS),
+    "own weights beside layers": (lambda: behind_dense(lambda x: OwnWeights()(x)), ROWS),
+    "top_k": (lambda: behind_dense(lambda x: ops.top_k(x, 3)[0]), ROWS),
+    "a function of tf that has no counterpart": (lambda: behind_dense(Bessel()), ROWS),
+    **{f"ops.{name}": (functools.partial(of_functions, name), IMAGES) for name in FUNCTIONS},
+}
+
+
+def reported(name):
+    """The model of a report, and samples for it."""
+    make, x = REPORTED[name]
+    return make(), x
 
 
 def exported(q, folder, **settings):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
 import tfopt
 from tests import field_models
@@ -93,26 +93,12 @@ def test_the_share_that_a_percentile_cuts_is_an_argument(percentile, largest):
 # --- Inputs ----------------------------------------------------------------------------------------------------------
 
 
-INTEGERS = {
-    "bytes rescaled": (field_models.of_bytes(layers.Rescaling(1 / 255.0)), BYTES),
-    "bytes normalized": (
-        field_models.of_bytes(layers.Normalization(mean=3 * [100.0], variance=3 * [900.0])),
-        BYTES,
-    ),
-    "bytes convolved": (field_models.of_bytes(lambda x: x), BYTES),
-    "bytes cast": (field_models.of_bytes(lambda x: ops.cast(x, "float32") / 255.0), BYTES),
-    "bytes reshaped": (
-        field_models.of_bytes(lambda x: layers.Rescaling(0.1)(layers.Reshape((8, 8, 3))(x)), (192,)),
-        0,
-    ),
-    "int32": (field_models.of_bytes(lambda x: x, dtype="int32"), BYTES.astype("int32")),
-}
+INTEGERS = ("bytes rescaled", "bytes normalized", "bytes convolved", "bytes cast", "bytes reshaped", "int32")
 
 
 @pytest.mark.parametrize("name", quick(INTEGERS, ("bytes rescaled", "int32")))
 def test_whole_numbers_are_an_input_like_others(name, tmp_path):
-    model, x = INTEGERS[name]
-    x = BYTES.reshape(16, -1) if isinstance(x, int) else x
+    model, x = field_models.reported(name)
     q = tfopt.quantize(model, x, strict=True)
     path, report = exported(q, tmp_path, input_dtype="uint8")
     (tensor,) = tfopt.runtimes.TFLiteFile.read(path).inputs
@@ -123,22 +109,16 @@ def test_whole_numbers_are_an_input_like_others(name, tmp_path):
 
 
 def test_an_index_that_is_an_amount_too_gets_a_cast(tmp_path):
-    inputs, x = keras.Input((6,), dtype="int32", name="x"), np.arange(96).reshape(16, 6) % 10
-    parts = [layers.Flatten()(layers.Embedding(10, 2)(inputs)), layers.Rescaling(0.1)(inputs)]
-    q = tfopt.quantize(keras.Model(inputs, layers.Concatenate()(parts)), x)
+    model, x = field_models.reported("an index that is an amount")
+    q = tfopt.quantize(model, x)
     path, report = exported(q, tmp_path)
     assert report.inputs == ("int32",)
     assert is_exact(q, path, x)
 
 
-@pytest.mark.parametrize(
-    "names", [{"class": 4, "import": 3}, {"zeta": 4, "alpha": 3}], ids=["keywords", "order"]
-)
+@pytest.mark.parametrize("names", [field_models.KEYWORDS, {"zeta": 4, "alpha": 3}], ids=["keywords", "order"])
 def test_inputs_have_any_name_and_order(names, tmp_path):
-    x = {
-        name: np.random.default_rng(1).normal(size=(16, size)).astype("float32")
-        for name, size in names.items()
-    }
+    x = field_models.rows_for(**names)
     q = tfopt.quantize(field_models.named(**names), dict(reversed(x.items())))
     path, report = exported(q, tmp_path)
     assert set(report.input_names) == set(names)
@@ -179,26 +159,14 @@ def test_microcontrollers_ask_for_the_shape(tmp_path):
         exported(q, tmp_path)
 
 
-LOOKUPS = {
-    "StringLookup": lambda: field_models.lookup(layers.StringLookup(vocabulary=["a", "b"], name="words")),
-    "TextVectorization": lambda: field_models.lookup(field_models.vectorization()),
-    "Hashing": lambda: field_models.lookup(layers.Hashing(20, name="words")),
-    "IntegerLookup": lambda: field_models.lookup(
-        layers.IntegerLookup(vocabulary=[3, 5], name="words"), "int64"
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", LOOKUPS)
+@pytest.mark.parametrize("kind", ["StringLookup", "TextVectorization", "Hashing", "IntegerLookup"])
 def test_text_is_cut_off_as_the_error_says(kind):
-    model = LOOKUPS[kind]()
-    words = np.array([["3" if kind != "IntegerLookup" else 3]] * 16)
-    words = tf.constant(words if kind != "IntegerLookup" else words.astype("int64"))
+    model, (words, rows) = field_models.reported(kind)
     with pytest.raises(ValueError, match=rf"cannot hold 'words' \({kind}\)") as caught:
-        tfopt.quantize(model, [words.numpy(), field_models.ROWS])
+        tfopt.quantize(model, [words, rows])
     scope = {"model": model, "keras": keras}
     exec(str(caught.value).split("behind it: ")[1].split(". Its samples")[0], scope)
-    samples = keras.Model(model.inputs, scope["cut"]).predict([words, field_models.ROWS], verbose=0)
+    samples = keras.Model(model.inputs, scope["cut"]).predict([tf.constant(words), rows], verbose=0)
     assert tfopt.quantize(scope["body"], samples).predict(samples, verbose=0).shape == (16, 2)
     assert [row.path for row in tfopt.check(model).layers if row.done == "refused"] == ["words"]
 

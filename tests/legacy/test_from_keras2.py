@@ -151,7 +151,7 @@ def test_models_that_tfmot_has_wrapped(tmp_path):
         assert found[name]["changed"] == found[name]["quantizers"]
         assert not [layer for layer in found[name]["layers"] if "quant" in layer]
     # In steps of the output. tfmot rounds weights before it folds batch norms, TFLite after; noise adds up with depth.
-    # A calibration of our own comes within one step in 93 % or more, so that no largest difference tells it from tfmot's.
+    # A calibration of our own comes within one step in 93 % or more: no largest difference tells it from tfmot's.
     assert found["quantized"]["within 1"] >= 0.98
     assert found["quantized"]["mean"] <= min(0.3, 0.5 * found["quantized"]["calibrated"]["mean"])
     assert found["quantized, deep"]["mean"] <= 2.0

@@ -3,8 +3,9 @@
     python -m tests.benchmarks.peers.cases MODULE KERAS GROUP NAME FOLDER
 
 One network, in the environment of a contender, by its plainest method. `forms` are the tiny models of
-`tests/quantization/battery.py`, `networks` those of `tests/networks.py`, both in Keras 3 alone; `applications` are in
-every Keras. The file goes to FOLDER, with what `run` leaves there; beside it the float file and the samples.
+`tests/quantization/battery.py`, `networks` those of `tests/networks.py`, `reports` those of `tests/field_models.py`,
+all in Keras 3 alone; `applications` are in every Keras. The file goes to FOLDER, with what `run` leaves there; beside
+it the float file and the samples.
 """
 
 import importlib
@@ -46,6 +47,7 @@ def network_of(library: Any, group: str, name: str) -> tuple[Any, Any]:
         x = np.random.default_rng(0).uniform(0, 255, (SAMPLES, *model.input_shape[1:])).astype("float32")
         applications.settle(model, x, library)
         return model, x
+    from tests.field_models import reported
     from tests.models import samples_for, trained_like
     from tests.networks import NETWORKS
     from tests.quantization.battery import BATTERY
@@ -53,6 +55,11 @@ def network_of(library: Any, group: str, name: str) -> tuple[Any, Any]:
     if group == "forms":
         model = trained_like(BATTERY[name][0]())
         return model, samples_for(model, SAMPLES)
+    if group == "reports":
+        model, x = reported(name)
+        if isinstance(x, dict):
+            return library.Model(model.inputs, model.outputs), [x[tensor.name] for tensor in model.inputs]
+        return model, x
     model = NETWORKS[name].make()
     return model, NETWORKS[name].samples(model, SAMPLES)
 

@@ -16,6 +16,7 @@ from tests.benchmarks import applications
 from tests.benchmarks.peers.cases import METHODS, read_samples
 from tests.benchmarks.peers.environments import Contender, run_program
 from tests.benchmarks.peers.measure import last_words, share_equal
+from tests.field_models import REPORTED
 from tests.networks import NETWORKS
 from tests.quantization.battery import BATTERY
 from tfopt._report import Table
@@ -24,6 +25,7 @@ from tfopt._report import Table
 GROUPS = {
     "forms": tuple(BATTERY),
     "networks": tuple(NETWORKS),
+    "reports": tuple(REPORTED),
     "applications": applications.NETWORKS,
 }
 # Seconds that a network may take.
