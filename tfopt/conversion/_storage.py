@@ -6,6 +6,7 @@ bits or fewer are packed where LiteRT's kernels read that. Nothing else in the f
 """
 
 import dataclasses
+from collections.abc import Container
 from typing import Any
 
 import keras
@@ -88,11 +89,11 @@ def _rewrite(
 ) -> dict[str, int]:
     """Puts the trained codes and steps into the file; returns the bits of each layer's kernel there."""
     known = model.stored() if isinstance(model, IntegerModel) else {}
-    wanted = {
-        layer.name: _Kernel(layer, layers[layer.name], *known.get(layer.name, ())[:1])
-        for layer in flatten_layers(inference)
-        if layer.name in layers and kind(layer) in CHANNEL_AXES
-    }
+    wanted = []
+    for layer in flatten_layers(inference):
+        name = _original(layer.name, layers)
+        if name is not None and kind(layer) in CHANNEL_AXES:
+            wanted.append(_Kernel(layer, layers[name], *known.get(name, ())[:1]))
     stored: dict[str, int] = {}
     done: set[int] = set()
     for op in file.kernel_operators():
@@ -100,7 +101,7 @@ def _rewrite(
         if weights is None:
             continue
         if weights.index not in done and (codes := weights.codes()) is not None:
-            held = (one for one in wanted.values() if one.is_in(op.name, codes, weights.scales))
+            held = (one for one in wanted if one.is_in(op.name, codes, weights.scales))
             found = next(held, None)
             if found is None:
                 continue
@@ -120,6 +121,17 @@ def _rewrite(
     return stored
 
 
+def _original(name: str, layers: Container[str]) -> str | None:
+    """The layer that one of the inference model comes from: where calls have different batch norms, each has a copy.
+
+    >>> _original("conv__", {"conv"}), _original("conv_", {"conv_", "conv"}), _original("other", {"conv"})
+    ('conv', 'conv_', None)
+    """
+    while name not in layers and name.endswith("_"):  # see `unique_names`
+        name = name[:-1]
+    return name if name in layers else None
+
+
 class _Kernel:
     """A kernel as the converter was given it, and its trained grid.
 
@@ -130,7 +142,7 @@ class _Kernel:
     """
 
     def __init__(self, lowered: keras.layers.Layer, trained: Any, step: Any = 0.0) -> None:
-        self.name, self.grid = lowered.name, trained.grid
+        self.name, self.grid = trained.name, trained.grid
         self.step = np.asarray(step, "float64")
         self.kernel = np.asarray(lowered.kernel, "float64")
         codes = np.abs(np.asarray(trained.weight_codes()))

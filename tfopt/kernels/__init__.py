@@ -3,6 +3,7 @@
 from tfopt.kernels._add_mask import LEFT_OUT, AddMask
 from tfopt.kernels._constant_fake_quantize import ConstantFakeQuantize, check_range
 from tfopt.kernels._exported_as import (
+    folded_norm,
     fused_activation,
     fused_with,
     has_weights,
@@ -108,6 +109,7 @@ __all__ = [
     "check_range",
     "fake_quantize",
     "float_where_lacking",
+    "folded_norm",
     "fused_activation",
     "fused_with",
     "has_weights",

@@ -169,7 +169,8 @@ def weighted_codes(
         requantize: how the family brings sums to codes (`tfopt.kernels.Family.requantize`).
         along: the numbers of each channel.
         x: float tensor, channels last: the output computed in float.
-        operands: the input, where float32 does not hold all sums: those of 16-bit codes have up to 23 bits and more.
+        operands: the input, where `x` does not tell the sums: those of 16-bit codes have more digits than float32, and
+            a layer that is called on several grids computes in real numbers.
 
     Returns:
         float32 tensor of whole numbers, of the shape of `x`.
@@ -177,6 +178,8 @@ def weighted_codes(
     if operands:
         codes = ops.round(ops.cast(operands[0], "float32") / source.step())
         sums = weights.sums(codes) + along.added
+        if source.num_bits <= 8:
+            sums = ops.cast(sums, "float32")  # as kernels do before they multiply
     else:
         sums = ops.round((x - along.offset) / along.step) + along.units
     return requantize(weights, sums, along.multiplier, source.num_bits)

@@ -126,8 +126,7 @@ def quantize(
     if improves and isinstance(calibration, Iterator):  # which can be read once only
         calibration, _ = gather(calibration, tensors_in(graph.inputs), "calibration")
     settings = _settings(rewritten, config)
-    floats = {key for key, one in settings.items() if one is None}
-    placement = place_for(graph, config, floats)
+    placement = place_for(graph, config, settings)
     layers = make_quantizers(graph, placement, config, rewritten.input_ranges)
     observed, cells = _observe(rewritten, placement, calibration, config.ranges.chooser())
     made: dict[int, keras.Operation] = {}

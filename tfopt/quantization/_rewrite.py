@@ -1,15 +1,24 @@
 """A model as a graph of operations that each have one kernel on the target, or none."""
 
 import dataclasses
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
 
 from tfopt._replicas import average_statistics
 from tfopt._samples import batches
-from tfopt.graph import Graph, capture, check_finite
-from tfopt.kernels import FAMILIES, TARGETS, IntegerModel, float_where_lacking
+from tfopt.graph import Graph, Node, capture, check_finite, kind
+from tfopt.kernels import (
+    FAMILIES,
+    TARGETS,
+    IntegerModel,
+    WeightGrid,
+    float_where_lacking,
+    folded_norm,
+    has_weights,
+)
 from tfopt.quantization._config import QuantConfig
 from tfopt.quantization._overrides import wide_operations
 from tfopt.quantization.placement import (
@@ -109,6 +118,39 @@ def _recorded_inputs(model: keras.Model) -> list[keras.KerasTensor] | int:
     return [keras.KerasTensor(one) for one in (shape if isinstance(shape[0], (list, tuple)) else [shape])]
 
 
-def place_for(graph: Graph, config: QuantConfig, floats: Container[int] = ()) -> Placement:
-    """Where the kernels of the config's target round (see `place`)."""
-    return place(graph, floats, FAMILIES[TARGETS[config.target].family], config.activation_bits)
+def place_for(
+    graph: Graph, config: QuantConfig, settings: Mapping[int, QuantConfig | None] = MappingProxyType({})
+) -> Placement:
+    """Where the kernels of the config's target round (see `place`).
+
+    Args:
+        graph: what `rewrite` made.
+        config: the scheme.
+        settings: the scheme of single layers, by `id(op)`; None for one that stays float.
+    """
+    floats = {key for key, one in settings.items() if one is None}
+    apart = _norms_apart(graph, lambda op: settings.get(id(op), config))
+    return place(graph, floats, FAMILIES[TARGETS[config.target].family], config.activation_bits, apart)
+
+
+def _norms_apart(
+    graph: Graph, config_of: Callable[[keras.Operation], QuantConfig | None]
+) -> dict[int, keras.Operation]:
+    """The layers, by `id`, whose calls are before different batch norms, or before one and elsewhere.
+
+    Where channels share a step, it depends on the norm that is folded in, and the layer has one kernel for all calls.
+    """
+    norms: dict[int, set[int]] = {}
+    layers: dict[int, keras.Operation] = {}
+    for node in graph.nodes:
+        config = config_of(node.op)
+        if has_weights(node) and config is not None and _grid(config, node).follows_norm:
+            norm = folded_norm(graph, node)
+            norms.setdefault(id(node.op), set()).add(0 if norm is None else id(norm.op))
+            layers[id(node.op)] = node.op
+    return {key: op for key, op in layers.items() if len(norms[key]) > 1}
+
+
+def _grid(config: QuantConfig, node: Node) -> WeightGrid:
+    settings = config.weight_settings(kind(node.op))
+    return WeightGrid(bits=settings.pop("weight_bits"), **settings)

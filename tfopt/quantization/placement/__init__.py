@@ -7,7 +7,8 @@ from tfopt.quantization.placement._decompose import DECOMPOSITIONS, decompose
 from tfopt.quantization.placement._insertion import insert, step_counter
 from tfopt.quantization.placement._integer_inputs import real_inputs
 from tfopt.quantization.placement._joins import part_joins
-from tfopt.quantization.placement._place import KernelPlan, Placement, is_non_negative, place
+from tfopt.quantization.placement._non_negative import is_non_negative
+from tfopt.quantization.placement._place import KernelPlan, Placement, place
 from tfopt.quantization.placement._recurrent import open_recurrent
 from tfopt.quantization.placement._shared_grids import SharedGrid
 from tfopt.quantization.placement._split_activations import split_activations

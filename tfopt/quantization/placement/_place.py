@@ -1,6 +1,7 @@
 """Where the kernels round activations: the walk over a graph that applies the table of operations."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Container
 from typing import Any
 
@@ -12,7 +13,6 @@ from tfopt.kernels import (
     FAMILIES,
     JOINED,
     OWN,
-    SAME,
     Family,
     FixedRange,
     KernelRule,
@@ -72,7 +72,11 @@ class Placement:
 
 
 def place(
-    graph: Graph, floats: Container[int] = (), family: Family = FAMILIES["xnnpack"], num_bits: int = 8
+    graph: Graph,
+    floats: Container[int] = (),
+    family: Family = FAMILIES["xnnpack"],
+    num_bits: int = 8,
+    apart: Container[int] = (),
 ) -> Placement:
     """Finds where the kernels round activations.
 
@@ -81,16 +85,20 @@ def place(
         floats: `id(op)` of the layers to leave float; what their kernels fuse stays float with them.
         family: the family of kernels that the file will run on.
         num_bits: bits of the activations.
+        apart: `id(op)` of the layers behind which a batch norm has a kernel of its own.
 
     Returns:
         The grids and their sites, in graph order; time is linear in the number of nodes.
     """
-    walk = _Walk(graph, floats, family, num_bits)
+    walk = _Walk(graph, floats, family, num_bits, apart)
     for tensor in filter(is_rounded, tensors_in(graph.inputs)):
         # Keras calls inputs without a name keras_tensor_12.
         walk.grids.new(tensor, "input" if tensor.name.startswith("keras_tensor") else tensor.name, num_bits)
     for node in graph.nodes:
         walk.visit(node)
+    for node, _ in walk.written.values():
+        if _multiplies(node):
+            walk.read[id(node.op)].add(id(walk.grids.of(node.inputs[0])))
     plans = {key: walk.plan(*written) for key, written in walk.written.items()}
     kernels = {key: plan for key, plan in plans.items() if plan is not None}
     return Placement(walk.grids.final(), walk.fused, walk.ties, kernels, walk.fenced)
@@ -99,9 +107,12 @@ def place(
 class _Walk:
     """What the walk has found so far; its attributes are those of `Placement`."""
 
-    def __init__(self, graph: Graph, floats: Container[int], family: Family, num_bits: int) -> None:
+    def __init__(
+        self, graph: Graph, floats: Container[int], family: Family, num_bits: int, apart: Container[int]
+    ) -> None:
         self.graph = graph
         self.floats = floats
+        self.apart = apart
         self.family = family
         self.widths = Widths(graph, num_bits)
         self.grids = SharedGrids()
@@ -111,6 +122,8 @@ class _Walk:
         # id of a tensor -> the node whose kernel writes it, and the nodes that the kernel computes too.
         self.written: dict[int, tuple[Node, list[Node]]] = {}
         self.done: set[int] = set()
+        # id of an operation with weights -> id of each grid that it is called on.
+        self.read: defaultdict[int, set[int]] = defaultdict(set)
 
     def visit(self, node: Node) -> None:
         """Gives the outputs of a node, or of what its kernel ends with, their grid."""
@@ -126,6 +139,8 @@ class _Walk:
 
     def _give_own_grid(self, node: Node, row: OperationRow | None) -> None:
         followers = fused_with(self.graph, node)
+        if id(node.op) in self.apart and followers and kind(followers[0].op) == "BatchNormalization":
+            followers = []
         self.done.update(map(id, followers))
         self.fused.update((follower.path, node.path) for follower in followers)
         end = followers[-1] if followers else node
@@ -167,11 +182,13 @@ class _Walk:
         sources = tuple(grid for grid in map(self.grids.of, reads) if grid is not None)
         if row is None or not sources or len(sources) < len(reads):
             return None
-        if has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node)):
+        if _multiplies(node):
             norms = [one.op for one in (node, *followers) if kind(one.op) in AFFINE]
             norm = norms[0] if norms else None
             layer = node.op if row.weights else None
-            if self.widths.read_by(node) == 8:
+            # A layer that is called on several grids does not know on which, and computes in float: its sums are
+            # found again from what it reads, and not from its outputs.
+            if self.widths.read_by(node) == 8 and len(self.read[id(node.op)]) == 1:
                 return KernelPlan("weights", sources, (), layer, norm)
             own = activation_name(node.op)
             activation = own if own in row.fuses else _fused(followers)
@@ -184,6 +201,11 @@ class _Walk:
             settings = {"activation": activation, "equation": product_equation(node)}
             return KernelPlan(kernel_kind(node), sources, tuple(reads), slopes, **settings)
         return None
+
+
+def _multiplies(node: Node) -> bool:
+    """Whether a kernel sums up products with weights."""
+    return has_weights(node) or (kind(node.op) in AFFINE and is_depthwise(node))
 
 
 def _fused(followers: list[Node]) -> str:
@@ -224,20 +246,3 @@ def _is_symbolic(leaf: Any) -> bool:
 def is_rounded(tensor: keras.KerasTensor) -> bool:
     """Whether a tensor holds real numbers, which get a grid."""
     return "float" in tensor.dtype
-
-
-# Operations whose outputs are never below 0.
-_NON_NEGATIVE = ("relu", "relu6", "sigmoid", "softmax")
-
-
-def is_non_negative(graph: Graph, tensor: keras.KerasTensor) -> bool:
-    """Whether a tensor is known to be 0 or more, from the operation that makes it."""
-    node = graph.producers.get(id(tensor))
-    while node is not None and not node.opaque:
-        if kind(node.op) in _NON_NEGATIVE or activation_name(node.op) in _NON_NEGATIVE:
-            return True
-        row = row_of(node)
-        if row is None or row.output != SAME or len(node.inputs) != 1:
-            return False
-        node = graph.producers.get(id(node.inputs[0]))
-    return False

@@ -160,9 +160,9 @@ class QuantizedModel(keras.Model, IntegerModel):
     def stored(self) -> dict[str, tuple[Any, Any]]:
         """The step of the weights and the rounded bias of each layer with weights that reads one grid, by name."""
         links = [link for link in self.links if link.kernel == "weights"]
-        # Where a layer is called on inputs of several grids, its bias differs from call to call.
-        read = {(link.weights or link.norm, link.sources) for link in links}
-        calls = Counter(name for name, _ in read)
+        # Where a layer is called on inputs of several grids, or before several batch norms, its bias differs.
+        read = {(link.weights or link.norm, link.norm, link.sources) for link in links}
+        calls = Counter(name for name, _, _ in read)
         kernels = {
             link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
         }
