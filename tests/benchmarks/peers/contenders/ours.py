@@ -83,13 +83,17 @@ def prune_2_of_4(work: Work) -> Any:
     return pruned(work, 0.5, pattern="2:4")
 
 
-def distilled(work: Work, clusters: int | None = None) -> Any:
-    q = tfopt.quantize(work.model, work.calibration)
+def taught(work: Work, model: Any) -> Any:
     losses = [tfopt.SoftTargets(temperature=4.0, from_logits=True)]
     if work.loss() == "mse":
         losses = [tfopt.OutputMatching()]
-    student = tfopt.Distiller(q, work.model, losses, student_loss_weight=0.5)
-    work.train(student, callbacks=callbacks(work, clusters=clusters, scope="global", criterion="lamp"))
+    return tfopt.Distiller(model, work.model, losses, student_loss_weight=0.5)
+
+
+def distilled(work: Work, clusters: int | None = None) -> Any:
+    q = tfopt.quantize(work.model, work.calibration)
+    pruning = callbacks(work, clusters=clusters, scope="global", criterion="lamp")
+    work.train(taught(work, q), callbacks=pruning)
     tfopt.export(q, work.path)
     return q
 
@@ -117,9 +121,14 @@ def four_bits(work: Work) -> Any:
     return q
 
 
-def shrunk(work: Work, criterion: str = "taylor", macs: float = 0.5) -> Any:
+def smaller(work: Work, criterion: str = "taylor", macs: float = 0.5) -> Any:
     work.model.compile("sgd", work.loss())
-    model = tfopt.shrink(work.model, macs=macs, criterion=criterion, data=(work.x[:512], work.y[:512]))
+    data = work.x[:512], work.y[:512]
+    return tfopt.shrink(work.model, macs=macs, criterion=criterion, data=data)
+
+
+def shrunk(work: Work, *settings: Any) -> Any:
+    model = smaller(work, *settings)
     work.train(model, work.epochs - work.epochs // 3)
     q = tfopt.quantize(model, work.calibration)
     work.train(q, work.epochs // 3)
@@ -133,6 +142,13 @@ def half_the_macs_by_norms(work: Work) -> Any:
 
 def most_of_the_macs_by_norms(work: Work) -> Any:
     return shrunk(work, "batch_norm", 0.7)
+
+
+def half_the_macs_distilled(work: Work) -> Any:
+    q = tfopt.quantize(smaller(work, "magnitude"), work.calibration)
+    work.train(taught(work, q))
+    tfopt.export(q, work.path)
+    return q
 
 
 METHODS: dict[str, Callable[[Work], Any]] = {
@@ -156,4 +172,5 @@ METHODS: dict[str, Callable[[Work], Any]] = {
     "half the MACs, QAT": shrunk,
     "half the MACs by batch norms, QAT": half_the_macs_by_norms,
     "70 % of the MACs by batch norms, QAT": most_of_the_macs_by_norms,
+    "half the MACs by magnitudes, QAT, distilled": half_the_macs_distilled,
 }
