@@ -137,11 +137,12 @@ _NOISE = 0.02
 
 
 def _on_exact_grid(
-    node: Node, stored: dict[str, tuple[Any, Any]], theirs: Container[int]
+    node: Node, stored: dict[str, list[tuple[Any, Any]]], theirs: Container[int]
 ) -> Expansion | None:
     """A folded kernel with a scale of few digits per channel, which the converter finds again to the last bit.
 
-    Where they are known, the scale and the bias are those that the simulation computes with.
+    Where they are known, the scale and the bias are those that the simulation computes with. Of a layer that is called
+    on several grids, or before several batch norms, it is not known here which of them the node is.
     """
     axes = CHANNEL_AXES.get(kind(node.op))
     if axes is None or node.opaque:
@@ -149,8 +150,9 @@ def _on_exact_grid(
     kernel, *bias = map(array_of, node.op.weights)
     bound = channel_bounds(kernel, axes)
     usual, scale = True, None
-    if node.op.name in stored:
-        step, rounded = (np.asarray(numbers) for numbers in stored[node.op.name])
+    calls = stored.get(node.op.name, [])
+    if len(calls) == 1:
+        step, rounded = map(np.asarray, calls[0])
         known = np.broadcast_to(step, bound.size).reshape(bound.shape)
         # Only the usual grid has its largest weight at the largest code, where the converter looks for it.
         is_usual = np.abs(bound - LARGEST_WEIGHT_CODE * known) < _NOISE * known

@@ -6,7 +6,7 @@ bits or fewer are packed where LiteRT's kernels read that. Nothing else in the f
 """
 
 import dataclasses
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 import keras
@@ -56,6 +56,10 @@ class StoredWeights:
         )
 
 
+# How far the converter's steps may be from those that a kernel was trained with: its codes are rounded to 127 levels.
+_NOISE = 1e-3
+
+
 def store_weights(
     file: Flatbuffer, model: keras.Model, inference: keras.Model, pack: bool
 ) -> tuple[StoredWeights, ...]:
@@ -93,7 +97,7 @@ def _rewrite(
     for layer in flatten_layers(inference):
         name = _original(layer.name, layers)
         if name is not None and kind(layer) in CHANNEL_AXES:
-            wanted.append(_Kernel(layer, layers[name], *known.get(name, ())[:1]))
+            wanted.append(_Kernel(layer, layers[name], [step for step, _ in known.get(name, ())]))
     stored: dict[str, int] = {}
     done: set[int] = set()
     for op in file.kernel_operators():
@@ -138,12 +142,13 @@ class _Kernel:
     Args:
         lowered: the layer that the converter was given.
         trained: the layer with the codes.
-        step: the step that the simulation computes with, of each channel or of all, where that is known.
+        known: the step that the simulation computes with, of each channel or of all, of each batch norm that is folded
+            into the layer.
     """
 
-    def __init__(self, lowered: keras.layers.Layer, trained: Any, step: Any = 0.0) -> None:
+    def __init__(self, lowered: keras.layers.Layer, trained: Any, known: Sequence[Any]) -> None:
         self.name, self.grid = trained.name, trained.grid
-        self.step = np.asarray(step, "float64")
+        self.known = [np.asarray(step, "float64") for step in known]
         self.kernel = np.asarray(lowered.kernel, "float64")
         codes = np.abs(np.asarray(trained.weight_codes()))
         kept = {axis % codes.ndim for axis in trained.axes_of(trained.weight_names[0])}
@@ -165,7 +170,9 @@ class _Kernel:
         top = self.tops(len(scales))
         steps = scales * LARGEST_WEIGHT_CODE / np.where(top > 0, top, LARGEST_WEIGHT_CODE)
         # To the last bit: sums on a grid of powers of two often end in halves.
-        steps = np.where((top > 0) & (self.step > 0), self.step, steps)
+        for known in self.known:
+            if np.allclose(np.where(top > 0, known, steps), steps, rtol=_NOISE, atol=0):
+                steps = np.where((top > 0) & (known > 0), known, steps)
         if self.grid.granularity == "tensor":
             return np.array([np.median(steps[top > 0]) if (top > 0).any() else steps[0]])
         return steps

@@ -22,8 +22,11 @@ class IntegerModel:
     placed: Any = None
     pack_weights: bool = True
 
-    def stored(self) -> dict[str, tuple[Any, Any]]:
-        """The step of the weights and the rounded bias of each layer with weights that reads one grid, by name."""
+    def stored(self) -> dict[str, list[tuple[Any, Any]]]:
+        """Of each layer with weights, by name: the step of the weights and the rounded bias, a pair for each kernel.
+
+        A layer has several where it is called on several grids, or before several batch norms.
+        """
         raise NotImplementedError
 
 

@@ -77,16 +77,16 @@ class KernelWeights:
         unit = self.unit(source)
         return step, exactly(_units_of(offset, unit, source.num_bits) * ops.cast(unit, product_dtype()))
 
-    def sums(self, codes: Any) -> Any:
-        """The sums of products of these input codes and a file's codes, each exact, without the bias."""
+    def sums(self, codes: Any, dtype: str) -> Any:
+        """The sums of products of these input codes and a file's codes, without the bias, in a type that holds them."""
         if self.layer is None:
-            sums = ops.cast(codes, product_dtype()) * LARGEST_WEIGHT_CODE
+            sums = ops.cast(codes, dtype) * LARGEST_WEIGHT_CODE
         else:
-            sums = self.layer.code_sums(codes, product_dtype())
+            sums = self.layer.code_sums(codes, dtype)
         if self.norm is None:
             return sums
         factor, _ = AFFINE[kind(self.norm)](self.norm, 0.0)
-        return sums * ops.cast(self.along_outputs(ops.sign(factor)), product_dtype())
+        return sums * ops.cast(self.along_outputs(ops.sign(factor)), dtype)
 
     @once
     def along(self, source: Any, output: Any, multiplier: Callable) -> "Along":
@@ -177,9 +177,8 @@ def weighted_codes(
     """
     if operands:
         codes = ops.round(ops.cast(operands[0], "float32") / source.step())
-        sums = weights.sums(codes) + along.added
-        if source.num_bits <= 8:
-            sums = ops.cast(sums, "float32")  # as kernels do before they multiply
+        dtype = "float32" if source.num_bits <= 8 else product_dtype()
+        sums = weights.sums(codes, dtype) + ops.cast(along.added, dtype)
     else:
         sums = ops.round((x - along.offset) / along.step) + along.units
     return requantize(weights, sums, along.multiplier, source.num_bits)

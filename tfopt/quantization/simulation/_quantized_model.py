@@ -1,7 +1,6 @@
 """The model that `quantize` returns: a Functional model whose quantizers know the kernels that feed them."""
 
 import dataclasses
-from collections import Counter
 from typing import Any
 
 import keras
@@ -157,17 +156,18 @@ class QuantizedModel(keras.Model, IntegerModel):
         with self.distribute_strategy.scope():
             return not tf.distribute.has_strategy()
 
-    def stored(self) -> dict[str, tuple[Any, Any]]:
-        """The step of the weights and the rounded bias of each layer with weights that reads one grid, by name."""
-        links = [link for link in self.links if link.kernel == "weights"]
-        # Where a layer is called on inputs of several grids, or before several batch norms, its bias differs.
-        read = {(link.weights or link.norm, link.norm, link.sources) for link in links}
-        calls = Counter(name for name, _, _ in read)
-        kernels = {
-            link.weights or link.norm: self.get_layer(link.quantizer).kernel_at(link.site) for link in links
-        }
+    def stored(self) -> dict[str, list[tuple[Any, Any]]]:
+        """Of each layer with weights, by name: the step of the weights and the rounded bias.
+
+        One pair for each grid of inputs that it is called on, and batch norm that it is called before.
+        """
+        kernels: dict[str, dict[Any, Kernel]] = {}
+        for link in self.links:
+            if link.kernel == "weights":
+                kernel = self.get_layer(link.quantizer).kernel_at(link.site)
+                kernels.setdefault(link.weights or link.norm, {})[link.norm, link.sources] = kernel
         with on_host(), Numbers().read():  # a quantizer's grid is asked for by each kernel that reads it
-            return {name: kernel.stored() for name, kernel in kernels.items() if calls[name] == 1}
+            return {name: [kernel.stored() for kernel in calls.values()] for name, calls in kernels.items()}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
