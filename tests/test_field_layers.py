@@ -39,6 +39,13 @@ def test_layers_of_ones_own(name, tmp_path):
     assert np.abs(exact - q.predict(x, verbose=0)).max() < 0.1 * np.abs(exact).max()
 
 
+def test_a_layer_that_cannot_be_copied_goes_into_a_float_file(tmp_path):
+    model, x = field_models.reported("no config possible")
+    tfopt.export(model, tmp_path / "model.tflite")
+    (found,) = tfopt.runtimes.run(tmp_path / "model.tflite", x).values.values()
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_functions_of_keras_ops_have_kernels_or_are_named_islands(tmp_path):
     q = tfopt.quantize(field_models.of_functions(*field_models.FUNCTIONS), field_models.IMAGES)

@@ -280,10 +280,20 @@ def _own(op: keras.Operation, name: str, theirs: Container[int]) -> keras.Operat
 
 
 def _in_float32(op: keras.Operation, name: str) -> keras.Operation:
-    """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16."""
+    """A copy that computes in float32 whatever the model's policy: the converter knows no bfloat16.
+
+    A layer that cannot be copied, for its class has no config, serves itself where it computes in float32.
+    """
     if not isinstance(op, keras.layers.Layer):
         return clone_operation(op, name)  # of its own name: a layer may have the one that the operation had
-    return clone_operation(op, name, "float32" if keras.backend.is_float_dtype(op.compute_dtype) else None)
+    try:
+        return clone_operation(
+            op, name, "float32" if keras.backend.is_float_dtype(op.compute_dtype) else None
+        )
+    except ValueError:
+        if op.compute_dtype != "float32" or not op.built:
+            raise
+        return op
 
 
 def _unrolled(op: keras.Operation, name: str) -> keras.Operation:

@@ -25,7 +25,7 @@ from tfopt._report import Table
 GROUPS = {
     "forms": tuple(BATTERY),
     "networks": tuple(NETWORKS),
-    "reports": tuple(REPORTED),
+    "reported": tuple(REPORTED),
     "applications": applications.NETWORKS,
 }
 # Seconds that a network may take.

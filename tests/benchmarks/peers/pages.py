@@ -30,8 +30,9 @@ environment of its own. Each page names its day, machine, versions and command; 
 - *fidelity*: share of all outputs of the file that are, to half a step of 255, those of the model that was trained in
   Keras, or of the float network where a method leaves no other; *drop*: points of the metric lost between the two.
 - *lines*: of a user's code for the method, the training loop's own left out.
-- *coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float;
-  of tf_keras and TensorFlow 2.15 the networks of keras.applications alone, for the others are written for Keras 3.
+- *coverage*: how many untrained networks become a file that LiteRT runs, *partly* with operators that compute in float:
+  *forms* in which models are written, *networks* of ten kinds, what people *reported* of layers and inputs, and those
+  of keras.applications, which alone tf_keras and TensorFlow 2.15 get, for the others are written for Keras 3.
 
 The table names the methods of peers that no method of tfopt equals in both the metric and the cost of the column."""
 
