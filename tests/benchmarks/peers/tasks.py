@@ -11,6 +11,7 @@ import numpy as np
 
 from tests.benchmarks.data_folder import Arrays, cifar10, find, mnist
 from tests.benchmarks.peers import networks
+from tests.benchmarks.peers.contenders.converter import converter_of
 from tests.benchmarks.peers.work import Work, weights_of
 
 CALIBRATION = 256
@@ -138,8 +139,9 @@ def write(name: str, folder: Path) -> Path:
         model.set_weights(task.start())
     float_file = folder / "float.tflite"
     settings = (task.float_epochs, task.float_rate, 0, task.augmented, folder, float_file)
-    Work(keras, model, x, y, x_test, x[:CALIBRATION], *settings).train(model)
-    model.export(float_file, format="litert", verbose=False)
+    work = Work(keras, model, x, y, x_test, x[:CALIBRATION], *settings)
+    work.train(model)
+    float_file.write_bytes(converter_of(work).convert())
     arrays = {"x": x, "x_test": x_test, "y_test": y_test, "calibration": x[:CALIBRATION]}
     if y is not x:
         arrays["y"] = y
