@@ -133,22 +133,18 @@ def place_for(
     return place(graph, floats, FAMILIES[TARGETS[config.target].family], config.activation_bits, apart)
 
 
-def _norms_apart(
-    graph: Graph, config_of: Callable[[keras.Operation], QuantConfig | None]
-) -> dict[int, keras.Operation]:
-    """The layers, by `id`, whose calls are before different batch norms, or before one and elsewhere.
+def _norms_apart(graph: Graph, config_of: Callable[[keras.Operation], QuantConfig | None]) -> set[int]:
+    """`id(op)` of the layers whose calls are before different batch norms, or before one and elsewhere.
 
     Where channels share a step, it depends on the norm that is folded in, and the layer has one kernel for all calls.
     """
     norms: dict[int, set[int]] = {}
-    layers: dict[int, keras.Operation] = {}
     for node in graph.nodes:
         config = config_of(node.op)
         if has_weights(node) and config is not None and _grid(config, node).follows_norm:
             norm = folded_norm(graph, node)
             norms.setdefault(id(node.op), set()).add(0 if norm is None else id(norm.op))
-            layers[id(node.op)] = node.op
-    return {key: op for key, op in layers.items() if len(norms[key]) > 1}
+    return {key for key, found in norms.items() if len(found) > 1}
 
 
 def _grid(config: QuantConfig, node: Node) -> WeightGrid:
